@@ -1,0 +1,297 @@
+"""The types that flow through promptfront and the Protocols a plugin implements.
+
+Read this file first: it imports nothing from the rest of the project and is all a plugin author needs.
+Quality is always "higher is better"; cost is always prompt tokens, lower is better.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Sequence
+
+Gene = Literal["instruction", "demonstrations", "constraints", "structure"]
+GENES: tuple[Gene, ...] = ("instruction", "demonstrations", "constraints", "structure")
+
+
+class Message(NamedTuple):
+    """One turn of a chat prompt. ``content`` is data: control tokens in it are literal text."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+Text = str | tuple[Message, ...]
+"""A rendered prompt: plain text, or chat turns to which the backend applies the model's chat template."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row of a data set.
+
+    Parameters
+    ----------
+    inputs
+        ``(field name, text)`` pairs in the order of the task's input fields.
+    target
+        The gold answer; for a label task, one of its labels.
+    """
+
+    inputs: tuple[tuple[str, str], ...]
+    target: str
+
+    @property
+    def id(self) -> str:
+        """A short hash of the inputs: equal inputs are the same example, whatever their target."""
+        text = json.dumps(self.inputs, ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A rule the prompt states about its answer, for example "Answer with at most {limit} words."
+
+    Parameters
+    ----------
+    name
+        Identifies the rule: a prompt holds at most one constraint of a name.
+    template
+        The sentence. Where ``limit`` is set, the characters ``{limit}`` stand for its value.
+    limit
+        The rule's parameter, if it has one; smaller is tighter.
+    """
+
+    name: str
+    template: str
+    limit: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The sentence as it appears in the prompt."""
+        return self.template if self.limit is None else self.template.replace("{limit}", str(self.limit))
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """How a prompt is laid out and how its answer is read.
+
+    Parameters
+    ----------
+    input_labels
+        The label written before each input field, in the order of the task's input fields; an empty label
+        writes the text alone.
+    target_label
+        The label the answer follows ("Sentiment"); empty for none.
+    layout
+        ``"plain"`` text, or ``"chat"`` turns for the model's chat template.
+    field_separator
+        Written between the fields of one example.
+    block_separator
+        Written between instruction, demonstrations and the query.
+    question
+        A question asked of every example between its inputs and its answer (the QA form); empty for none.
+    verbalizers
+        ``(label, text)`` pairs: the text that stands for a label. A label without one stands for itself.
+    calibration
+        ``"none"``: a label's score is its log-likelihood. ``"batch"``: minus the label's mean over a batch of
+        inputs (Zhou et al. 2023, arXiv 2309.17249).
+    """
+
+    input_labels: tuple[str, ...]
+    target_label: str
+    layout: Literal["plain", "chat"] = "plain"
+    field_separator: str = "\n"
+    block_separator: str = "\n\n"
+    question: str = ""
+    verbalizers: tuple[tuple[str, str], ...] = ()
+    calibration: Literal["none", "batch"] = "none"
+
+    def verbalize(self, label: str) -> str:
+        """Return the text that stands for ``label``."""
+        return dict(self.verbalizers).get(label, label)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The four genes of a candidate. Immutable: change one with ``dataclasses.replace``."""
+
+    instruction: str
+    structure: Structure
+    demonstrations: tuple[Example, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+
+    def with_gene(self, gene: Gene, donor: Prompt) -> Prompt:
+        """Return this prompt with one gene taken from ``donor``."""
+        return replace(self, **{gene: getattr(donor, gene)})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be solved: the data, split once by the seed, and the prompt the search starts from.
+
+    Demonstrations and proposals come from ``pool``; ``dev`` guides the search; ``test`` is scored once, at the end.
+    No input is in two splits.
+    """
+
+    name: str
+    source: str
+    start: Prompt
+    input_fields: tuple[str, ...]
+    target_field: str
+    labels: tuple[str, ...]
+    pool: tuple[Example, ...]
+    dev: tuple[Example, ...]
+    test: tuple[Example, ...]
+    scorer: str = "labels"
+    constraints: tuple[Constraint, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def data_hash(self) -> str:
+        """Identifies the rows of all three splits, in order."""
+        rows = [[(e.inputs, e.target) for e in split] for split in (self.pool, self.dev, self.test)]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+class Candidate(NamedTuple):
+    """A fully evaluated prompt: mean dev quality and prompt tokens."""
+
+    prompt: Prompt
+    quality: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class MutationContext:
+    """What a mutator may look at.
+
+    Parameters
+    ----------
+    task
+        The task; take demonstrations from ``task.pool`` only.
+    front
+        The Pareto front so far, in order of tokens; never empty once the starting prompt is evaluated.
+    rng
+        The only source of randomness a mutator may use.
+    propose
+        ``propose(prompts, max_tokens) -> replies``: the proposer model, sampled, one reply per prompt.
+    losses
+        ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in nats. Costs pairs.
+    """
+
+    task: Task
+    front: tuple[Candidate, ...]
+    rng: random.Random
+    propose: Callable[[Sequence[Text], int], list[str]]
+    losses: Callable[[Prompt, Sequence[Example]], list[float]]
+
+
+class Mutator(Protocol):
+    """Invents new values for one gene.
+
+    ``mutate`` returns ``prompt`` with that gene changed (never any other). Returning the prompt unchanged means "nothing
+    to propose here": another mutator is asked. It must not touch global random state. If it raises, the candidate is
+    recorded as failed and the run goes on.
+    """
+
+    @property
+    def gene(self) -> Gene:
+        """The gene it changes."""
+        ...
+
+    def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
+        """Return a new prompt that differs from ``prompt`` in ``gene`` alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A prompt and the continuations whose log-likelihoods are wanted.
+
+    A continuation is scored exactly as written, so it carries its own leading space in plain layouts.
+    """
+
+    prompt: Text
+    continuations: tuple[str, ...]
+
+
+class Backend(Protocol):
+    """A language model. Both methods are batched and keep order: one result per request."""
+
+    @property
+    def model(self) -> str:
+        """The model as the user named it."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies everything that decides the numbers: weights, tokenizer, chat template, dtype, device kind."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """The model's published revision (a commit or version), or an empty string where it has none."""
+        ...
+
+    @property
+    def max_context(self) -> int:
+        """The longest prompt and continuation, in tokens."""
+        ...
+
+    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+        """Return log P(continuation | prompt) in nats for each continuation of each request."""
+        ...
+
+    def generate(self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int) -> list[str]:
+        """Return one completion per prompt, without the prompt."""
+        ...
+
+    def count_tokens(self, texts: Sequence[Text]) -> list[int]:
+        """Return the number of tokens the model reads for each text."""
+        ...
+
+    def truncate(self, text: str, max_tokens: int) -> str:
+        """Return the longest beginning of ``text`` that has at most ``max_tokens`` tokens."""
+        ...
+
+
+class Score(NamedTuple):
+    """How well one example was answered.
+
+    ``value`` is the task's metric in [0, 1]; ``dense`` a smoother signal in [0, 1] that racing may use (for labels, the
+    probability given to the gold label among the choices).
+    """
+
+    value: float
+    dense: float
+
+
+class Scorer(Protocol):
+    """Says what a good answer is.
+
+    ``fit`` learns the prompt's calibration offsets from outputs on dev inputs, without their labels; they are frozen before the
+    test split is scored and exported with the prompt.
+    """
+
+    def continuations(self, prompt: Prompt, task: Task, example: Example) -> tuple[str, ...]:
+        """Return the answers whose log-likelihoods are wanted."""
+        ...
+
+    def fit(self, prompt: Prompt, outputs: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+        """Return the offsets to subtract from each continuation's log-likelihood; empty for none."""
+        ...
+
+    def score(
+        self,
+        task: Task,
+        examples: Sequence[Example],
+        outputs: Sequence[tuple[float, ...]],
+        offsets: tuple[float, ...],
+    ) -> list[Score]:
+        """Return one score per example, in order."""
+        ...
