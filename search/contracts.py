@@ -278,12 +278,12 @@ class Scorer(Protocol):
     test split is scored and exported with the prompt.
     """
 
-    def continuations(self, prompt: Prompt, task: Task, example: Example) -> tuple[str, ...]:
-        """Return the answers whose log-likelihoods are wanted."""
+    def answers(self, prompt: Prompt, task: Task, example: Example) -> tuple[str, ...]:
+        """Return the answers whose log-likelihoods are wanted, as the prompt would write them."""
         ...
 
     def fit(self, prompt: Prompt, outputs: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
-        """Return the offsets to subtract from each continuation's log-likelihood; empty for none."""
+        """Return the offset to subtract from each answer's log-likelihood; empty for none."""
         ...
 
     def score(

@@ -1,0 +1,67 @@
+"""promptfront.search: search over prompts, and the types a plugin needs.
+
+Names are imported when they are first used, so that ``optimize --help`` does not wait for Optuna or a model library.
+"""
+
+from __future__ import annotations
+
+if __name__ == "search":
+    raise ImportError(
+        "this folder is the package promptfront.search: run `pip install -e .` and import promptfront.search"
+    )
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import load_frontier, optimize
+    from .contracts import Example, Prompt, Structure, Task
+    from .errors import BackendError, InputError, PromptfrontError, VerificationError
+    from .export import load_prompt, verify
+    from .options import DataOptions, Limits
+    from .results import Frontier
+    from .task import load_task
+
+_HOMES = {
+    "BackendError": "errors",
+    "DataOptions": "options",
+    "Example": "contracts",
+    "Frontier": "results",
+    "InputError": "errors",
+    "Limits": "options",
+    "Prompt": "contracts",
+    "PromptfrontError": "errors",
+    "Structure": "contracts",
+    "Task": "contracts",
+    "VerificationError": "errors",
+    "load_frontier": "api",
+    "load_prompt": "export",
+    "load_task": "task",
+    "optimize": "api",
+    "verify": "export",
+}
+
+__all__ = [
+    "BackendError",
+    "DataOptions",
+    "Example",
+    "Frontier",
+    "InputError",
+    "Limits",
+    "Prompt",
+    "PromptfrontError",
+    "Structure",
+    "Task",
+    "VerificationError",
+    "load_frontier",
+    "load_prompt",
+    "load_task",
+    "optimize",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

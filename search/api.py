@@ -1,0 +1,276 @@
+"""The public functions: `optimize` runs a search, `load_frontier` reads what one has found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, cast
+
+from .contracts import Backend, MutationContext, Mutator, Scorer, Task
+from .evaluate import Evaluator
+from .export import export
+from .loop import BATCH, Progress, Search
+from .options import DataOptions, Limits
+from .plugins import available, load, mutator_from_file
+from .prompt import prompt_to_dict
+from .racing import expected_pairs
+from .space import Space, make_sampler
+from .store import Store
+from .study import Study, latest_study
+from .task import load_task, shorten_inputs
+
+if TYPE_CHECKING:
+    import random
+
+    from .contracts import Example, Prompt, Text
+    from .results import Entry, Frontier
+
+DEFAULT_STORAGE = "sqlite:///promptfront.db"
+_TEMPERATURE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a search is about to spend: shown before it begins. ``pairs`` and ``tokens`` are estimates for what is left."""
+
+    study: str
+    task: Task
+    model: str
+    backend: str
+    sampler: str
+    budget: int
+    done: int
+    start_tokens: int
+    pairs: int
+    tokens: int
+
+
+def optimize(
+    task: str | Task | None = "sentiment",
+    *,
+    budget: int = 200,
+    seed: int = 0,
+    model: str | None = None,
+    backend: str = "hf",
+    backend_options: dict[str, Any] | None = None,
+    sampler: str = "tpe",
+    mutators: Sequence[str] = (),
+    data: DataOptions | None = None,
+    limits: Limits | None = None,
+    storage: str = DEFAULT_STORAGE,
+    study: str | None = None,
+    on_plan: Callable[[Plan], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Frontier:
+    """Search for better and shorter prompts; called again with the same arguments it continues.
+
+    Parameters
+    ----------
+    task
+        A built-in or installed task's name, a task file (YAML), a `Task`, or nothing where ``data`` says it all.
+    budget
+        Candidate prompts to try, the starting prompt included.
+    seed
+        Decides the splits and the search: one seed gives the same run on the same backend.
+    model
+        A Hugging Face id or folder; by default a small instruct model that promptfront obtains itself.
+    backend, backend_options
+        The backend's name and what its constructor takes, such as ``max_batch_tokens``.
+    sampler
+        ``"tpe"``, ``"nsga2"``, ``"gp"`` or ``"random"``.
+    mutators
+        More mutators, each as ``path/to/file.py:Name``; installed ones are always used.
+    data
+        The user's own data, instruction and labels.
+    limits
+        Further limits; its ``budget`` is replaced by ``budget``.
+    storage, study
+        The database URL and the study's name; by default one that follows from the other arguments.
+    on_plan, on_progress, should_stop
+        Called before anything is spent, after each step, and to ask whether to end after the batch in flight.
+
+    Returns
+    -------
+    frontier
+        The Pareto front, the starting prompt and the best prompt, with their held-out scores.
+
+    Raises
+    ------
+    InputError
+        If an option, file, plugin or the data cannot be used.
+    BackendError
+        If the model cannot be loaded or gives unusable numbers.
+
+    Examples
+    --------
+    >>> from promptfront.search import optimize
+    >>> front = optimize(task="sentiment", budget=200, seed=0)  # doctest: +SKIP
+    """
+    limits = replace(limits or Limits(), budget=budget)
+    make_sampler(sampler, seed)
+    inventors = load_mutators(mutators)
+    store = Store(storage)
+    options = data or DataOptions()
+    loaded = task if isinstance(task, Task) else load_task(task, **asdict(options), seed=seed)
+    evaluator = make_evaluator(loaded, model=model, backend=backend, backend_options=backend_options, store=store)
+    sources = {"task": None if isinstance(task, Task) else task, "data": asdict(options), "model": model}
+    config = _config(evaluator, seed, sampler, mutators, sources, backend, backend_options or {})
+    held = Study(store, study or _study_name(config), config)
+    space = Space(inventors, sampler, seed, _context_maker(evaluator, held))
+    on_plan(_plan(evaluator, held, limits))
+    return Search(evaluator, space, held, limits, on_progress, should_stop).run()
+
+
+def load_frontier(storage: str = DEFAULT_STORAGE, study: str | None = None) -> Frontier:
+    """Return the front of a study, by default the one started last.
+
+    Raises
+    ------
+    InputError
+        If the database or the study is not there, or nothing has been evaluated yet.
+    """
+    store = Store(storage, create=False)
+    return Study(store, study or latest_study(store)).frontier()
+
+
+def load_mutators(files: Sequence[str]) -> dict[str, Mutator]:
+    """Return every installed mutator by name, and those of ``files`` (``path/to/file.py:Name``) by their text."""
+    found: dict[str, Mutator] = {}
+    for name in sorted(available("promptfront.mutators")):
+        found[name] = cast("Callable[[], Mutator]", load("promptfront.mutators", name))()
+    return found | {file: mutator_from_file(file) for file in files}
+
+
+def make_evaluator(
+    task: Task,
+    *,
+    model: str | None = None,
+    backend: str = "hf",
+    backend_options: dict[str, Any] | None = None,
+    store: Store | None = None,
+) -> Evaluator:
+    """Load the model and return what scores prompts on the task, whose over-long inputs it has shortened."""
+    scorer = cast("Callable[[], Scorer]", load("promptfront.scorers", task.scorer))()
+    make = cast("Callable[..., Backend]", load("promptfront.backends", backend))
+    loaded = make(model, **(backend_options or {}))
+    task = shorten_inputs(task, loaded.truncate, loaded.count_tokens)
+    return Evaluator(task, loaded, scorer, store)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what decides the numbers."""
+    found = {"python": platform.python_version()}
+    for name in ("promptfront", "optuna", "torch", "transformers", "tokenizers", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _config(
+    evaluator: Evaluator,
+    seed: int,
+    sampler: str,
+    mutators: Sequence[str],
+    sources: dict[str, Any],
+    backend: str,
+    backend_options: dict[str, Any],
+) -> dict[str, Any]:
+    task, loaded = evaluator.task, evaluator.backend
+    return {
+        "task": task.name,
+        "model": loaded.model,
+        "backend": backend,
+        "seed": seed,
+        "source": task.source,
+        "revision": loaded.revision,
+        "fingerprint": loaded.fingerprint,
+        "input_fields": list(task.input_fields),
+        "target_field": task.target_field,
+        "labels": list(task.labels),
+        "scorer": task.scorer,
+        "sizes": {"pool": len(task.pool), "dev": len(task.dev), "test": len(task.test)},
+        "data_hash": task.data_hash,
+        "load": sources | {"backend_options": backend_options},
+        "versions": versions(),
+        "started": time.time(),
+        # What must be the same for a run to continue another.
+        "identity": {
+            "task": task.name,
+            "data": task.data_hash,
+            "starting prompt": prompt_to_dict(task.start),
+            "constraints": [asdict(constraint) for constraint in task.constraints],
+            "labels": list(task.labels),
+            "scorer": task.scorer,
+            "model": loaded.fingerprint,
+            "seed": seed,
+            "sampler": sampler,
+            "mutators": list(mutators),
+        },
+    }
+
+
+def _study_name(config: dict[str, Any]) -> str:
+    identity = json.dumps(config["identity"], sort_keys=True)
+    return f"{config['task']}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+
+
+def _context_maker(evaluator: Evaluator, study: Study) -> Callable[[random.Random], MutationContext]:
+    def make(rng: random.Random) -> MutationContext:
+        def propose(prompts: Sequence[Text], max_tokens: int) -> list[str]:
+            seed = rng.getrandbits(31)
+            return evaluator.backend.generate(prompts, max_tokens=max_tokens, temperature=_TEMPERATURE, seed=seed)
+
+        def losses(prompt: Prompt, examples: Sequence[Example]) -> list[float]:
+            return evaluator.losses(prompt, examples)
+
+        return MutationContext(evaluator.task, tuple(study.front()), rng, propose, losses)
+
+    return make
+
+
+def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
+    task = evaluator.task
+    done = len(study.trials())
+    pairs = expected_pairs(limits.budget - done, len(task.dev), BATCH)
+    pairs = min(pairs, limits.max_pairs or pairs)
+    start_tokens = evaluator.prompt_tokens(task.start)
+    per_pair = start_tokens + sum(evaluator.example_tokens(task.dev)) / len(task.dev)
+    return Plan(
+        study=study.name,
+        task=task,
+        model=evaluator.backend.model,
+        backend=study.config["backend"],
+        sampler=study.config["identity"]["sampler"],
+        budget=limits.budget,
+        done=done,
+        start_tokens=start_tokens,
+        pairs=pairs,
+        tokens=round(pairs * per_pair),
+    )
+
+
+def export_prompt(
+    storage: str = DEFAULT_STORAGE, study: str | None = None, *, pick: str = "best"
+) -> tuple[dict[str, Any], Entry]:
+    """Return a prompt of a study's front as a JSON document, and its entry.
+
+    Parameters
+    ----------
+    storage, study
+        Where the study is; by default the one started last.
+    pick
+        ``"best"``, ``"knee"``, ``"shortest"`` or a trial number.
+    """
+    store = Store(storage, create=False)
+    held = Study(store, study or latest_study(store))
+    frontier = held.frontier()
+    entry = frontier.pick(pick)
+    return export(frontier, entry, held.lineage(entry)), entry

@@ -1,0 +1,300 @@
+"""The `optimize` command: parse, call the public API, print, exit code. The only place that prints.
+
+Nothing heavy is imported before the arguments are understood, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .errors import InputError, PromptfrontError
+from .options import DataOptions, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .loop import Progress
+
+STORAGE = "sqlite:///promptfront.db"
+_COMMANDS = ("run", "frontier", "export", "verify", "list")
+_GROUPS = ("tasks", "mutators", "scorers", "backends")
+
+
+class _Parser(argparse.ArgumentParser):
+    """One sentence and exit code 2, without the usage dump."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"optimize: error: {message} (see `{self.prog} --help`)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 1 if a verification failed, 2 for unusable input."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # `optimize --task …` is the main job; the other commands are named.
+    if not words or words[0] not in (*_COMMANDS, "-h", "--help", "--version"):
+        words = ["run", *words]
+    options = _parser().parse_args(words)
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {
+        "run": _run,
+        "frontier": _frontier,
+        "export": _export,
+        "verify": _verify,
+        "list": _list,
+    }
+    try:
+        return commands[options.command](options)
+    except PromptfrontError as error:
+        print(f"optimize: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("optimize: stopped; what was finished is saved, and the same command continues", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="optimize", description="Search for a better, shorter prompt for a model that runs here.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_run(commands.add_parser("run", help="search (the default: `optimize --task sentiment --budget 200`)"))
+    frontier = commands.add_parser("frontier", help="show the Pareto front of a study")
+    _add_study(frontier)
+    export = commands.add_parser("export", help="write a prompt of the front to a file")
+    _add_study(export)
+    export.add_argument("-o", "--output", metavar="FILE", help="the file; standard output by default")
+    export.add_argument(
+        "--pick", default="best", metavar="WHICH", help="best, knee, shortest or a trial number (default: best)"
+    )
+    export.add_argument(
+        "--format", default="json", metavar="STYLE", help="json, text, messages, jinja, dspy or langchain"
+    )
+    verify = commands.add_parser("verify", help="score an exported prompt again; exit code 1 if its number differs")
+    verify.add_argument("file", help="a file written by `optimize export`")
+    verify.add_argument("--json", action="store_true", help="print one JSON object last")
+    listing = commands.add_parser("list", help="what is installed, plugins included")
+    listing.add_argument("group", choices=_GROUPS, metavar="|".join(_GROUPS))
+    listing.add_argument("--json", action="store_true", help="print one JSON object last")
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    data = run.add_argument_group("task and data")
+    data.add_argument(
+        "--task", metavar="NAME|FILE", help="an installed task (see `optimize list tasks`) or a YAML task file"
+    )
+    data.add_argument(
+        "--data", metavar="FILE|ID", help="CSV, TSV, JSONL or Parquet file or Hugging Face data set, to be split"
+    )
+    for split in ("train", "dev", "test"):
+        data.add_argument(f"--{split}", metavar="FILE", help=f"the {split} split, already made")
+    data.add_argument(
+        "--input-column", action="append", default=[], metavar="NAME", help="an input column; repeat for several"
+    )
+    data.add_argument("--target-column", metavar="NAME", help="the column that holds the answer")
+    data.add_argument("--instruction", metavar="TEXT", help="the instruction to start from")
+    data.add_argument("--choices", metavar="A,B,C", help="the labels (default: those seen)")
+    model = run.add_argument_group("model")
+    model.add_argument(
+        "--model", metavar="ID|FOLDER", help="a Hugging Face model (default: a 135M instruct model, fetched once)"
+    )
+    model.add_argument("--backend", default="hf", metavar="NAME", help="see `optimize list backends` (default: hf)")
+    model.add_argument("--max-batch-tokens", type=int, metavar="N", help="tokens in one pass of the model")
+    model.add_argument(
+        "--trust-remote-code", action="store_true", help="run code that comes with the model: only if you trust it"
+    )
+    search = run.add_argument_group("search")
+    search.add_argument("--budget", type=int, default=200, metavar="N", help="candidate prompts to try (default: 200)")
+    search.add_argument("--max-pairs", type=int, metavar="N", help="prompt x example pairs to evaluate at most")
+    search.add_argument("--max-tokens", type=int, metavar="N", help="tokens of those pairs at most")
+    search.add_argument("--timeout", type=float, metavar="SECONDS", help="seconds to search at most")
+    search.add_argument("--sampler", default="tpe", metavar="NAME", help="tpe, nsga2, gp or random (default: tpe)")
+    search.add_argument(
+        "--mutator", action="append", default=[], metavar="FILE:NAME", help="a mutator class of your own"
+    )
+    search.add_argument("--seed", type=int, default=0, metavar="N", help="decides splits and search (default: 0)")
+    _add_study(run)
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--storage", default=STORAGE, metavar="URL", help=f"database URL (default: {STORAGE})")
+    parser.add_argument("--study", metavar="NAME", help="the study's name")
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"promptfront {version('promptfront')}")
+        parser.exit()
+
+
+def _run(options: argparse.Namespace) -> int:
+    limits = Limits(options.budget, options.max_pairs, options.max_tokens, options.timeout)
+    data = DataOptions(
+        options.data,
+        options.train,
+        options.dev,
+        options.test,
+        tuple(options.input_column),
+        options.target_column,
+        options.instruction,
+        _choices(options.choices),
+    )
+    if not any((options.task, data.data, data.train)):
+        raise InputError("expected --task NAME or --data FILE; for a first try: optimize --task sentiment --budget 200")
+    if options.max_batch_tokens is not None and options.max_batch_tokens < 1:
+        raise InputError(f"--max-batch-tokens: expected a number above 0, found {options.max_batch_tokens}")
+    backend: dict[str, Any] = {
+        "max_batch_tokens": options.max_batch_tokens,
+        "trust_remote_code": options.trust_remote_code,
+    }
+    started = time.monotonic()
+    from .api import optimize
+    from .report import plan_lines, result_lines
+
+    with _interruptible() as should_stop, _progress_bar(options.budget) as on_progress:
+        frontier = optimize(
+            options.task,
+            budget=options.budget,
+            seed=options.seed,
+            model=options.model,
+            backend=options.backend,
+            backend_options={name: value for name, value in backend.items() if value},
+            sampler=options.sampler,
+            mutators=options.mutator,
+            data=data,
+            limits=limits,
+            storage=options.storage,
+            study=options.study,
+            on_plan=lambda plan: print("\n".join(plan_lines(plan)), file=sys.stderr),
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
+    seconds = time.monotonic() - started
+    print("\n".join(result_lines(frontier)))
+    if options.json:
+        print(json.dumps(frontier.to_dict() | {"seconds": round(seconds, 1)}, ensure_ascii=False))
+    return 0
+
+
+def _frontier(options: argparse.Namespace) -> int:
+    from .api import load_frontier
+    from .report import result_lines
+
+    frontier = load_frontier(options.storage, options.study)
+    print("\n".join(result_lines(frontier)))
+    if options.json:
+        print(json.dumps(frontier.to_dict(), ensure_ascii=False))
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from .api import export_prompt
+    from .export import write_text
+    from .formats import format_prompt
+
+    document, entry = export_prompt(options.storage, options.study, pick=options.pick)
+    text = format_prompt(document, entry.prompt, options.format)
+    if options.output:
+        write_text(options.output, text)
+        print(f"trial {entry.trial} of {document['study']} -> {options.output}", file=sys.stderr)
+    else:
+        print(text, end="")
+    if options.json:
+        print(
+            json.dumps(
+                {"study": document["study"], "trial": entry.trial, "file": options.output, "format": options.format}
+            )
+        )
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from .export import verify
+
+    found = verify(options.file)
+    print(f"{options.file}: {found.split} score {found.found!r} on {found.n} rows, as exported")
+    if options.json:
+        print(json.dumps(asdict(found)))
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from .plugins import available
+
+    found = available(f"promptfront.{options.group}")
+    rows = {name: f"{point.dist.name if point.dist else '?'}  {point.value}" for name, point in sorted(found.items())}
+    width = max(map(len, rows), default=0)
+    print("\n".join(f"{name.ljust(width)}  {row}" for name, row in rows.items()))
+    if options.json:
+        print(json.dumps({options.group: sorted(found)}))
+    return 0
+
+
+def _choices(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    choices = tuple(choice.strip() for choice in text.split(","))
+    if len(choices) < 2 or not all(choices) or len(set(choices)) < len(choices):
+        raise InputError(f"--choices: expected two or more different labels with commas between them, found {text!r}")
+    return choices
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C asks for an end after the batch in flight, the second ends at once."""
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        print("\noptimize: finishing the batch in flight; Ctrl-C again to stop at once", file=sys.stderr)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _progress_bar(budget: int) -> Iterator[Callable[[Progress], None]]:
+    from tqdm import tqdm
+
+    bar = tqdm(
+        total=budget, unit="prompt", disable=not sys.stderr.isatty() or None, file=sys.stderr, dynamic_ncols=True
+    )
+    first: list[tuple[float, int]] = []
+
+    def show(progress: Progress) -> None:
+        first.append((time.monotonic(), progress.pairs))
+        seconds, pairs = time.monotonic() - first[0][0], progress.pairs - first[0][1]
+        rate = f"{pairs / seconds:.0f} pairs/s" if seconds > 1 and progress.stage == "search" else progress.stage
+        best = "-" if progress.best is None else f"{progress.best:.3f}"
+        bar.set_postfix_str(f"best {best}, front {progress.front}, {rate}", refresh=False)
+        bar.update(progress.trials - bar.n)
+        bar.refresh()
+
+    try:
+        yield show
+    finally:
+        bar.close()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

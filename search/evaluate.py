@@ -1,0 +1,141 @@
+"""Prompts x examples -> one flat batch -> log-likelihoods -> scores; nothing is scored twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .contracts import Example, Prompt, Request, Score, Task
+from .errors import InputError
+from .prompt import continuation, render
+
+if TYPE_CHECKING:
+    from .contracts import Backend, Scorer
+    from .store import Store
+
+Outputs = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The scores of one prompt on some examples, and the calibration offsets they were read with."""
+
+    scores: tuple[Score, ...]
+    offsets: tuple[float, ...]
+
+    @property
+    def quality(self) -> float:
+        """The mean of the task's metric."""
+        return sum(score.value for score in self.scores) / len(self.scores)
+
+    @property
+    def values(self) -> list[float]:
+        """The metric of each example."""
+        return [score.value for score in self.scores]
+
+
+class Evaluator:
+    """Scores prompts on examples through the backend and the store.
+
+    One call of `measure` is at most one call of the backend, and its results are stored in one transaction: a call that was
+    interrupted is repeated exactly, so a resumed run sees the same numbers as an undisturbed one.
+    """
+
+    def __init__(self, task: Task, backend: Backend, scorer: Scorer, store: Store | None = None) -> None:
+        self.task = task
+        self.backend = backend
+        self.scorer = scorer
+        self.scored_pairs = 0
+        """Pairs this process had to send to the backend."""
+        self.mutator_pairs = 0
+        """Pairs that mutators asked for through `losses`."""
+        self._store = store
+        self._memory: dict[str, Outputs] = {}
+        self._tokens: dict[Prompt | Example, int] = {}
+        self._longest = max(self.example_tokens((*task.dev, *task.test)), default=0)
+
+    def example_tokens(self, examples: Sequence[Example]) -> list[int]:
+        """Return the number of tokens of each example's inputs."""
+        missing = [example for example in examples if example not in self._tokens]
+        texts = ["\n".join(text for _, text in example.inputs) for example in missing]
+        self._tokens.update(zip(missing, self.backend.count_tokens(texts) if texts else [], strict=True))
+        return [self._tokens[example] for example in examples]
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        """Return the prompt's cost: the tokens of what it adds to an input.
+
+        Raises
+        ------
+        InputError
+            If the prompt with the longest example would not fit into the model's context.
+        """
+        if prompt not in self._tokens:
+            empty = render(prompt, dict.fromkeys(self.task.input_fields, ""))
+            self._tokens[prompt] = self.backend.count_tokens([empty])[0]
+        tokens = self._tokens[prompt]
+        if tokens + self._longest > self.backend.max_context:
+            raise InputError(
+                f"the prompt has {tokens} tokens and the longest input {self._longest}, "
+                f"but the model reads at most {self.backend.max_context}"
+            )
+        return tokens
+
+    def logical_tokens(self, prompt: Prompt, examples: Sequence[Example]) -> int:
+        """Return the tokens of the prompt with each example, counted as if nothing were shared."""
+        return len(examples) * self.prompt_tokens(prompt) + sum(self.example_tokens(examples))
+
+    def measure(self, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[list[Outputs]]:
+        """Return, for each prompt, the log-likelihoods of each example's answers."""
+        requests = [[self._request(prompt, example) for example in examples] for prompt in prompts]
+        keys = [[_key(request) for request in row] for row in requests]
+        wanted = {k: r for ks, rs in zip(keys, requests, strict=True) for k, r in zip(ks, rs, strict=True)}
+        self._fill({key: request for key, request in wanted.items() if key not in self._memory})
+        return [[self._memory[key] for key in row] for row in keys]
+
+    def evaluate(
+        self, prompt: Prompt, examples: Sequence[Example], offsets: tuple[float, ...] | None = None
+    ) -> Evaluation:
+        """Score one prompt.
+
+        Parameters
+        ----------
+        prompt, examples
+            What is scored.
+        offsets
+            The calibration to read the outputs with; by default the one fitted on these outputs.
+        """
+        outputs = self.measure([prompt], examples)[0]
+        offsets = self.scorer.fit(prompt, outputs) if offsets is None else offsets
+        return Evaluation(tuple(self.scorer.score(self.task, examples, outputs, offsets)), offsets)
+
+    def losses(self, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
+        """Return minus the log-likelihood of each gold answer, in nats."""
+        self.mutator_pairs += len(examples)
+        outputs = self.measure([prompt], examples)[0]
+        golds = [prompt.structure.verbalize(example.target) for example in examples]
+        answers = [self.scorer.answers(prompt, self.task, example) for example in examples]
+        return [-out[texts.index(gold)] for out, texts, gold in zip(outputs, answers, golds, strict=True)]
+
+    def _request(self, prompt: Prompt, example: Example) -> Request:
+        answers = self.scorer.answers(prompt, self.task, example)
+        return Request(render(prompt, example.inputs), tuple(continuation(prompt.structure, a) for a in answers))
+
+    def _fill(self, wanted: dict[str, Request]) -> None:
+        if self._store and wanted:
+            self._memory.update(self._store.read_scores(self.backend.fingerprint, list(wanted)))
+        missing = {key: request for key, request in wanted.items() if key not in self._memory}
+        if not missing:
+            return
+        outputs = dict(zip(missing, self.backend.loglikelihoods(list(missing.values())), strict=True))
+        self.scored_pairs += len(outputs)
+        if self._store:
+            self._store.write_scores(self.backend.fingerprint, outputs)
+        self._memory.update(outputs)
+
+
+def _key(request: Request) -> str:
+    text = json.dumps([request.prompt, request.continuations])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,232 @@
+"""From a front member to a file and back: export, `load_prompt` and `verify`."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .contracts import Example, Prompt, Task
+from .errors import InputError, VerificationError
+from .prompt import Slot, Turn, continuation, prompt_from_dict, prompt_to_dict, render, template
+from .statistics import wilson_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .results import Entry, Frontier
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedPrompt:
+    """A prompt from an exported file.
+
+    Parameters
+    ----------
+    prompt
+        The prompt's parts.
+    input_fields
+        The names of the fields `render` takes.
+    labels, answers
+        The labels and the text that stands for each after the prompt.
+    offsets
+        What to subtract from each answer's log-likelihood; empty for none.
+    document
+        The whole file.
+    """
+
+    prompt: Prompt
+    input_fields: tuple[str, ...]
+    labels: tuple[str, ...]
+    answers: tuple[str, ...]
+    offsets: tuple[float, ...]
+    document: dict[str, Any]
+
+    def render(self, **inputs: str) -> str | list[dict[str, str]]:
+        """Return the prompt for one input: text, or for a chat layout a list of ``{"role", "content"}``.
+
+        Raises
+        ------
+        InputError
+            If the fields given are not the prompt's input fields.
+        """
+        if set(inputs) != set(self.input_fields):
+            raise InputError(f"expected the fields {', '.join(self.input_fields)}, found {', '.join(inputs) or 'none'}")
+        text = render(self.prompt, [(field, inputs[field]) for field in self.input_fields])
+        return text if isinstance(text, str) else [message._asdict() for message in text]
+
+
+def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return everything about a prompt as one JSON document.
+
+    Parameters
+    ----------
+    frontier
+        The search it comes from.
+    entry
+        The prompt.
+    lineage
+        Its ancestors' trials, nearest first.
+    """
+    config, structure = frontier.config, entry.prompt.structure
+    n = config["sizes"]["dev"]
+    low, high = wilson_interval(entry.quality * n, n)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "task": frontier.task,
+        "input_fields": config["input_fields"],
+        "target_field": config["target_field"],
+        "labels": config["labels"],
+        "scorer": config["scorer"],
+        "prompt": prompt_to_dict(entry.prompt),
+        "tokens": entry.tokens,
+        "template": _segments(entry.prompt, config["input_fields"]),
+        "answers": {label: continuation(structure, structure.verbalize(label)) for label in config["labels"]},
+        "calibration": {
+            "method": structure.calibration,
+            "offsets": dict(zip(config["labels"], entry.offsets, strict=True)) if entry.offsets else {},
+        },
+        "scores": {
+            "dev": {"score": entry.quality, "low": low, "high": high, "n": n},
+            "test": asdict(entry.test) if entry.test else None,
+            "gain": entry.gain,
+            "p_value": entry.p_value,
+            "start": asdict(frontier.start.test) if frontier.start.test else None,
+        },
+        "model": {key: config[key] for key in ("model", "revision", "fingerprint", "backend")},
+        "data": {key: config[key] for key in ("source", "data_hash", "sizes", "load")},
+        "seed": frontier.seed,
+        "study": frontier.study,
+        "trial": entry.trial,
+        "lineage": list(lineage),
+        "versions": config["versions"],
+    }
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another file with -o") from None
+
+
+def load_prompt(path: str | Path) -> ExportedPrompt:
+    """Return the prompt of an exported file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not an export, or was written by a newer promptfront.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); write it with `optimize export -o FILE`"
+        ) from None
+    except ValueError as error:
+        raise InputError(
+            f"{path}: expected a file written by `optimize export`, but it is not JSON ({error})"
+        ) from None
+    found = document.get("schema_version") if isinstance(document, dict) else None
+    if not isinstance(found, int):
+        raise InputError(f"{path}: expected a file written by `optimize export`, but it has no schema_version")
+    if found > SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: has schema version {found}, this promptfront reads up to {SCHEMA_VERSION}: upgrade it"
+        )
+    try:
+        labels = tuple(document["labels"])
+        offsets = document["calibration"]["offsets"]
+        return ExportedPrompt(
+            prompt=prompt_from_dict(document["prompt"]),
+            input_fields=tuple(document["input_fields"]),
+            labels=labels,
+            answers=tuple(document["answers"][label] for label in labels),
+            offsets=tuple(offsets[label] for label in labels) if offsets else (),
+            document=document,
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: expected a file written by `optimize export`, but it lacks {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The numbers of an exported file and those found by scoring its prompt again, on the same rows."""
+
+    split: str
+    n: int
+    exported: float
+    found: float
+    exported_fingerprint: str
+    found_fingerprint: str
+
+
+def verify(path: str | Path, task: Task | None = None) -> Verification:
+    """Score an exported prompt again, from nothing.
+
+    The held-out score is checked, or the dev score where the file has no held-out score.
+
+    Parameters
+    ----------
+    path
+        The exported file.
+    task
+        The task, where the search was given a `Task` rather than a name or files.
+
+    Raises
+    ------
+    VerificationError
+        If the score is not exactly the exported one, or the data are not those it was measured on.
+    """
+    from .api import make_evaluator
+    from .loop import test_values
+    from .task import load_task
+
+    exported = load_prompt(path)
+    document = exported.document
+    load = document["data"]["load"]
+    if task is None:
+        options = load["data"] | {key: tuple(load["data"][key]) for key in ("input_columns", "choices")}
+        task = load_task(load["task"], **options, seed=document["seed"])
+    backend = {"backend": document["model"]["backend"], "backend_options": load["backend_options"]}
+    evaluator = make_evaluator(task, model=load["model"], **backend)
+    if evaluator.task.data_hash != document["data"]["data_hash"]:
+        raise VerificationError(f"{path}: its numbers were measured on other rows than {task.source} gives now")
+    split = "test" if document["scores"]["test"] else "dev"
+    expected = document["scores"][split]
+    rows: tuple[Example, ...] = getattr(evaluator.task, split)[: expected["n"]]
+    values = test_values(evaluator, exported.prompt, exported.offsets, rows)
+    found = sum(values) / len(values)
+    fingerprint = evaluator.backend.fingerprint
+    if found != expected["score"]:
+        model = (
+            "the same model" if fingerprint == document["model"]["fingerprint"] else "another model, tokenizer or dtype"
+        )
+        raise VerificationError(f"{path}: exported {split} score {expected['score']}, found {found} with {model}")
+    return Verification(split, len(rows), expected["score"], found, document["model"]["fingerprint"], fingerprint)
+
+
+def _segments(prompt: Prompt, fields: Sequence[str]) -> list[dict[str, Any]]:
+    def plain(parts: Sequence[str | Slot]) -> list[dict[str, str]]:
+        return [{"field": part.field} if isinstance(part, Slot) else {"text": part} for part in parts]
+
+    parts = template(prompt, fields)
+    if prompt.structure.layout == "chat":
+        return [{"role": turn.role, "content": plain(turn.content)} for turn in parts if isinstance(turn, Turn)]
+    return list(plain([part for part in parts if not isinstance(part, Turn)]))

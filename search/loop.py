@@ -1,0 +1,254 @@
+"""The loop: write candidates down, race them, tell the study, and test the front once at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .errors import PromptfrontError
+from .racing import Finish, race
+from .results import TestScore
+from .space import Alleles, Proposal
+from .statistics import paired_p_value, wilson_interval
+from .study import SEARCH, proposals_from_json, proposals_to_json, test_name
+
+if TYPE_CHECKING:
+    from .contracts import Example, Prompt
+    from .evaluate import Evaluator
+    from .options import Limits
+    from .results import Entry, Frontier
+    from .space import Space
+    from .store import Batch
+    from .study import Study
+
+BATCH = 16
+"""Candidates that are composed, scored and raced together."""
+TEST_ROWS = 250
+"""Test rows for members of the front other than the best prompt, which gets all of them, as does the starting prompt."""
+_TEST_CHUNK = 250
+_WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a search stands."""
+
+    stage: str
+    trials: int
+    pairs: int
+    best: float | None
+    front: int
+
+
+class Spent(NamedTuple):
+    """Prompt x example pairs and their tokens, counted as if nothing were shared."""
+
+    pairs: int
+    tokens: int
+
+
+class _LimitReached(Exception):  # noqa: N818 (an ending, not an error)
+    """A limit ends the search; what is in flight stays written down for the next run."""
+
+
+class Search:
+    """One worker on one study.
+
+    Parameters
+    ----------
+    evaluator
+        Scores prompts on the task.
+    space
+        Composes candidates.
+    study
+        Where they are stored.
+    limits
+        When to end.
+    on_progress
+        Called after each step.
+    should_stop
+        Asked before each batch; true ends the search after the batch in flight, without the final test.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        space: Space,
+        study: Study,
+        limits: Limits,
+        on_progress: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._evaluator = evaluator
+        self._space = space
+        self._study = study
+        self._store = study.store
+        self._limits = limits
+        self._on_progress = on_progress
+        self._should_stop = should_stop
+        self._started = time.monotonic()
+        self._in_flight = Spent(0, 0)
+
+    def run(self) -> Frontier:
+        """Search until the budget or a limit is reached, test the front, and return it."""
+        with self._store.heartbeat(self._study.name):
+            try:
+                while not self._should_stop() and self._step():
+                    pass
+            except _LimitReached:
+                pass
+            if not self._should_stop():
+                self._test()
+        return self._study.frontier()
+
+    def _step(self) -> bool:
+        """Work on one batch, or wait for one that another worker has; false when there is nothing left to do."""
+        batches = [b for b in self._store.batches(self._study.name) if b.name.startswith(SEARCH)]
+        batch = self._store.claim_abandoned(self._study.name, SEARCH) or self._compose(batches)
+        if batch is None:
+            if all(b.done for b in batches):
+                return sum(len(b.payload["candidates"]) for b in batches) < self._limits.budget
+            time.sleep(_WAIT_SECONDS)
+            return True
+        self._work(batch)
+        return True
+
+    def _compose(self, batches: Sequence[Batch]) -> Batch | None:
+        """Write down the next batch of candidates; nothing if the budget is used or another worker was faster."""
+        candidates = [c for batch in batches for c in proposals_from_json(batch.payload["candidates"])]
+        size = min(BATCH, self._limits.budget - len(candidates))
+        if size <= 0 or (batches and not batches[0].done):  # everything is compared with the starting prompt
+            return None
+        if not batches:
+            proposals, pairs = [Proposal(self._evaluator.task.start)], 0
+        else:
+            before = self._evaluator.mutator_pairs
+            tried = [c.prompt for c in candidates if c.prompt]
+            proposals = self._space.compose(len(batches), size, tried, self._study.history())
+            pairs = self._evaluator.mutator_pairs - before
+        payload = {"candidates": proposals_to_json(proposals), "pairs": pairs}
+        return self._store.add_batch(self._study.name, f"{SEARCH}{len(batches):06d}", payload)
+
+    def _work(self, batch: Batch) -> None:
+        """Race a batch and store its trials; those that a killed worker stored already are left as they are."""
+        proposals = proposals_from_json(batch.payload["candidates"])
+        errors = {i: self._flaw(proposal) for i, proposal in enumerate(proposals)}
+        valid = [p.prompt for i, p in enumerate(proposals) if p.prompt and not errors[i]]
+        if batch.name == f"{SEARCH}000000":
+            ends = [self._measure_start(valid)]
+        else:
+            ends = race(self._evaluator, valid, self._study.front(without=batch.name), self._before_block)
+        if not self._store.owns(self._study.name, batch.name):
+            return
+        self._in_flight = Spent(0, 0)
+        finishes = dict(zip(valid, ends, strict=True))
+        slots = self._slots(batch.name)
+        told = self._study.told(batch.name)
+        for i, proposal in enumerate(proposals):
+            if i not in told:
+                end = errors[i] or finishes[proposal.prompt]  # type: ignore[index]
+                self._study.add(batch.name, i, proposal, proposal.prompt and slots.numbers(proposal.prompt), end)
+        self._store.finish_batch(self._study.name, batch.name)
+        self._report("search")
+
+    def _measure_start(self, valid: Sequence[Prompt]) -> Finish:
+        if not valid:
+            # The starting prompt is the user's own: what is wrong with it must be told, not recorded.
+            self._evaluator.prompt_tokens(self._evaluator.task.start)
+        start, dev = valid[0], self._evaluator.task.dev
+        found = self._evaluator.evaluate(start, dev)
+        return Finish(self._evaluator.prompt_tokens(start), len(dev), found.quality, found.quality, found.offsets)
+
+    def _flaw(self, proposal: Proposal) -> str:
+        """Return why a candidate cannot be scored; empty if it can."""
+        if proposal.prompt is None:
+            return proposal.error
+        try:
+            self._evaluator.prompt_tokens(proposal.prompt)
+            self._evaluator.scorer.answers(proposal.prompt, self._evaluator.task, self._evaluator.task.dev[0])
+        except PromptfrontError as error:
+            return str(error)
+        return ""
+
+    def _slots(self, name: str) -> Alleles:
+        alleles = Alleles()
+        for batch in self._store.batches(self._study.name):
+            if batch.name.startswith(SEARCH) and batch.name <= name:
+                for proposal in proposals_from_json(batch.payload["candidates"]):
+                    if proposal.prompt:
+                        alleles.add(proposal.prompt)
+        return alleles
+
+    def _before_block(self, prompts: Sequence[Prompt], rows: Sequence[Example]) -> None:
+        """Count a block against the limits; end the search if it would pass one."""
+        tokens = sum(self._evaluator.logical_tokens(prompt, rows) for prompt in prompts)
+        self._in_flight = Spent(self._in_flight.pairs + len(prompts) * len(rows), self._in_flight.tokens + tokens)
+        limits, spent = self._limits, self._spent()
+        if limits.timeout is not None and time.monotonic() - self._started > limits.timeout:
+            raise _LimitReached
+        if limits.max_pairs is not None and spent.pairs > limits.max_pairs:
+            raise _LimitReached
+        if limits.max_tokens is not None and spent.tokens > limits.max_tokens:
+            raise _LimitReached
+        self._report("search")
+
+    def _spent(self) -> Spent:
+        """Return what the study has evaluated, this worker's batch in flight included."""
+        pairs, tokens = self._study.mutator_pairs() + self._in_flight.pairs, self._in_flight.tokens
+        for finish in self._study.finishes():
+            pairs += finish.rows
+            tokens += finish.rows * finish.tokens + sum(
+                self._evaluator.example_tokens(self._evaluator.task.dev[: finish.rows])
+            )
+        return Spent(pairs, tokens)
+
+    def _test(self) -> None:
+        """Score start, best and front on the held-out rows, once; another worker's result is waited for."""
+        frontier = self._study.frontier()
+        name = test_name(frontier)
+        while not any(b.name == name and b.done for b in self._store.batches(self._study.name)):
+            batch = self._store.claim_abandoned(self._study.name, name) or self._store.add_batch(
+                self._study.name, name, {"results": {}}
+            )
+            if batch is None:
+                time.sleep(_WAIT_SECONDS)
+                continue
+            self._store.finish_batch(self._study.name, name, {"results": self._test_results(frontier)})
+
+    def _test_results(self, frontier: Frontier) -> dict[str, Any]:
+        test = self._evaluator.task.test
+        start = test_values(self._evaluator, frontier.start.prompt, frontier.start.offsets, test)
+        results: dict[str, Any] = {}
+        for entry in {e.trial: e for e in (frontier.start, frontier.best, *frontier.front)}.values():
+            full = entry.trial in (frontier.start.trial, frontier.best.trial)
+            rows = test if full else test[:TEST_ROWS]
+            values = test_values(self._evaluator, entry.prompt, entry.offsets, rows)
+            results[str(entry.trial)] = {
+                "test": asdict(self._test_score(entry, rows, values)),
+                "gain": sum(values) / len(values) - sum(start[: len(rows)]) / len(rows),
+                "p_value": paired_p_value(values, start[: len(rows)]),
+            }
+            self._report("test")
+        return results
+
+    def _test_score(self, entry: Entry, rows: Sequence[Example], values: Sequence[float]) -> TestScore:
+        low, high = wilson_interval(sum(values), len(values))
+        uncalibrated = self._evaluator.evaluate(entry.prompt, rows, offsets=()).quality
+        return TestScore(sum(values) / len(values), low, high, len(values), uncalibrated)
+
+    def _report(self, stage: str) -> None:
+        front = self._study.front()
+        best = max((candidate.quality for candidate in front), default=None)
+        self._on_progress(Progress(stage, len(self._study.trials()), self._spent().pairs, best, len(front)))
+
+
+def test_values(
+    evaluator: Evaluator, prompt: Prompt, offsets: tuple[float, ...], rows: Sequence[Example]
+) -> list[float]:
+    """Score a prompt on rows in calls of a fixed size, so that a later process repeats the same calls."""
+    values: list[float] = []
+    for start in range(0, len(rows), _TEST_CHUNK):
+        values += evaluator.evaluate(prompt, rows[start : start + _TEST_CHUNK], offsets).values
+    return values

@@ -1,0 +1,63 @@
+"""What a user may choose, in small frozen groups. Each has its twin on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """Where the rows come from, and what in them is input and answer.
+
+    Parameters
+    ----------
+    data
+        A CSV, TSV, JSONL or Parquet file or a Hugging Face data set id, to be split by promptfront.
+    train, dev, test
+        Files that are already split; ``train`` is the pool for demonstrations.
+    input_columns, target_column
+        Column names; found by their usual names where they are not given.
+    instruction
+        The instruction the search starts from.
+    choices
+        The labels; by default those seen in the data.
+    """
+
+    data: str | None = None
+    train: str | None = None
+    dev: str | None = None
+    test: str | None = None
+    input_columns: tuple[str, ...] = ()
+    target_column: str | None = None
+    instruction: str | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a search ends: after ``budget`` candidates, or sooner.
+
+    Parameters
+    ----------
+    budget
+        Candidate prompts tried, over all runs of the study.
+    max_pairs
+        Prompt x example pairs evaluated in the search, over all runs of the study; the final test is not counted.
+    max_tokens
+        Tokens of those pairs, counted as if nothing were shared.
+    timeout
+        Seconds of this run's search.
+    """
+
+    budget: int = 200
+    max_pairs: int | None = None
+    max_tokens: int | None = None
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "max_pairs", "max_tokens", "timeout"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"--{name.replace('_', '-')}: expected a number above 0, found {value}")

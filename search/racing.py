@@ -1,0 +1,146 @@
+"""Racing: candidates are scored in growing blocks of dev examples, and most never see the last block.
+
+After each block a candidate leaves the race in one of two ways. It is *eliminated* when the evidence that it is worse than the best front
+member of no greater cost reaches ``1 / ALPHA``; the evidence is an e-process, so looking after every block is accounted for. Or it is
+*outpaced*: only the better half goes on to the next, larger block (successive halving; Jamieson & Talwalkar 2016), which is a decision about
+the budget and no claim about the prompt. Only candidates that saw all dev examples can enter the front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .statistics import e_value
+
+if TYPE_CHECKING:
+    from .contracts import Candidate, Example, Prompt
+    from .evaluate import Evaluation, Evaluator
+
+ALPHA = 0.05
+FIRST_BLOCK = 16
+SURVIVORS = 2
+"""At least this many candidates of a batch are fully evaluated, if they are not eliminated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How far a candidate came.
+
+    ``quality`` is the mean over the ``rows`` it saw. ``estimate`` is what it would have on all dev examples, judged by its
+    difference to the front member it raced against on the same rows. ``offsets`` are its calibration.
+    """
+
+    tokens: int
+    rows: int
+    quality: float
+    estimate: float
+    offsets: tuple[float, ...]
+    stopped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    prompt: Prompt
+    tokens: int
+    rival: Prompt | None
+    rival_quality: float
+
+
+def blocks(examples: int) -> list[int]:
+    """Return the ends of the blocks: 16, 32, 64 … and all examples."""
+    ends, end = list[int](), FIRST_BLOCK
+    while end <= examples // 2:
+        ends.append(end)
+        end *= 2
+    return [*ends, examples]
+
+
+def expected_pairs(candidates: int, examples: int, batch: int) -> int:
+    """Return about how many pairs racing so many candidates takes: what it takes if none is eliminated."""
+    pairs, sizes = 0, [min(batch, candidates - start) for start in range(0, max(candidates, 0), batch)]
+    for size in sizes:
+        running, seen = size, 0
+        for end in blocks(examples):
+            pairs += running * (end - seen)
+            running, seen = min(running, max(SURVIVORS, running // 2)), end
+    return pairs
+
+
+def race(
+    evaluator: Evaluator,
+    prompts: Sequence[Prompt],
+    front: Sequence[Candidate],
+    before_block: Callable[[Sequence[Prompt], Sequence[Example]], None],
+) -> list[Finish]:
+    """Race the prompts of a batch against the front.
+
+    Parameters
+    ----------
+    evaluator
+        Scores prompts on the task's dev examples.
+    prompts
+        The candidates.
+    front
+        Fully evaluated prompts on the Pareto front, in order of tokens.
+    before_block
+        Called with the prompts and examples of a block before it is scored; it may raise to end the search.
+
+    Returns
+    -------
+    finishes
+        One per prompt, in order.
+    """
+    runners = [_runner(evaluator, prompt, front) for prompt in prompts]
+    finishes: dict[Prompt, Finish] = {}
+    running, seen = list(dict.fromkeys(runners)), 0
+    dev = evaluator.task.dev
+    for end in blocks(len(dev)):
+        block = [runner.prompt for runner in running]
+        before_block(block, dev[seen:end])
+        evaluator.measure(block, dev[seen:end])
+        leads = {runner: _lead(evaluator, runner, end) for runner in running}
+        finishes |= {runner.prompt: finish for runner, (finish, _) in leads.items()}
+        seen = end
+        if end < len(dev):
+            running = _cut(leads, finishes)
+    return [finishes[runner.prompt] for runner in runners]
+
+
+def _runner(evaluator: Evaluator, prompt: Prompt, front: Sequence[Candidate]) -> _Runner:
+    tokens = evaluator.prompt_tokens(prompt)
+    rivals = [candidate for candidate in front if candidate.tokens <= tokens]
+    rival = max(rivals, key=lambda candidate: candidate.quality, default=None)
+    return _Runner(prompt, tokens, rival.prompt if rival else None, rival.quality if rival else 0.0)
+
+
+def _signal(evaluation: Evaluation) -> list[float]:
+    # The metric is what counts, the probability of the gold answer tells apart prompts that agree on it.
+    return [(score.value + score.dense) / 2 for score in evaluation.scores]
+
+
+def _lead(evaluator: Evaluator, runner: _Runner, end: int) -> tuple[Finish, float]:
+    """Return where a candidate stands after ``end`` rows, and its mean lead over its rival."""
+    rows = evaluator.task.dev[:end]
+    ours = evaluator.evaluate(runner.prompt, rows)
+    finish = Finish(runner.tokens, end, ours.quality, ours.quality, ours.offsets)
+    if runner.rival is None:
+        # Cheaper than anything on the front: it extends the front if it is better than guessing.
+        return finish, sum(_signal(ours)) / end - 1 / max(len(evaluator.task.labels), 2)
+    theirs = evaluator.evaluate(runner.rival, rows)
+    leads = [a - b for a, b in zip(_signal(ours), _signal(theirs), strict=True)]
+    estimate = min(1.0, max(0.0, runner.rival_quality + ours.quality - theirs.quality))
+    evidence = e_value([-lead for lead in leads])
+    stopped = f"eliminated after {end} rows (e-value {evidence:.0f})" if evidence >= 1 / ALPHA else ""
+    return replace(finish, estimate=estimate, stopped=stopped), sum(leads) / end
+
+
+def _cut(leads: dict[_Runner, tuple[Finish, float]], finishes: dict[Prompt, Finish]) -> list[_Runner]:
+    """Return who goes on; note of the others why they do not."""
+    ranked = sorted((r for r in leads if not leads[r][0].stopped), key=lambda r: -leads[r][1])
+    keep = max(SURVIVORS, len(leads) // 2)
+    for runner in ranked[keep:]:
+        finish = finishes[runner.prompt]
+        finishes[runner.prompt] = replace(finish, stopped=f"outpaced after {finish.rows} rows")
+    return [runner for runner in leads if runner in set(ranked[:keep])]

@@ -1,0 +1,82 @@
+"""Results as a person reads them: plan, table, verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .api import Plan
+    from .contracts import Prompt
+    from .results import Entry, Frontier
+
+_SIGNIFICANT = 0.05
+_WIDTH = 60
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Return what a run is about to do and to spend."""
+    task = plan.task
+    lines = [
+        f"study      {plan.study}"
+        + (f" (continues: {plan.done} of {plan.budget} candidates done)" if plan.done else ""),
+        f"task       {task.name}: {task.source}",
+        f"splits     {len(task.pool)} pool, {len(task.dev)} dev, {len(task.test)} test",
+        f"model      {plan.model} on {plan.backend}",
+        f"start      {task.start.instruction or '(no instruction)'!r}, {plan.start_tokens} tokens",
+        f"budget     {plan.budget} candidates by {plan.sampler}: "
+        f"about {plan.pairs:,} pairs and at least {plan.tokens:,} tokens, then the test",
+    ]
+    return lines + [f"note       {note}" for note in task.notes]
+
+
+def result_lines(frontier: Frontier) -> list[str]:
+    """Return the final table and what the evidence supports."""
+    rows = [("", "trial", "tokens", "dev", "test (95 % interval)", "n", "gain", "prompt")]
+    entries = [frontier.start, *(e for e in frontier.front if e.trial != frontier.start.trial)]
+    for entry in entries:
+        mark = "start" if entry.trial == frontier.start.trial else ""
+        mark = "best" if entry.trial == frontier.best.trial else mark
+        rows.append(
+            (mark, str(entry.trial), str(entry.tokens), f"{entry.quality:.3f}", *_test(entry), _summary(entry.prompt))
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    table = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows]
+    return [*table, "", verdict(frontier)]
+
+
+def verdict(frontier: Frontier) -> str:
+    """Return in one sentence what the held-out rows say of the best prompt."""
+    best, start = frontier.best, frontier.start
+    if best.trial == start.trial:
+        return "no supported gain: nothing better than the starting prompt was found"
+    if best.test is None or start.test is None or best.gain is None or best.p_value is None:
+        return "not tested yet: the held-out rows are scored when the search ends"
+    points, shorter = 100 * best.gain, start.tokens - best.tokens
+    if best.p_value >= _SIGNIFICANT or best.gain <= 0:
+        return f"no supported gain: {points:+.1f} points on {best.test.n} held-out rows (p = {best.p_value:.2g})"
+    size = f"{abs(shorter)} tokens {'shorter' if shorter > 0 else 'longer'}" if shorter else "of the same length"
+    return (
+        f"gain over the starting prompt: {points:+.1f} points on {best.test.n} held-out rows (p = {best.p_value:.2g}); "
+        f"the best prompt is {size}"
+    )
+
+
+def _test(entry: Entry) -> tuple[str, str, str]:
+    test = entry.test
+    if test is None:
+        return "-", "", ""
+    gain = "" if entry.gain is None else f"{100 * entry.gain:+.1f} (p={entry.p_value:.2g})"
+    return f"{test.score:.3f} ({test.low:.3f}-{test.high:.3f})", str(test.n), gain
+
+
+def _summary(prompt: Prompt) -> str:
+    structure = prompt.structure
+    labels = "/".join((*structure.input_labels, structure.target_label))
+    extras = [f"{len(prompt.demonstrations)} demos"] if prompt.demonstrations else []
+    extras += [f"{len(prompt.constraints)} constraints"] if prompt.constraints else []
+    extras += [structure.layout] if structure.layout != "plain" else []
+    extras += ["calibrated"] if structure.calibration != "none" else []
+    extras += ["verbalizers " + "/".join(text for _, text in structure.verbalizers)] if structure.verbalizers else []
+    text = " ".join(prompt.instruction.split()) or "(no instruction)"
+    text = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+    return ", ".join([f"{text} [{labels}]", *extras])

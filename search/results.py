@@ -1,0 +1,159 @@
+"""What a search has found: the front with its evidence, read from the database."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+from .frontier import front_indices, knee
+from .prompt import prompt_to_dict
+
+if TYPE_CHECKING:
+    from .contracts import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class TestScore:
+    """A score on the held-out test split with its 95 % interval (Wilson).
+
+    ``uncalibrated`` is the score of the same prompt read without calibration.
+    """
+
+    score: float
+    low: float
+    high: float
+    n: int
+    uncalibrated: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fully evaluated prompt.
+
+    Parameters
+    ----------
+    trial
+        Its number in the Optuna study.
+    prompt, quality, tokens
+        The prompt, its mean dev score and its cost.
+    offsets
+        The calibration fitted on dev inputs; empty for none.
+    parents, mutators
+        Where it comes from.
+    test
+        Its held-out score, once the search has ended.
+    gain, p_value
+        Held-out gain over the starting prompt on the same rows, and the two-sided exact paired p-value.
+    """
+
+    trial: int
+    prompt: Prompt
+    quality: float
+    tokens: int
+    offsets: tuple[float, ...] = ()
+    parents: tuple[int, ...] = ()
+    mutators: tuple[str, ...] = ()
+    test: TestScore | None = None
+    gain: float | None = None
+    p_value: float | None = None
+
+    def to_dict(self, *, with_gain: bool = False) -> dict[str, Any]:
+        """Return the entry as plain values for JSON."""
+        values = {
+            "trial": self.trial,
+            "quality": self.quality,
+            "tokens": self.tokens,
+            "prompt": prompt_to_dict(self.prompt),
+            "test": asdict(self.test) if self.test else None,
+        }
+        return values | {"gain": self.gain, "p_value": self.p_value} if with_gain else values
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """The result of a search.
+
+    Parameters
+    ----------
+    study, task, model, backend, seed
+        What was searched.
+    trials, pairs
+        Candidates tried, and prompt x example pairs evaluated for them.
+    start
+        The starting prompt.
+    best
+        The prompt of highest dev quality on the front; of equals the shortest.
+    front
+        The Pareto front in order of tokens.
+    config
+        Everything the study was started with.
+    """
+
+    study: str
+    task: str
+    model: str
+    backend: str
+    seed: int
+    trials: int
+    pairs: int
+    start: Entry
+    best: Entry
+    front: tuple[Entry, ...]
+    config: dict[str, Any]
+
+    @classmethod
+    def of(cls, config: dict[str, Any], entries: list[Entry], *, study: str, trials: int, pairs: int) -> Frontier:
+        """Build the front of ``entries``; the first is the starting prompt.
+
+        Raises
+        ------
+        InputError
+            If nothing has been fully evaluated yet.
+        """
+        if not entries:
+            raise InputError(
+                f"study {study!r} holds no fully evaluated prompt yet: run `optimize` again to continue it"
+            )
+        front = tuple(entries[i] for i in front_indices([(e.quality, e.tokens) for e in entries]))
+        best = max(front, key=lambda entry: (entry.quality, -entry.tokens))
+        named = {key: config[key] for key in ("task", "model", "backend", "seed")}
+        return cls(
+            study=study, trials=trials, pairs=pairs, start=entries[0], best=best, front=front, config=config, **named
+        )
+
+    def pick(self, which: str) -> Entry:
+        """Return one prompt of the front: ``best``, ``knee``, ``shortest`` or a trial number.
+
+        Raises
+        ------
+        InputError
+            If ``which`` names none of the front or the starting prompt.
+        """
+        if which == "best":
+            return self.best
+        if which == "shortest":
+            return self.front[0]
+        if which == "knee":
+            return self.front[knee([(e.quality, e.tokens) for e in self.front])]
+        found = {str(entry.trial): entry for entry in (self.start, *self.front)}
+        if which not in found:
+            raise InputError(
+                f"--pick: expected best, knee, shortest or one of the trials {', '.join(found)}, found {which!r}"
+            )
+        return found[which]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain values for JSON; no times, so that equal fronts print the same bytes."""
+        return {
+            "study": self.study,
+            "task": self.task,
+            "model": self.model,
+            "backend": self.backend,
+            "seed": self.seed,
+            "trials": self.trials,
+            "pairs": self.pairs,
+            "start": self.start.to_dict(),
+            "best": self.best.to_dict(with_gain=True),
+            "front": [entry.to_dict() for entry in self.front],
+        }

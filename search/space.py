@@ -1,0 +1,249 @@
+"""What comes next: an Optuna sampler recombines the alleles found so far, and mutators invent new ones.
+
+Each gene has a pool of alleles, numbered in the order they were found. A trial is one allele number per gene, which is what a sampler
+models well. The sampler works on a copy of the study that is rebuilt from the finished trials for each batch and seeded by (seed, batch): what it
+proposes depends on the history alone, so a run that was killed goes on exactly as it would have.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import create_trial
+
+from .contracts import GENES, Constraint, Example, Gene, MutationContext, Mutator, Prompt, Structure
+from .errors import BackendError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from optuna.samplers import BaseSampler
+
+Sampler = Literal["tpe", "nsga2", "gp", "random"]
+SLOTS = 256
+"""The number of alleles a gene can have in one study: Optuna wants it fixed."""
+
+_ATTEMPTS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A candidate before it is scored; ``prompt`` is missing where a mutator failed, and ``error`` says how."""
+
+    prompt: Prompt | None
+    parents: tuple[int, ...] = ()
+    mutators: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished trial as the search sees it.
+
+    ``quality`` is the dev mean of a fully evaluated prompt, an estimate for one that was stopped, and missing for a failed one.
+    """
+
+    number: int
+    prompt: Prompt | None
+    mutators: tuple[str, ...]
+    quality: float | None
+    tokens: int | None
+    complete: bool
+
+
+@dataclass
+class Alleles:
+    """The values each gene has taken, in the order they were found."""
+
+    pools: dict[Gene, list[Any]] = field(default_factory=lambda: {gene: [] for gene in GENES})
+
+    def add(self, prompt: Prompt) -> None:
+        """Take in the prompt's genes."""
+        for gene in GENES:
+            value = getattr(prompt, gene)
+            if value not in self.pools[gene] and len(self.pools[gene]) < SLOTS:
+                self.pools[gene].append(value)
+
+    def numbers(self, prompt: Prompt) -> dict[str, int] | None:
+        """Return the prompt's allele number per gene; nothing if a gene's slots were full before it."""
+        try:
+            return {gene: self.pools[gene].index(getattr(prompt, gene)) for gene in GENES}
+        except ValueError:
+            return None
+
+    def prompt(self, numbers: Mapping[str, int]) -> Prompt:
+        """Return the prompt made of those alleles."""
+        return Prompt(**{gene: self.pools[gene][numbers[gene]] for gene in GENES})
+
+
+def make_sampler(name: str, seed: int) -> BaseSampler:
+    """Return Optuna's sampler of that name."""
+    match name:
+        case "tpe":
+            return optuna.samplers.TPESampler(seed=seed, n_startup_trials=16)
+        case "nsga2":
+            return optuna.samplers.NSGAIISampler(seed=seed, population_size=32)
+        case "gp":
+            return optuna.samplers.GPSampler(seed=seed, n_startup_trials=16)
+        case "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+    raise InputError(f"--sampler: expected one of {', '.join(get_args(Sampler))}, found {name!r}")
+
+
+class Space:
+    """Composes the batches of a study.
+
+    Parameters
+    ----------
+    mutators
+        Name to mutator.
+    sampler
+        Name of the sampler that recombines alleles.
+    seed
+        The run's seed.
+    make_context
+        Returns the context for one candidate from its generator and the candidate's own seed.
+    """
+
+    def __init__(
+        self,
+        mutators: Mapping[str, Mutator],
+        sampler: str,
+        seed: int,
+        make_context: Callable[[random.Random], MutationContext],
+    ) -> None:
+        make_sampler(sampler, seed)
+        self._mutators = dict(mutators)
+        self._sampler = sampler
+        self._seed = seed
+        self._make_context = make_context
+
+    def compose(self, batch: int, size: int, tried: Sequence[Prompt], history: Sequence[Outcome]) -> list[Proposal]:
+        """Return ``size`` new candidates.
+
+        Parameters
+        ----------
+        batch
+            The batch's number, which with the run's seed decides everything random.
+        tried
+            Every prompt written down so far, in order; the first is the starting prompt.
+        history
+            The finished trials in order of number.
+        """
+        alleles = Alleles()
+        for prompt in tried:
+            alleles.add(prompt)
+        seen = set(tried)
+        proposals: list[Proposal] = []
+        with quiet_optuna():
+            study = self._mirror(batch, alleles, history)
+            for index in range(size):
+                rng = random.Random(f"{self._seed}/{batch}/{index}")  # noqa: S311 (not cryptography)
+                base = alleles.prompt(study.ask(_distributions(alleles)).params)
+                proposal = self._propose(base, rng, seen, history)
+                seen |= {proposal.prompt} if proposal.prompt else set()
+                proposals.append(proposal)
+        return proposals
+
+    def _mirror(self, batch: int, alleles: Alleles, history: Sequence[Outcome]) -> optuna.Study:
+        sampler = make_sampler(self._sampler, random.Random(f"{self._seed}/{batch}").getrandbits(31))  # noqa: S311
+        study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        distributions = _distributions(alleles)
+        for outcome in history:
+            numbers = alleles.numbers(outcome.prompt) if outcome.prompt else None
+            if numbers is not None and outcome.quality is not None and outcome.tokens is not None:
+                values = [outcome.quality, float(outcome.tokens)]
+                study.add_trial(create_trial(values=values, params=numbers, distributions=distributions))
+        return study
+
+    def _propose(self, sampled: Prompt, rng: random.Random, seen: set[Prompt], history: Sequence[Outcome]) -> Proposal:
+        """Recombine or mutate until the prompt is one that was not tried before."""
+        context = self._make_context(rng)
+        numbers = {o.prompt: o.number for o in history if o.prompt}
+        if sampled not in seen and rng.random() < 0.5:
+            return Proposal(sampled)
+        # Half of the mutations start from what the sampler thinks promising, half from a prompt that is on the front.
+        base = sampled if rng.random() < 0.5 or not context.front else rng.choice(context.front).prompt
+        prompt, applied = base, list[str]()
+        wanted = rng.choices((1, 2, 3), (6, 3, 1))[0]
+        for _ in range(_ATTEMPTS):
+            name = self._choose(rng, history)
+            try:
+                changed = _apply(self._mutators[name], name, prompt, context)
+            except _MutatorFailedError as error:
+                return Proposal(None, mutators=(*applied, name), error=str(error))
+            if changed != prompt:
+                prompt, applied = changed, [*applied, name]
+            if len(applied) >= wanted and prompt not in seen:
+                break
+        parents = (numbers[base],) if base in numbers else ()
+        return Proposal(prompt, parents, tuple(applied))
+
+    def _choose(self, rng: random.Random, history: Sequence[Outcome]) -> str:
+        """Choose a mutator by Thompson sampling: a win is a candidate of its making that was worth evaluating fully."""
+        wins, uses = Counter[str](), Counter[str]()
+        for outcome in history:
+            uses.update(outcome.mutators)
+            wins.update(outcome.mutators if outcome.complete else ())
+        draws = {name: rng.betavariate(1 + wins[name], 2 + uses[name] - wins[name]) for name in self._mutators}
+        return max(draws, key=lambda name: draws[name])
+
+
+class _MutatorFailedError(Exception):
+    """A mutator broke its contract; its candidate is recorded as failed."""
+
+
+def _apply(mutator: Mutator, name: str, prompt: Prompt, context: MutationContext) -> Prompt:
+    try:
+        changed: object = mutator.mutate(prompt, context)
+    except BackendError:
+        raise
+    except Exception as error:  # noqa: BLE001 (the one boundary to code that is not ours)
+        raise _MutatorFailedError(f"mutator {name!r} raised {type(error).__name__}: {error}") from error
+    if not isinstance(changed, Prompt):
+        raise _MutatorFailedError(f"mutator {name!r} must return a Prompt, but returned {type(changed).__name__}")
+    if not _well_formed(changed):
+        raise _MutatorFailedError(f"mutator {name!r} returned a Prompt with a gene of the wrong type")
+    foreign = [gene for gene in GENES if gene != mutator.gene and getattr(changed, gene) != getattr(prompt, gene)]
+    if foreign:
+        raise _MutatorFailedError(f"mutator {name!r} may change {mutator.gene} only, but changed {', '.join(foreign)}")
+    if not set(changed.demonstrations) <= set(prompt.demonstrations) | set(context.task.pool):
+        raise _MutatorFailedError(f"mutator {name!r} took a demonstration that is not in the pool")
+    return changed
+
+
+def _well_formed(prompt: Prompt) -> bool:
+    return (
+        isinstance(prompt.instruction, str)
+        and isinstance(prompt.structure, Structure)
+        and isinstance(prompt.demonstrations, tuple)
+        and all(isinstance(example, Example) for example in prompt.demonstrations)
+        and isinstance(prompt.constraints, tuple)
+        and all(isinstance(constraint, Constraint) for constraint in prompt.constraints)
+    )
+
+
+def _distributions(alleles: Alleles) -> dict[str, Any]:
+    return {gene: CategoricalDistribution(tuple(range(len(pool)))) for gene, pool in alleles.pools.items()}
+
+
+def stored_distributions() -> dict[str, Any]:
+    """Return the distributions of the stored study: every gene's fixed number of slots."""
+    return {gene: CategoricalDistribution(tuple(range(SLOTS))) for gene in GENES}
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keep Optuna from logging what is only a step of ours."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)

@@ -1,0 +1,268 @@
+"""The Optuna study: trials in, trials out. What a candidate's trial holds is defined here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from .contracts import Candidate, Prompt
+from .errors import InputError
+from .frontier import front_indices
+from .prompt import prompt_from_dict, prompt_to_dict
+from .racing import Finish
+from .results import Entry, Frontier, TestScore
+from .space import Outcome, Proposal, quiet_optuna, stored_distributions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .store import Store
+
+CONFIG = "promptfront"
+SEARCH, TEST = "search-", "test-"
+
+
+class Study:
+    """A study in a store, under its name.
+
+    Parameters
+    ----------
+    store
+        The database.
+    name
+        The study's name.
+    config
+        What it is started with; given, the study is created if it is new and must agree with it if it is not.
+
+    Raises
+    ------
+    InputError
+        If there is no such study, or it was started with other settings.
+    """
+
+    def __init__(self, store: Store, name: str, config: dict[str, Any] | None = None) -> None:
+        self.store = store
+        self.name = name
+        with quiet_optuna():
+            if config is None:
+                self._study = _load(store, name)
+            else:
+                self._study = optuna.create_study(
+                    storage=store.optuna, study_name=name, load_if_exists=True, directions=["maximize", "minimize"]
+                )
+                self._agree(config)
+        self.config: dict[str, Any] = self._study.user_attrs[CONFIG]
+
+    def _agree(self, config: dict[str, Any]) -> None:
+        found = self._study.user_attrs.get(CONFIG)
+        if found is None:
+            self._study.set_metric_names(["quality", "prompt tokens"])
+            self._study.set_user_attr(CONFIG, config)
+            return
+        differing = [key for key in config["identity"] if config["identity"][key] != found["identity"].get(key)]
+        if differing:
+            raise InputError(
+                f"study {self.name!r} was started with another {', '.join(differing)}: "
+                "choose another --study name, or leave --study out to have one chosen"
+            )
+
+    def trials(self) -> list[FrozenTrial]:
+        """Return the finished trials in order of number."""
+        return self._study.get_trials(deepcopy=False)
+
+    def add(
+        self, batch: str, index: int, proposal: Proposal, slots: Mapping[str, int] | None, end: Finish | str
+    ) -> None:
+        """Store a finished candidate as one trial, in one transaction.
+
+        Parameters
+        ----------
+        batch, index
+            Where the candidate was written down.
+        proposal
+            The candidate.
+        slots
+            Its allele numbers; missing where a gene had no slot left.
+        end
+            How its race ended, or why it failed.
+        """
+        attrs: dict[str, Any] = {
+            "batch": batch,
+            "index": index,
+            "prompt": prompt_to_dict(proposal.prompt) if proposal.prompt else None,
+            "parents": list(proposal.parents),
+            "mutators": list(proposal.mutators),
+        }
+        state, values = TrialState.FAIL, None
+        if isinstance(end, str):
+            attrs["error"] = end
+        else:
+            attrs |= {"rows": end.rows, "quality": end.quality, "estimate": end.estimate, "tokens": end.tokens}
+            attrs |= {"offsets": list(end.offsets), "stopped": end.stopped}
+            state = TrialState.PRUNED if end.stopped else TrialState.COMPLETE
+            values = None if end.stopped else [end.quality, float(end.tokens)]
+        distributions = stored_distributions() if slots else None
+        trial = create_trial(
+            state=state,
+            values=values,
+            params=dict(slots) if slots else None,
+            distributions=distributions,
+            user_attrs=attrs,
+        )
+        self._study.add_trial(trial)
+
+    def told(self, batch: str) -> set[int]:
+        """Return the indices of the batch's candidates that are stored already."""
+        return {t.user_attrs["index"] for t in self.trials() if t.user_attrs.get("batch") == batch}
+
+    def history(self) -> list[Outcome]:
+        """Return the finished trials as the search sees them."""
+        return [_outcome(trial) for trial in self.trials() if "batch" in trial.user_attrs]
+
+    def front(self, *, without: str = "") -> list[Candidate]:
+        """Return the Pareto front in order of tokens, leaving out the trials of one batch."""
+        full = [_entry(t) for t in self.trials() if _is_full(t) and t.user_attrs["batch"] != without]
+        return [
+            Candidate(full[i].prompt, full[i].quality, full[i].tokens)
+            for i in front_indices([(e.quality, e.tokens) for e in full])
+        ]
+
+    def frontier(self) -> Frontier:
+        """Return the front with the held-out scores, where the search has ended."""
+        trials = [t for t in self.trials() if "batch" in t.user_attrs]
+        pairs = sum(t.user_attrs.get("rows", 0) for t in trials) + self.mutator_pairs()
+        # Numbers are given in order of completion; with two workers the starting prompt's may not be the first.
+        full = sorted(
+            (t for t in trials if _is_full(t)), key=lambda t: (t.user_attrs["batch"] != f"{SEARCH}000000", t.number)
+        )
+        found = Frontier.of(self.config, [_entry(t) for t in full], study=self.name, trials=len(trials), pairs=pairs)
+        tests = self._tests(found)
+        return replace(
+            found,
+            start=_tested(found.start, tests),
+            best=_tested(found.best, tests),
+            front=tuple(_tested(entry, tests) for entry in found.front),
+        )
+
+    def finishes(self) -> list[Finish]:
+        """Return how far each scored candidate came."""
+        found = [t.user_attrs for t in self.trials() if "rows" in t.user_attrs]
+        return [
+            Finish(a["tokens"], a["rows"], a["quality"], a["estimate"], tuple(a["offsets"]), a["stopped"])
+            for a in found
+        ]
+
+    def mutator_pairs(self) -> int:
+        """Return the pairs that mutators asked for (to find hard examples)."""
+        return sum(batch.payload["pairs"] for batch in self.store.batches(self.name) if batch.name.startswith(SEARCH))
+
+    def lineage(self, entry: Entry) -> list[dict[str, Any]]:
+        """Return the trials an entry descends from, nearest first."""
+        trials = {t.number: t.user_attrs for t in self.trials()}
+        found: list[dict[str, Any]] = []
+        parents = list(entry.parents)
+        while parents:
+            number = parents[0]
+            attrs = trials[number]
+            found.append(
+                {"trial": number, "mutators": attrs["mutators"], "quality": attrs["estimate"], "rows": attrs["rows"]}
+            )
+            parents = attrs["parents"]
+        return found
+
+    def _tests(self, frontier: Frontier) -> dict[str, Any]:
+        name = test_name(frontier)
+        done = [b.payload for b in self.store.batches(self.name) if b.name == name and b.done]
+        return done[0]["results"] if done else {}
+
+
+def test_name(frontier: Frontier) -> str:
+    """Return the name under which the final test of this front is written down."""
+    numbers = [entry.trial for entry in (frontier.start, frontier.best, *frontier.front)]
+    return TEST + hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:12]
+
+
+def proposals_to_json(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:
+    """Return candidates as plain values, to be written down before they are scored."""
+    return [
+        {
+            "prompt": prompt_to_dict(p.prompt) if p.prompt else None,
+            "parents": list(p.parents),
+            "mutators": list(p.mutators),
+            "error": p.error,
+        }
+        for p in proposals
+    ]
+
+
+def proposals_from_json(values: Sequence[Mapping[str, Any]]) -> list[Proposal]:
+    """Return the candidates that `proposals_to_json` described."""
+    return [
+        Proposal(
+            prompt_from_dict(v["prompt"]) if v["prompt"] else None,
+            tuple(v["parents"]),
+            tuple(v["mutators"]),
+            v["error"],
+        )
+        for v in values
+    ]
+
+
+def latest_study(store: Store) -> str:
+    """Return the name of the study that was started last.
+
+    Raises
+    ------
+    InputError
+        If the database holds none.
+    """
+    studies = [s for s in optuna.get_all_study_summaries(store.optuna) if CONFIG in s.user_attrs]
+    if not studies:
+        raise InputError(
+            f"{store.url} holds no promptfront study yet: run `optimize --task sentiment` first, or name another --storage"
+        )
+    return max(studies, key=lambda s: s.user_attrs[CONFIG]["started"]).study_name
+
+
+def _load(store: Store, name: str) -> optuna.Study:
+    names = [s.study_name for s in optuna.get_all_study_summaries(store.optuna) if CONFIG in s.user_attrs]
+    if name not in names:
+        raise InputError(f"--study: {store.url} holds no study {name!r}, only {', '.join(names) or 'none at all'}")
+    return optuna.load_study(study_name=name, storage=store.optuna)
+
+
+def _is_full(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.COMPLETE and "batch" in trial.user_attrs
+
+
+def _outcome(trial: FrozenTrial) -> Outcome:
+    attrs = trial.user_attrs
+    prompt: Prompt | None = prompt_from_dict(attrs["prompt"]) if attrs["prompt"] else None
+    return Outcome(
+        trial.number, prompt, tuple(attrs["mutators"]), attrs.get("estimate"), attrs.get("tokens"), _is_full(trial)
+    )
+
+
+def _entry(trial: FrozenTrial) -> Entry:
+    attrs = trial.user_attrs
+    return Entry(
+        trial=trial.number,
+        prompt=prompt_from_dict(attrs["prompt"]),
+        quality=attrs["quality"],
+        tokens=attrs["tokens"],
+        offsets=tuple(attrs["offsets"]),
+        parents=tuple(attrs["parents"]),
+        mutators=tuple(attrs["mutators"]),
+    )
+
+
+def _tested(entry: Entry, tests: dict[str, Any]) -> Entry:
+    found = tests.get(str(entry.trial))
+    if found is None:
+        return entry
+    return replace(entry, test=TestScore(**found["test"]), gain=found["gain"], p_value=found["p_value"])
