@@ -30,12 +30,12 @@ def non_dominated(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """
     mask = np.zeros(len(points), dtype=np.bool_)
     order = sorted(np.flatnonzero(~np.isnan(points).any(axis=1)), key=lambda i: (points[i, 1], -points[i, 0]))
-    best, tokens_of_best = -np.inf, np.nan
+    last: tuple[float, float] | None = None
     for i in order:
         quality, tokens = points[i]
-        if quality > best or (quality == best and tokens == tokens_of_best):
+        if last is None or quality > last[0] or (quality, tokens) == last:
             mask[i] = True
-            best, tokens_of_best = quality, tokens
+            last = quality, tokens
     return mask
 
 

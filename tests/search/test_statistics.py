@@ -1,0 +1,46 @@
+"""Intervals and tests against published values and their guarantees."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from promptfront.search.statistics import e_value, paired_p_value, wilson_interval
+from scipy.stats import binomtest
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (7, 10), (812, 1000)])
+def test_wilson_interval_is_scipys(successes: int, n: int) -> None:
+    """The interval equals an independent implementation."""
+    expected = binomtest(successes, n).proportion_ci(method="wilson")
+    assert (pytest.approx(expected.low), pytest.approx(expected.high)) == wilson_interval(successes, n)
+
+
+def test_paired_p_value_is_mcnemars_exact_test() -> None:
+    """Only the examples on which two prompts differ count."""
+    ours, theirs = [1.0] * 12 + [0.0] * 3 + [1.0] * 50, [0.0] * 12 + [1.0] * 3 + [1.0] * 50
+    assert binomtest(12, 15).pvalue == paired_p_value(ours, theirs)
+    assert paired_p_value([1.0, 0.0], [1.0, 0.0]) == 1.0
+
+
+def test_looking_after_every_row_raises_few_false_alarms() -> None:
+    """With no difference the evidence ever reaches 20 in at most 5 % of races, however often one looks."""
+    rng = random.Random(0)
+    alarms = 0
+    for _ in range(400):
+        differences = [rng.choice((-1.0, 0.0, 0.0, 1.0)) for _ in range(200)]
+        alarms += any(e_value(differences[:n]) >= 20 for n in range(8, 201, 8))
+    assert alarms <= 0.05 * 400
+
+
+def test_a_real_difference_is_found() -> None:
+    """A prompt that is 30 points worse is told from its rival within 100 rows, most of the time."""
+    rng = random.Random(0)
+    found = sum(e_value(rng.choices((-1.0, 0.0, 1.0), (1, 5, 4), k=100)) >= 20 for _ in range(100))
+    assert found > 80
+
+
+def test_evidence_never_gets_negative() -> None:
+    """The worst possible rows leave some capital, and no rows leave it as it was."""
+    assert e_value([]) == 1.0
+    assert 0 < e_value([1.0, -1.0] * 50)
