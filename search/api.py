@@ -22,7 +22,8 @@ from .racing import expected_pairs
 from .space import Space, make_sampler
 from .store import Store
 from .study import Study, latest_study
-from .task import load_task, shorten_inputs
+from .splits import shorten_inputs
+from .task import load_task
 
 if TYPE_CHECKING:
     import random

@@ -1,0 +1,212 @@
+"""From names, files and columns to a `Task`: rows read, labels checked, splits made, a prompt to start from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from .contracts import Example, Prompt, Structure, Task
+from .data import Row, read_rows
+from .errors import InputError
+from .plugins import closest, load
+from .splits import Sizes, Splits, given_splits, split_rows
+from .task_file import TaskFile, read_task_file
+
+_INPUT_NAMES = ("text", "input", "sentence", "review", "content", "question", "document", "文本")
+_TARGET_NAMES = ("label", "target", "sentiment", "category", "class", "answer", "output", "标签")
+_MAX_LABELS = 50
+
+
+def load_task(
+    task: str | None = None,
+    *,
+    data: str | None = None,
+    train: str | None = None,
+    dev: str | None = None,
+    test: str | None = None,
+    input_columns: Sequence[str] = (),
+    target_column: str | None = None,
+    instruction: str | None = None,
+    choices: Sequence[str] = (),
+    seed: int = 0,
+) -> Task:
+    """Load a task.
+
+    Parameters
+    ----------
+    task
+        The name of an installed task, a task file, or nothing where ``data`` or ``train`` is given.
+    data, train, dev, test, input_columns, target_column, instruction, choices
+        See `DataOptions`; they go before what a task or task file says.
+    seed
+        Decides the splits.
+
+    Raises
+    ------
+    InputError
+        If anything of it is missing or wrong; the sentence says what and where.
+    """
+    if data and train:
+        raise InputError("expected either --data (to be split) or --train (already split), found both")
+    if (dev or test) and not train and not _is_file(task):
+        raise InputError("--dev and --test go with --train; a single file goes to --data")
+    named = None
+    if _is_file(task):
+        spec = read_task_file(cast("str", task))
+    else:
+        if task is not None:
+            named = _named_task(task, seed)
+            if not (data or train):
+                return _with_start(named, instruction, choices)
+        spec = _spec_of(named)
+    spec = replace(
+        spec,
+        data=data or (None if train else spec.data),
+        train=train or (None if data else spec.train),
+        dev=dev or (None if data or train else spec.dev),
+        test=test or (None if data or train else spec.test),
+        inputs=tuple((column, None) for column in input_columns) or spec.inputs,
+        target=target_column or spec.target,
+        instruction=spec.instruction if instruction is None else instruction,
+        labels=tuple((c, c) for c in choices) or spec.labels,
+    )
+    return _build(spec, seed)
+
+
+def _is_file(task: str | None) -> bool:
+    return task is not None and task.lower().endswith((".yaml", ".yml"))
+
+
+def _named_task(name: str, seed: int) -> Task:
+    make = cast("Callable[..., Task]", load("promptfront.tasks", name))
+    return make(seed=seed)
+
+
+def _with_start(task: Task, instruction: str | None, choices: Sequence[str]) -> Task:
+    if choices and set(choices) != set(task.labels):
+        raise InputError(f"--choices: task {task.name!r} has the labels {', '.join(task.labels)}, found {', '.join(choices)}")
+    return task if instruction is None else replace(task, start=replace(task.start, instruction=instruction))
+
+
+def _spec_of(task: Task | None) -> TaskFile:
+    if task is None:
+        return TaskFile("data")
+    structure = task.start.structure
+    return TaskFile(
+        task.name,
+        inputs=tuple(zip(task.input_fields, structure.input_labels, strict=True)),
+        target=task.target_field,
+        target_label=structure.target_label,
+        labels=tuple((label, structure.verbalize(label)) for label in task.labels),
+        instruction=task.start.instruction,
+        question=structure.question,
+        scorer=task.scorer,
+        constraints=task.constraints,
+    )
+
+
+def _build(spec: TaskFile, seed: int) -> Task:
+    source = spec.data or spec.train
+    if source is None:
+        raise InputError(f"task {spec.name!r} names no data: give --data FILE, or data: in the task file")
+    rows = {"data": read_rows(source)}
+    rows |= {name: read_rows(path) for name, path in (("dev", spec.dev), ("test", spec.test)) if path}
+    inputs, target = _columns(spec, source, rows["data"])
+    labels = _labels(spec, target, [row for part in rows.values() for row in part], source)
+    examples = {name: _examples(part, [c for c, _ in inputs], target, [x for x, _ in labels]) for name, part in rows.items()}
+    splits = _split(spec, examples, seed, source)
+    structure = Structure(
+        tuple(_title(column) if label is None else label for column, label in inputs),
+        spec.target_label if spec.target_label is not None else _title(target),
+        question=spec.question,
+        verbalizers=tuple((label, text) for label, text in labels if label != text),
+    )
+    instruction = _instruction(structure, [text for _, text in labels]) if spec.instruction is None else spec.instruction
+    name = Path(source).stem if spec.name == "data" else spec.name
+    fields = tuple(column for column, _ in inputs)
+    return Task(
+        name=name,
+        source=", ".join(path for path in (source, spec.dev, spec.test) if path),
+        start=Prompt(instruction, structure),
+        input_fields=fields,
+        target_field=target,
+        labels=tuple(label for label, _ in labels),
+        pool=splits.pool,
+        dev=splits.dev,
+        test=splits.test,
+        scorer=spec.scorer,
+        constraints=spec.constraints,
+        notes=splits.notes,
+    )
+
+
+def _columns(spec: TaskFile, source: str, rows: Sequence[Row]) -> tuple[tuple[tuple[str, str | None], ...], str]:
+    columns = list(rows[0].cells)
+    inputs = spec.inputs or ((_guess(columns, _INPUT_NAMES, "input", source, {spec.target}), None),)
+    target = spec.target or _guess(columns, _TARGET_NAMES, "target", source, {column for column, _ in inputs})
+    for column in (*(column for column, _ in inputs), target):
+        if column not in columns:
+            raise InputError(f"{source}: there is no column {column!r}{closest(column, columns)}; it has {', '.join(columns)}")
+    if target in dict(inputs):
+        raise InputError(f"{source}: the column {target!r} cannot be both input and target")
+    return inputs, target
+
+
+def _guess(columns: Sequence[str], names: Sequence[str], what: str, source: str, taken: set[str | None]) -> str:
+    free = [column for column in columns if column not in taken]
+    found = [column for name in names for column in free if column.casefold() == name]
+    if found:
+        return found[0]
+    if len(free) == 1:
+        return free[0]
+    raise InputError(f"{source}: which column is the {what}? Say --{what}-column with one of {', '.join(columns)}")
+
+
+def _labels(spec: TaskFile, target: str, rows: Sequence[Row], source: str) -> tuple[tuple[str, str], ...]:
+    if spec.labels:
+        return spec.labels
+    seen = Counter(row.cells.get(target, "").strip() for row in rows)
+    del seen[""]
+    if len(seen) > _MAX_LABELS or len(seen) > max(2, len(rows) // 2):
+        raise InputError(
+            f"{source}: the column {target!r} has {len(seen)} different values in {len(rows)} rows, which looks like free text: "
+            "labels are what can be scored; name them with --choices a,b,c or choose another --target-column"
+        )
+    if len(seen) < 2:
+        raise InputError(f"{source}: expected at least 2 different labels in the column {target!r}, found {', '.join(seen) or 'none'}")
+    return tuple((label, label) for label in sorted(seen, key=lambda label: (not label.isdigit(), int(label) if label.isdigit() else 0, label)))
+
+
+def _examples(rows: Sequence[Row], inputs: Sequence[str], target: str, labels: Sequence[str]) -> list[Example]:
+    examples = []
+    for row in rows:
+        missing = [column for column in (*inputs, target) if column not in row.cells]
+        if missing:
+            raise InputError(f"{row.origin}: there is no value for {missing[0]!r}; the row has {', '.join(row.cells)}")
+        label = row.cells[target].strip()
+        if label not in labels:
+            found = "no label" if not label else f"the label {label!r}{closest(label, labels)}"
+            raise InputError(f"{row.origin}: expected one of {', '.join(labels)} in {target!r}, found {found}")
+        examples.append(Example(tuple((column, row.cells[column]) for column in inputs), label))
+    return examples
+
+
+def _split(spec: TaskFile, examples: dict[str, list[Example]], seed: int, source: str) -> Splits:
+    sizes: Sizes = spec.sizes
+    if spec.data and not (spec.dev or spec.test):
+        return split_rows(examples["data"], sizes, seed, source)
+    return given_splits(examples["data"], examples.get("dev", []), examples.get("test", []), sizes, seed, source)
+
+
+def _instruction(structure: Structure, labels: Sequence[str]) -> str:
+    listed = f"{', '.join(labels[:-1])} or {labels[-1]}"
+    what = " and ".join(label.lower() for label in structure.input_labels)
+    return f"Classify the {what} as {listed}."
+
+
+def _title(column: str) -> str:
+    words = " ".join(column.replace("_", " ").split())
+    return words[:1].upper() + words[1:]

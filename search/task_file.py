@@ -1,0 +1,172 @@
+"""Task files: YAML that names data, fields, labels, scorer, starting prompt and constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .contracts import Constraint
+from .errors import InputError
+from .plugins import closest
+from .splits import Sizes
+
+_KEYS = (
+    "name", "data", "train", "dev", "test", "input", "target", "labels", "instruction", "question", "scorer", "constraints",
+    "sizes",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFile:
+    """What a task file says; what it leaves out is None or empty.
+
+    ``inputs`` maps input columns to the labels written before them; ``labels`` maps labels to their texts.
+    """
+
+    name: str
+    data: str | None = None
+    train: str | None = None
+    dev: str | None = None
+    test: str | None = None
+    inputs: tuple[tuple[str, str | None], ...] = ()
+    target: str | None = None
+    target_label: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    instruction: str | None = None
+    question: str = ""
+    scorer: str = "labels"
+    constraints: tuple[Constraint, ...] = ()
+    sizes: Sizes = Sizes()
+
+
+def read_task_file(path: str) -> TaskFile:
+    """Read a task file. Paths in it are relative to its folder.
+
+    Raises
+    ------
+    InputError
+        If it is missing, not YAML, or has a key or value that is not understood; with file and line.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise InputError(f"{path}: the task file cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else path
+        raise InputError(f"{where}: expected YAML, but {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(values, dict) or not isinstance(root, yaml.MappingNode):
+        raise InputError(f"{path}: expected keys such as {', '.join(_KEYS[:4])}, found {type(values).__name__}")
+    lines = {str(key.value): key.start_mark.line + 1 for key, _ in root.value}
+    for key in values:
+        if key not in _KEYS:
+            raise InputError(f"{path}:{lines[str(key)]}: unknown key {key!r}{closest(str(key), _KEYS)}; known: {', '.join(_KEYS)}")
+    return _Reader(path, values, lines).read()
+
+
+class _Reader:
+    """Checks the values of a task file one by one."""
+
+    def __init__(self, path: str, values: Mapping[str, Any], lines: Mapping[str, int]) -> None:
+        self._path = path
+        self._values = values
+        self._lines = lines
+
+    def read(self) -> TaskFile:
+        target, target_label = self._target()
+        return TaskFile(
+            name=self._text("name") or Path(self._path).stem,
+            data=self._source("data"),
+            train=self._source("train"),
+            dev=self._source("dev"),
+            test=self._source("test"),
+            inputs=self._inputs(),
+            target=target,
+            target_label=target_label,
+            labels=self._labels(),
+            instruction=self._text("instruction"),
+            question=self._text("question") or "",
+            scorer=self._text("scorer") or "labels",
+            constraints=self._constraints(),
+            sizes=self._sizes(),
+        )
+
+    def _wrong(self, key: str, expected: str) -> InputError:
+        found = self._values[key]
+        return InputError(f"{self._path}:{self._lines[key]}: {key}: expected {expected}, found {found!r}")
+
+    def _text(self, key: str) -> str | None:
+        value = self._values.get(key)
+        if value is not None and not isinstance(value, str):
+            raise self._wrong(key, "text (quote it)")
+        return value
+
+    def _source(self, key: str) -> str | None:
+        value = self._text(key)
+        if value is None:
+            return None
+        beside = Path(self._path).parent / value
+        return str(beside) if beside.exists() or Path(value).suffix else value
+
+    def _inputs(self) -> tuple[tuple[str, str | None], ...]:
+        value = self._values.get("input")
+        if value is None:
+            return ()
+        if isinstance(value, str):
+            return ((value, None),)
+        if isinstance(value, list) and value and all(isinstance(v, str) for v in value):
+            return tuple((v, None) for v in value)
+        if isinstance(value, dict) and value and all(isinstance(v, str) for kv in value.items() for v in kv):
+            return tuple(value.items())
+        raise self._wrong("input", "a column, a list of columns, or columns with their labels")
+
+    def _target(self) -> tuple[str | None, str | None]:
+        value = self._values.get("target")
+        if value is None or isinstance(value, str):
+            return value, None
+        if isinstance(value, dict) and len(value) == 1 and all(isinstance(v, str) for kv in value.items() for v in kv):
+            return next(iter(value.items()))
+        raise self._wrong("target", "a column, or one column with its label")
+
+    def _labels(self) -> tuple[tuple[str, str], ...]:
+        value = self._values.get("labels")
+        if value is None:
+            return ()
+        pairs = list(value.items()) if isinstance(value, dict) else [(v, v) for v in value] if isinstance(value, list) else []
+        # YAML reads yes and no as booleans; what stands in the data is not known then.
+        if len(pairs) < 2 or not all(isinstance(v, str | int) and not isinstance(v, bool) for pair in pairs for v in pair):
+            raise self._wrong("labels", "two or more labels, each quoted, or labels with their texts")
+        return tuple((str(label), str(text)) for label, text in pairs)
+
+    def _constraints(self) -> tuple[Constraint, ...]:
+        value = self._values.get("constraints")
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            raise self._wrong("constraints", "a list")
+        return tuple(self._constraint(item) for item in value)
+
+    def _constraint(self, item: Any) -> Constraint:  # noqa: ANN401 (any YAML value)
+        if isinstance(item, str):
+            return Constraint(item, item)
+        known = {"name", "text", "limit"}
+        if not isinstance(item, dict) or not set(item) <= known or not isinstance(item.get("text"), str):
+            raise self._wrong("constraints", "sentences, or name, text and limit of each")
+        limit = item.get("limit")
+        if limit is not None and (not isinstance(limit, int) or "{limit}" not in item["text"]):
+            raise self._wrong("constraints", "a whole number as limit and {limit} in its text")
+        return Constraint(str(item.get("name", item["text"])), item["text"], limit)
+
+    def _sizes(self) -> Sizes:
+        value = self._values.get("sizes", {})
+        if not isinstance(value, dict) or not set(value) <= {"pool", "dev", "test"} or not all(
+            isinstance(v, int) and not isinstance(v, bool) for v in value.values()
+        ):
+            raise self._wrong("sizes", "whole numbers for pool, dev and test")
+        return Sizes(**value)
