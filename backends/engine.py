@@ -29,7 +29,8 @@ def loglikelihoods(requests: Sequence[Encoded], compute: Callable[[Wanted], LogP
                 wanted.setdefault(request.prompt + continuation[:i], set()).add(token)
     found = compute(wanted)
     return [
-        tuple(sum(found[r.prompt + c[:i]][token] for i, token in enumerate(c)) for c in r.continuations) for r in requests
+        tuple(sum(found[r.prompt + c[:i]][token] for i, token in enumerate(c)) for c in r.continuations)
+        for r in requests
     ]
 
 

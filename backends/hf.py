@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 _BATCH_TOKENS = 512
 _GENERATED_TOGETHER = 16
-_PROBE = ("The film is a quiet triumph. I liked it", "The film is a mess. I", "The film is a quiet triumph. He did not like", "它很好")
+_PROBE = (
+    "The film is a quiet triumph. I liked it",
+    "The film is a mess. I",
+    "The film is a quiet triumph. He did not like",
+    "它很好",
+)
 _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
 
 
@@ -78,7 +83,9 @@ class HFBackend:
         for request in encoded:
             longest = len(request.prompt) + max(map(len, request.continuations))
             if longest > self.max_context:
-                raise BackendError(f"a prompt of {longest} tokens does not fit into the {self.max_context} that {self.model} reads")
+                raise BackendError(
+                    f"a prompt of {longest} tokens does not fit into the {self.max_context} that {self.model} reads"
+                )
         return loglikelihoods(encoded, self._engine.compute)
 
     def generate(self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int) -> list[str]:
@@ -108,10 +115,17 @@ class HFBackend:
         # Padding goes to the left, so that every completion begins where its prompt ends.
         ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts], device=self._model.device)
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self._model.device)
-        sampling = {"do_sample": True, "temperature": temperature, "top_p": 0.95} if temperature > 0 else {"do_sample": False}
+        sampling = (
+            {"do_sample": True, "temperature": temperature, "top_p": 0.95} if temperature > 0 else {"do_sample": False}
+        )
         with _quiet_transformers():
             output = self._model.generate(
-                input_ids=ids, attention_mask=mask, max_new_tokens=max_tokens, pad_token_id=pad, eos_token_id=end, **sampling
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=max_tokens,
+                pad_token_id=pad,
+                eos_token_id=end,
+                **sampling,
             )
         return [str(text) for text in self._tokenizer.batch_decode(output[:, width:], skip_special_tokens=True)]
 
@@ -122,7 +136,9 @@ class HFBackend:
         if "sliding_attention" in (getattr(text, "layer_types", None) or ()) or getattr(text, "sliding_window", None):
             return plain
         probe = [
-            Encoded(tokens[:-2], (tokens[-2:], tokens[-1:])) for tokens in self._encoder.encode_prompts(_PROBE) if len(tokens) > 2
+            Encoded(tokens[:-2], (tokens[-2:], tokens[-1:]))
+            for tokens in self._encoder.encode_prompts(_PROBE)
+            if len(tokens) > 2
         ]
         expected = loglikelihoods(probe, plain.compute)
         found = loglikelihoods(probe, packed.compute)
@@ -143,10 +159,14 @@ def _load(source: str, name: str, trust_remote_code: bool, device: str | None) -
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if place.startswith("cuda") else torch.float32
     if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
-        raise BackendError(f"--model {name}: expected a folder with a config.json, weights and a tokenizer, but it has no config.json")
+        raise BackendError(
+            f"--model {name}: expected a folder with a config.json, weights and a tokenizer, but it has no config.json"
+        )
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
-        if config.is_encoder_decoder or (config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not trust_remote_code):
+        if config.is_encoder_decoder or (
+            config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not trust_remote_code
+        ):
             raise BackendError(f"--model {name}: expected a causal language model, found {config.model_type}")
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, trust_remote_code=trust_remote_code)
@@ -162,13 +182,19 @@ def _load(source: str, name: str, trust_remote_code: bool, device: str | None) -
 def _fingerprint(model: Any, tokenizer: Any) -> str:  # noqa: ANN401 (transformers publishes no types)
     """Hash what decides the numbers: every weight, the configuration, tokenizer, chat template, dtype and kind of device."""
     config = {k: v for k, v in model.config.to_dict().items() if k not in {"_name_or_path", "transformers_version"}}
-    digest = hashlib.sha256(json.dumps([config, str(model.dtype), model.device.type], sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(
+        json.dumps([config, str(model.dtype), model.device.type], sort_keys=True, default=str).encode()
+    )
     digest.update(tokenizer.backend_tokenizer.to_str().encode())
     digest.update(str(tokenizer.chat_template).encode())
     integers = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     for name, weight in sorted(model.state_dict().items()):
         bits = weight.detach().contiguous().view(-1).view(integers[weight.element_size()])
-        sums = [int(bits.sum(dtype=torch.int64)), int(bits[::2].sum(dtype=torch.int64)), int(bits[::7].sum(dtype=torch.int64))]
+        sums = [
+            int(bits.sum(dtype=torch.int64)),
+            int(bits[::2].sum(dtype=torch.int64)),
+            int(bits[::7].sum(dtype=torch.int64)),
+        ]
         digest.update(json.dumps([name, list(weight.shape), *sums]).encode())
     return digest.hexdigest()[:32]
 

@@ -69,7 +69,9 @@ class Encoder:
 
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the longest beginning of ``text`` of at most ``max_tokens`` tokens."""
-        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+        encoded = self._tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
+        )
         offsets = encoded["offset_mapping"]
         if len(offsets) <= max_tokens:
             return text
@@ -79,10 +81,14 @@ class Encoder:
             end -= 1
         return text[:end]
 
-    def _assemble(self, head: Sequence[str | int], tail: str, continuations: Sequence[str], known: dict[str, Tokens]) -> Encoded:
+    def _assemble(
+        self, head: Sequence[str | int], tail: str, continuations: Sequence[str], known: dict[str, Tokens]
+    ) -> Encoded:
         prompt = self._join([*head, tail], known) or self._fallback
         if not prompt:
-            raise BackendError(f"{self._model}: an empty prompt cannot be scored, since the tokenizer has no start token")
+            raise BackendError(
+                f"{self._model}: an empty prompt cannot be scored, since the tokenizer has no start token"
+            )
         end = known[tail]
         found = []
         for continuation in continuations:

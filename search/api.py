@@ -20,9 +20,9 @@ from .plugins import available, load, mutator_from_file
 from .prompt import prompt_to_dict
 from .racing import expected_pairs
 from .space import Space, make_sampler
+from .splits import shorten_inputs
 from .store import Store
 from .study import Study, latest_study
-from .splits import shorten_inputs
 from .task import load_task
 
 if TYPE_CHECKING:

@@ -255,7 +255,7 @@ def _choices(text: str | None) -> tuple[str, ...]:
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C asks for an end after the batch in flight, the second ends at once."""
+    """Let the first Ctrl-C ask for an end after the batch in flight, and the second end at once."""
     asked = False
 
     def ask(*_: object) -> None:

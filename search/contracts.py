@@ -54,7 +54,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A rule the prompt states about its answer, for example "Answer with at most {limit} words."
+    """A rule the prompt states about its answer, for example "Answer with at most {limit} words" with limit 4.
 
     Parameters
     ----------

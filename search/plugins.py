@@ -78,7 +78,9 @@ def mutator_from_file(text: str) -> Mutator:
     except Exception as error:  # (the user's own code, run for the first time)
         raise InputError(f"--mutator {text}: {type(error).__name__}: {error}") from error
     if getattr(made, "gene", None) not in GENES or not callable(getattr(made, "mutate", None)):
-        raise InputError(f"--mutator {text}: expected a class with gene (one of {', '.join(GENES)}) and mutate(prompt, context)")
+        raise InputError(
+            f"--mutator {text}: expected a class with gene (one of {', '.join(GENES)}) and mutate(prompt, context)"
+        )
     return cast("Mutator", made)
 
 

@@ -56,7 +56,10 @@ def _examples() -> list[Example]:
         lines = file.read().split(b"\n") if file else []
     examples = []
     for line in lines:
-        _, rating, text = (_decode(line).strip().split("\t") + ["0", ""])[:3] if line.strip() else ("", "0", "")
+        cells = _decode(line).strip().split("\t")
+        if len(cells) < 3:  # the last line is empty
+            continue
+        _, rating, text = cells[:3]
         if abs(float(rating)) >= _NEUTRAL:
             target = "positive" if float(rating) > 0 else "negative"
             examples.append(Example((("text", " ".join(text.replace("''", '"').split())),), target))

@@ -204,7 +204,7 @@ def _apply(mutator: Mutator, name: str, prompt: Prompt, context: MutationContext
         changed: object = mutator.mutate(prompt, context)
     except BackendError:
         raise
-    except Exception as error:  # noqa: BLE001 (the one boundary to code that is not ours)
+    except Exception as error:  # (the one boundary to code that is not ours)
         raise _MutatorFailedError(f"mutator {name!r} raised {type(error).__name__}: {error}") from error
     if not isinstance(changed, Prompt):
         raise _MutatorFailedError(f"mutator {name!r} must return a Prompt, but returned {type(changed).__name__}")

@@ -47,7 +47,9 @@ def split_rows(examples: Sequence[Example], sizes: Sizes, seed: int, source: str
     """
     unique, notes = deduplicate(examples)
     if len(unique) < MIN_ROWS:
-        raise InputError(f"{source}: expected at least {MIN_ROWS} different rows to divide into pool, dev and test, found {len(unique)}")
+        raise InputError(
+            f"{source}: expected at least {MIN_ROWS} different rows to divide into pool, dev and test, found {len(unique)}"
+        )
     rows = list(unique)
     random.Random(seed).shuffle(rows)  # noqa: S311 (not cryptography)
     test = min(sizes.test, round(0.4 * len(rows)))
@@ -66,7 +68,9 @@ def given_splits(
     notes: tuple[str, ...] = ()
     if not dev or not test:
         made = split_rows(train, sizes, seed, source)
-        notes += made.notes + tuple(f"{name} taken from train" for name, rows in (("dev", dev), ("test", test)) if not rows)
+        notes += made.notes + tuple(
+            f"{name} taken from train" for name, rows in (("dev", dev), ("test", test)) if not rows
+        )
         train = [*made.pool, *(made.dev if dev else ()), *(made.test if test else ())]
         dev, test = dev or made.dev, test or made.test
     kept: dict[str, tuple[Example, ...]] = {}
@@ -79,7 +83,9 @@ def given_splits(
         removed += len(unique) - len(kept[name])
         taken |= {_folded(row) for row in kept[name]}
         if len(kept[name]) < _MIN_SPLIT:
-            raise InputError(f"{source}: expected at least {_MIN_SPLIT} different rows in {name}, found {len(kept[name])}")
+            raise InputError(
+                f"{source}: expected at least {_MIN_SPLIT} different rows in {name}, found {len(kept[name])}"
+            )
     if removed:
         notes += (f"{removed} rows removed that were in two splits",)
     # Given splits are shuffled all the same: a race looks at their first rows first, and files are often sorted by label.
@@ -125,14 +131,20 @@ def shorten_inputs(
     cut = {text: truncate(text, max_tokens) for text in long}
 
     def shorten(rows: Sequence[Example]) -> tuple[Example, ...]:
-        return tuple(replace(row, inputs=tuple((name, cut.get(text, text)) for name, text in row.inputs)) for row in rows)
+        return tuple(
+            replace(row, inputs=tuple((name, cut.get(text, text)) for name, text in row.inputs)) for row in rows
+        )
 
     pool = tuple(row for row in task.pool if not any(text in long for _, text in row.inputs))
     if not pool:
         raise InputError(f"{task.source}: every pool row is over {max_tokens} tokens; give shorter rows")
     changed = sum(any(text in long for _, text in row.inputs) for row in (*task.dev, *task.test))
     notes = [f"{changed} dev or test rows over {max_tokens} tokens cut to their first {max_tokens}"] if changed else []
-    notes += [f"{len(task.pool) - len(pool)} pool rows over {max_tokens} tokens dropped"] if len(pool) < len(task.pool) else []
+    notes += (
+        [f"{len(task.pool) - len(pool)} pool rows over {max_tokens} tokens dropped"]
+        if len(pool) < len(task.pool)
+        else []
+    )
     return replace(task, pool=pool, dev=shorten(task.dev), test=shorten(task.test), notes=(*task.notes, *notes))
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from .contracts import Candidate, Prompt
@@ -61,7 +63,9 @@ class Study:
     def _agree(self, config: dict[str, Any]) -> None:
         found = self._study.user_attrs.get(CONFIG)
         if found is None:
-            self._study.set_metric_names(["quality", "prompt tokens"])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)  # a name for the dashboard's axes, no more
+                self._study.set_metric_names(["quality", "prompt tokens"])
             self._study.set_user_attr(CONFIG, config)
             return
         differing = [key for key in config["identity"] if config["identity"][key] != found["identity"].get(key)]

@@ -87,7 +87,9 @@ def _named_task(name: str, seed: int) -> Task:
 
 def _with_start(task: Task, instruction: str | None, choices: Sequence[str]) -> Task:
     if choices and set(choices) != set(task.labels):
-        raise InputError(f"--choices: task {task.name!r} has the labels {', '.join(task.labels)}, found {', '.join(choices)}")
+        raise InputError(
+            f"--choices: task {task.name!r} has the labels {', '.join(task.labels)}, found {', '.join(choices)}"
+        )
     return task if instruction is None else replace(task, start=replace(task.start, instruction=instruction))
 
 
@@ -116,7 +118,9 @@ def _build(spec: TaskFile, seed: int) -> Task:
     rows |= {name: read_rows(path) for name, path in (("dev", spec.dev), ("test", spec.test)) if path}
     inputs, target = _columns(spec, source, rows["data"])
     labels = _labels(spec, target, [row for part in rows.values() for row in part], source)
-    examples = {name: _examples(part, [c for c, _ in inputs], target, [x for x, _ in labels]) for name, part in rows.items()}
+    examples = {
+        name: _examples(part, [c for c, _ in inputs], target, [x for x, _ in labels]) for name, part in rows.items()
+    }
     splits = _split(spec, examples, seed, source)
     structure = Structure(
         tuple(_title(column) if label is None else label for column, label in inputs),
@@ -124,7 +128,9 @@ def _build(spec: TaskFile, seed: int) -> Task:
         question=spec.question,
         verbalizers=tuple((label, text) for label, text in labels if label != text),
     )
-    instruction = _instruction(structure, [text for _, text in labels]) if spec.instruction is None else spec.instruction
+    instruction = (
+        _instruction(structure, [text for _, text in labels]) if spec.instruction is None else spec.instruction
+    )
     name = Path(source).stem if spec.name == "data" else spec.name
     fields = tuple(column for column, _ in inputs)
     return Task(
@@ -149,7 +155,9 @@ def _columns(spec: TaskFile, source: str, rows: Sequence[Row]) -> tuple[tuple[tu
     target = spec.target or _guess(columns, _TARGET_NAMES, "target", source, {column for column, _ in inputs})
     for column in (*(column for column, _ in inputs), target):
         if column not in columns:
-            raise InputError(f"{source}: there is no column {column!r}{closest(column, columns)}; it has {', '.join(columns)}")
+            raise InputError(
+                f"{source}: there is no column {column!r}{closest(column, columns)}; it has {', '.join(columns)}"
+            )
     if target in dict(inputs):
         raise InputError(f"{source}: the column {target!r} cannot be both input and target")
     return inputs, target
@@ -176,8 +184,13 @@ def _labels(spec: TaskFile, target: str, rows: Sequence[Row], source: str) -> tu
             "labels are what can be scored; name them with --choices a,b,c or choose another --target-column"
         )
     if len(seen) < 2:
-        raise InputError(f"{source}: expected at least 2 different labels in the column {target!r}, found {', '.join(seen) or 'none'}")
-    return tuple((label, label) for label in sorted(seen, key=lambda label: (not label.isdigit(), int(label) if label.isdigit() else 0, label)))
+        raise InputError(
+            f"{source}: expected at least 2 different labels in the column {target!r}, found {', '.join(seen) or 'none'}"
+        )
+    return tuple(
+        (label, label)
+        for label in sorted(seen, key=lambda label: (not label.isdigit(), int(label) if label.isdigit() else 0, label))
+    )
 
 
 def _examples(rows: Sequence[Row], inputs: Sequence[str], target: str, labels: Sequence[str]) -> list[Example]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class TaskFile:
     question: str = ""
     scorer: str = "labels"
     constraints: tuple[Constraint, ...] = ()
-    sizes: Sizes = Sizes()
+    sizes: Sizes = field(default_factory=Sizes)
 
 
 def read_task_file(path: str) -> TaskFile:
@@ -66,7 +66,9 @@ def read_task_file(path: str) -> TaskFile:
     lines = {str(key.value): key.start_mark.line + 1 for key, _ in root.value}
     for key in values:
         if key not in _KEYS:
-            raise InputError(f"{path}:{lines[str(key)]}: unknown key {key!r}{closest(str(key), _KEYS)}; known: {', '.join(_KEYS)}")
+            raise InputError(
+                f"{path}:{lines[str(key)]}: unknown key {key!r}{closest(str(key), _KEYS)}; known: {', '.join(_KEYS)}"
+            )
     return _Reader(path, values, lines).read()
 
 
@@ -138,9 +140,17 @@ class _Reader:
         value = self._values.get("labels")
         if value is None:
             return ()
-        pairs = list(value.items()) if isinstance(value, dict) else [(v, v) for v in value] if isinstance(value, list) else []
+        pairs = (
+            list(value.items())
+            if isinstance(value, dict)
+            else [(v, v) for v in value]
+            if isinstance(value, list)
+            else []
+        )
         # YAML reads yes and no as booleans; what stands in the data is not known then.
-        if len(pairs) < 2 or not all(isinstance(v, str | int) and not isinstance(v, bool) for pair in pairs for v in pair):
+        if len(pairs) < 2 or not all(
+            isinstance(v, str | int) and not isinstance(v, bool) for pair in pairs for v in pair
+        ):
             raise self._wrong("labels", "two or more labels, each quoted, or labels with their texts")
         return tuple((str(label), str(text)) for label, text in pairs)
 
@@ -165,8 +175,10 @@ class _Reader:
 
     def _sizes(self) -> Sizes:
         value = self._values.get("sizes", {})
-        if not isinstance(value, dict) or not set(value) <= {"pool", "dev", "test"} or not all(
-            isinstance(v, int) and not isinstance(v, bool) for v in value.values()
+        if (
+            not isinstance(value, dict)
+            or not set(value) <= {"pool", "dev", "test"}
+            or not all(isinstance(v, int) and not isinstance(v, bool) for v in value.values())
         ):
             raise self._wrong("sizes", "whole numbers for pool, dev and test")
         return Sizes(**value)

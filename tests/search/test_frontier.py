@@ -7,6 +7,7 @@ import math
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from promptfront.search.frontier import front_indices, knee, non_dominated
 
 # Few distinct values, so that ties and duplicates are frequent.

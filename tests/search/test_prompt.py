@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from promptfront.search.contracts import Constraint, Example, Message, Prompt, Structure
 from promptfront.search.errors import InputError
 from promptfront.search.prompt import Slot, continuation, prompt_from_dict, prompt_to_dict, render, template

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from promptfront.search.statistics import e_value, paired_p_value, wilson_interval
 from scipy.stats import binomtest
+
+from promptfront.search.statistics import e_value, paired_p_value, wilson_interval
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (7, 10), (812, 1000)])
@@ -43,4 +44,4 @@ def test_a_real_difference_is_found() -> None:
 def test_evidence_never_gets_negative() -> None:
     """The worst possible rows leave some capital, and no rows leave it as it was."""
     assert e_value([]) == 1.0
-    assert 0 < e_value([1.0, -1.0] * 50)
+    assert e_value([1.0, -1.0] * 50) > 0

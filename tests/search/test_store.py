@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from promptfront.search.errors import InputError
 from promptfront.search.store import Store
 
@@ -50,7 +51,7 @@ def test_a_living_workers_batch_is_left_alone(url: str) -> None:
     sleeper.communicate()
     claimed = store.claim_abandoned("s", "search")
     assert claimed is not None
-    assert {"work": 1} == claimed.payload
+    assert claimed.payload == {"work": 1}
     assert store.owns("s", "search-0")
     assert not other.owns("s", "search-0")
     assert store.claim_abandoned("s", "test") is None
@@ -62,7 +63,7 @@ def test_a_finished_batch_is_nobodys(url: str) -> None:
     store.add_batch("s", "search-0", 1)
     store.finish_batch("s", "search-0", 2)
     assert store.claim_abandoned("s", "search") is None
-    assert [(2, True)] == [(b.payload, b.done) for b in store.batches("s")]
+    assert [(b.payload, b.done) for b in store.batches("s")] == [(2, True)]
 
 
 @pytest.mark.parametrize(
