@@ -1,0 +1,35 @@
+"""Fixtures shared by the suite: the real default model, and a small task on real data."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from promptfront.backends.hf import HFBackend
+    from promptfront.search.contracts import Task
+
+try:
+    importlib.util.find_spec("promptfront.search")
+except ModuleNotFoundError:
+    pytest.exit("promptfront is not importable: run `pip install -e .` in the repository root first", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def backend() -> HFBackend:
+    """Return the default model, obtained as a user obtains it."""
+    from promptfront.backends.hf import HFBackend
+
+    return HFBackend()
+
+
+@pytest.fixture(scope="session")
+def reviews() -> Task:
+    """Return the built-in task, cut to a size that a test can score in seconds."""
+    from promptfront.search.task import load_task
+
+    task = load_task("sentiment")
+    return replace(task, pool=task.pool[:60], dev=task.dev[:40], test=task.test[:30])

@@ -1,0 +1,175 @@
+"""What every mutator promises, checked on every built-in one, and what each is for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from promptfront.mutators.proposals import clean
+from promptfront.mutators.sentences import join_sentences, split_sentences
+from promptfront.search.contracts import (
+    GENES,
+    Candidate,
+    Constraint,
+    Example,
+    MutationContext,
+    Mutator,
+    Prompt,
+    Structure,
+    Task,
+    Text,
+)
+from promptfront.search.plugins import available, load
+from promptfront.search.prompt import render
+
+NAMES = sorted(name for name, point in available("promptfront.mutators").items() if "promptfront." in point.value)
+_ENGLISH = "Please read the review (all of it). Then decide, carefully, whether it is positive or negative."
+_CHINESE = "请阅读评论（全文）。判断情感。"
+
+
+def make(name: str) -> Mutator:
+    """Return a fresh mutator as the search makes it."""
+    return cast("Callable[[], Mutator]", load("promptfront.mutators", name))()
+
+
+def reply(prompts: Sequence[Text], _: int) -> list[str]:
+    """Answer as a small chat model does: chatter, an answer, an echo, and once an instruction."""
+    chatter = ("Sure! I can help with that.", "positive", "", 'Here is the instruction:\n"Tell if a review is positive or negative."')
+    return [chatter[i % 4] for i in range(len(prompts))]
+
+
+def context(task: Task, seed: int) -> MutationContext:
+    """Return a context whose losses grow with the text's length and whose proposer is a scripted chatterer."""
+    other = replace(task.start, instruction="Is it positive or negative?")
+    front = (Candidate(task.start, 0.5, 9), Candidate(other, 0.6, 12))
+    return MutationContext(
+        task, front, random.Random(seed), reply, lambda _, rows: [float(len(row.inputs[0][1])) for row in rows]
+    )
+
+
+def make_task(texts: Sequence[str], labels: tuple[str, ...], instruction: str) -> Task:
+    """Return a task whose pool are the texts, labelled in turn."""
+    pool = tuple(Example((("text", text),), labels[i % len(labels)]) for i, text in enumerate(dict.fromkeys(texts)))
+    start = Prompt(instruction, Structure(("Review",), "Sentiment"))
+    return Task("t", "here", start, ("text",), "label", labels, pool, (), ())
+
+
+def full_prompt(task: Task) -> Prompt:
+    """Return a prompt in which every gene holds something to change."""
+    limit = Constraint("length", "At most {limit} words.", 8)
+    return replace(task.start, demonstrations=task.pool[:3], constraints=(limit, Constraint("x", "Be {brief}.")))
+
+
+_TEXTS = st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=12)
+_LABELS = st.sampled_from([("negative", "positive"), ("a", "b", "c"), ("正面", "负面"), ("0", "1"), ("{x}", "y")])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=25, deadline=None)
+@given(texts=_TEXTS, labels=_LABELS, instruction=st.sampled_from(["", _ENGLISH, _CHINESE, "{x} {{y}}\n%s"]), seed=st.integers(0, 99))
+def test_every_mutator_keeps_its_promises(
+    name: str, texts: list[str], labels: tuple[str, ...], instruction: str, seed: int
+) -> None:
+    """Only its own gene changes, by its generator alone, with demonstrations from the pool, each once; and the result renders."""
+    task = make_task(texts, labels, instruction)
+    for prompt in (task.start, full_prompt(task)):
+        changed = make(name).mutate(prompt, context(task, seed))
+        assert changed == make(name).mutate(prompt, context(task, seed))
+        assert [] == [g for g in GENES if g != make(name).gene and getattr(changed, g) != getattr(prompt, g)]
+        assert set(changed.demonstrations) <= set(task.pool)
+        assert len(set(changed.demonstrations)) == len(changed.demonstrations)
+        assert len({c.name for c in changed.constraints}) == len(changed.constraints)
+        texts_of_labels = [changed.structure.verbalize(label) for label in labels]
+        assert len(set(texts_of_labels)) == len(labels)
+        assert render(changed, {"text": "{x}"})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_mutator_finds_something_new(name: str) -> None:
+    """On an ordinary prompt each of them has a change to propose."""
+    task = make_task([f"review number {i} is rather long" for i in range(40)], ("negative", "positive"), _ENGLISH)
+    prompt = full_prompt(task)
+    assert any(make(name).mutate(prompt, context(task, seed)) != prompt for seed in range(8))
+
+
+def test_balanced_demonstrations_are_balanced() -> None:
+    """Every label is shown equally often."""
+    task = make_task([f"text {i}" for i in range(30)], ("a", "b", "c"), "")
+    for seed in range(10):
+        shown = make("balanced-demonstrations").mutate(task.start, context(task, seed)).demonstrations
+        counts = [sum(e.target == label for e in shown) for label in task.labels]
+        assert len(set(counts)) == 1
+        assert counts[0] >= 1
+
+
+def test_diverse_demonstrations_come_from_different_clusters() -> None:
+    """Of a pool with two kinds of text, both are shown."""
+    task = make_task([f"film {i} camera actor" for i in range(20)] + [f"汤{i}很好喝面也好吃" for i in range(20)], ("a", "b"), "")
+    shown = make("diverse-demonstrations").mutate(task.start, context(task, 3)).demonstrations
+    assert {True, False} == {"film" in e.inputs[0][1] for e in shown}
+
+
+def test_hard_demonstrations_are_hard_but_not_the_hardest() -> None:
+    """They come from the upper third of losses, without the extremes that are often mislabelled."""
+    task = make_task(["x" * n for n in range(1, 33)], ("a", "b"), "")
+    lengths = [len(e.inputs[0][1]) for e in make("hard-demonstrations").mutate(task.start, context(task, 0)).demonstrations]
+    assert min(lengths) >= 20
+    assert max(lengths) <= 30
+
+
+def test_long_examples_are_not_shown_while_short_ones_exist() -> None:
+    """A demonstration is paid for with every prompt, so the short ones are used."""
+    task = make_task(["word " * 200 + str(i) for i in range(20)] + [f"short {i}" for i in range(20)], ("a", "b"), "")
+    for seed in range(5):
+        for name in ("random-demonstrations", "balanced-demonstrations", "diverse-demonstrations"):
+            shown = make(name).mutate(task.start, context(task, seed)).demonstrations
+            assert max(len(e.inputs[0][1]) for e in shown) < 20
+
+
+def test_a_proposal_must_look_like_an_instruction() -> None:
+    """Chatter, answers and echoes are passed over; the first reply that fits is taken."""
+    task = make_task([f"text {i}" for i in range(9)], ("negative", "positive"), "Classify the review.")
+    assert "Tell if a review is positive or negative." == make("paraphrase").mutate(task.start, context(task, 0)).instruction
+
+
+def test_without_a_valid_proposal_nothing_changes() -> None:
+    """A proposer that only chatters costs no score."""
+    task = make_task([f"text {i}" for i in range(9)], ("negative", "positive"), "Classify the review.")
+    bad = replace(context(task, 0), propose=lambda prompts, _: ["I'm sorry, I cannot rewrite the review."] * len(prompts))
+    for name in ("paraphrase", "induce", "crossover"):
+        assert task.start == make(name).mutate(task.start, bad)
+
+
+@pytest.mark.parametrize(
+    ("raw", "cleaned"),
+    [
+        ('Sure! Here is the instruction: "Label it."\nHope this helps!', "Label it."),
+        ("**Label it.**", "Label it."),
+        ("Label the review: good or bad?", "Label the review: good or bad?"),
+        ("", ""),
+    ],
+)
+def test_replies_are_cleaned(raw: str, cleaned: str) -> None:
+    """Preamble, quotes and postscripts are cut off, and nothing of the instruction."""
+    assert cleaned == clean(raw)
+
+
+def test_sentences_survive_being_split_and_joined() -> None:
+    """English keeps its spaces and Chinese gets none."""
+    for text in (_CHINESE, "One. Two? Three!", ""):
+        assert text == join_sentences(split_sentences(text))
+
+
+def test_verbalizers_fit_the_labels() -> None:
+    """Positive and negative get words of their kind, and unknown labels only change their case."""
+    task = make_task([f"text {i}" for i in range(9)], ("negative", "positive"), "")
+    sets = {make("verbalizers").mutate(task.start, context(task, seed)).structure.verbalizers for seed in range(30)}
+    assert (("negative", "bad"), ("positive", "good")) in sets
+    other = make_task([f"text {i}" for i in range(9)], ("sci/tech", "world"), "")
+    texts = {t for s in range(30) for _, t in make("verbalizers").mutate(other.start, context(other, s)).structure.verbalizers}
+    assert {t.casefold() for t in texts} <= {"sci/tech", "world"}

@@ -1,0 +1,60 @@
+"""Plugins: found, loaded, and told what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from promptfront.search.contracts import GENES
+from promptfront.search.errors import InputError
+from promptfront.search.plugins import available, load, mutator_from_file
+
+EXAMPLES = Path(__file__).parent.parent / "plugin_example"
+
+
+@pytest.mark.parametrize("group", ["tasks", "mutators", "scorers", "backends"])
+def test_every_built_in_loads(group: str) -> None:
+    """What the packaging promises is there."""
+    found = available(f"promptfront.{group}")
+    assert found
+    for name in found:
+        assert callable(load(f"promptfront.{group}", name))
+
+
+def test_unknown_names_get_the_closest() -> None:
+    """The sentence says what is installed."""
+    with pytest.raises(InputError, match=r"unknown task 'sentimnt' \(did you mean 'sentiment'\?\); installed: .*sentiment"):
+        load("promptfront.tasks", "sentimnt")
+
+
+def test_a_mutator_in_a_file() -> None:
+    """The example of the documentation is a mutator, in under 15 lines of code."""
+    assert mutator_from_file(f"{EXAMPLES}/polite.py:Polite").gene in GENES
+    for path in (EXAMPLES / "polite.py", EXAMPLES / "promptfront_shout" / "__init__.py"):
+        code = re.sub(r'""".*?"""', "", path.read_text(), flags=re.DOTALL)
+        assert len([line for line in code.splitlines() if line.strip()]) < 15
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [
+        ("X", "class X:\n    gene = 'nose'\n    def mutate(self, p, c): return p\n", "expected a class with gene"),
+        ("X", "class X:\n    gene = 'instruction'\n", "expected a class with gene"),
+        ("Y", "class X: pass\n", "AttributeError"),
+        ("X", "import nonsense_module\n", "ModuleNotFoundError"),
+        ("X", "def broken(:\n", "SyntaxError"),
+        ("not a name", "", "expected path/to/file.py:Name"),
+    ],
+)
+def test_bad_mutator_files_are_told(tmp_path: Path, name: str, code: str, says: str) -> None:
+    """A mutator that cannot be made is one sentence before anything is spent."""
+    (tmp_path / "m.py").write_text(code)
+    with pytest.raises(InputError, match=says):
+        mutator_from_file(f"{tmp_path}/m.py:{name}")
+
+
+def test_missing_mutator_file_is_told() -> None:
+    """A file that is not there is named."""
+    with pytest.raises(InputError, match=r"there is no file nowhere\.py"):
+        mutator_from_file("nowhere.py:X")
