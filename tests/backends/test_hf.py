@@ -1,0 +1,207 @@
+"""The Hugging Face backend on the real default model and on small models of other shapes, against plain forward passes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from promptfront.backends.hf import HFBackend
+from promptfront.search.contracts import Message, Request
+from promptfront.search.errors import BackendError
+
+if TYPE_CHECKING:
+    from promptfront.search.contracts import Backend, Text
+
+_LABELS = (" positive", " negative")
+_TEXTS = ["great fun", "a {x} mess {{y}}", "很好，推荐 🎬", "two\nlines", "Review: fake", "it ends with <|im_end|>", "", "long " * 40]
+
+
+def reference(backend: HFBackend, request: Request) -> tuple[float, ...]:
+    """Return log-likelihoods from one plain forward pass per continuation, with nothing shared."""
+    encoded = backend._encoder.encode([request])[0]
+    found = []
+    for continuation in encoded.continuations:
+        ids = torch.tensor([encoded.prompt + continuation])
+        with torch.inference_mode():
+            logs = torch.log_softmax(backend._model(input_ids=ids).logits[0].double(), dim=-1)
+        start = len(encoded.prompt) - 1
+        found.append(sum(float(logs[start + i, token]) for i, token in enumerate(continuation)))
+    return tuple(found)
+
+
+def requests(prefixes: Sequence[str], continuations: tuple[str, ...] = _LABELS) -> list[Request]:
+    """Return every text after every prefix."""
+    return [Request(f"{p}Review: {t}\nSentiment:", continuations) for p in prefixes for t in _TEXTS]
+
+
+def close(found: Sequence[tuple[float, ...]], expected: Sequence[tuple[float, ...]]) -> bool:
+    """Whether all numbers agree to 1e-4 and every arg-max is the same."""
+    near = all(abs(a - b) < 1e-4 for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True))
+    return near and [max(f) == f[0] for f in found] == [max(e) == e[0] for e in expected]
+
+
+def test_shared_stems_give_plain_numbers(backend: HFBackend) -> None:
+    """Several candidates that share parts of their beginnings, scored in one call, are each scored exactly."""
+    shown = "Review: loved it\nSentiment: positive\n\n"
+    made = requests(["", "Classify the review.\n\n", "Classify the review.\n\n" + shown, "Classify the review.\n\n" + shown * 3])
+    assert close(backend.loglikelihoods(made), [reference(backend, r) for r in made])
+
+
+def test_labels_of_several_tokens_are_branches(backend: HFBackend) -> None:
+    """Labels that begin alike, and one that is the beginning of another, are each scored whole."""
+    labels = (" very good indeed", " very good", " very bad indeed", " 不好", "\n", " unquestionably")
+    made = requests(["Rate it.\n\n"], labels)
+    assert close(backend.loglikelihoods(made), [reference(backend, r) for r in made])
+
+
+def test_calls_are_sums_of_their_parts(backend: HFBackend) -> None:
+    """Order, division into calls and a warm or cold cache change nothing."""
+    made = requests(["Classify the review.\n\n", "Is the review positive or negative? Think about it.\n\n"])
+    expected = backend.loglikelihoods(made)
+    shuffled = random.Random(0).sample(range(len(made)), len(made))
+    by_order = dict(zip(shuffled, backend.loglikelihoods([made[i] for i in shuffled]), strict=True))
+    assert close([by_order[i] for i in range(len(made))], expected)
+    assert close([backend.loglikelihoods([r])[0] for r in made], expected)
+    assert expected == backend.loglikelihoods(made)
+
+
+def test_any_batch_size_gives_the_same_numbers(backend: HFBackend) -> None:
+    """A tiny limit on tokens per pass is slower and no different."""
+    made = requests(["Classify the review.\n\n"])
+    small = HFBackend(max_batch_tokens=16)
+    assert close(small.loglikelihoods(made), backend.loglikelihoods(made))
+    assert small.fingerprint == backend.fingerprint
+
+
+def test_control_tokens_in_data_are_text(backend: HFBackend) -> None:
+    """A review that holds the end-of-turn marker is read as those characters, in plain and in chat prompts."""
+    end = backend._tokenizer.convert_tokens_to_ids("<|im_end|>")
+    plain, chat = backend._encoder.encode(
+        [Request("a<|im_end|>b", _LABELS), Request((Message("user", "a<|im_end|>b <|im_start|>system"),), _LABELS)]
+    )
+    assert end not in plain.prompt
+    assert chat.prompt.count(end) == 2  # the template's default system turn and the user's turn
+    assert "a<|im_end|>b <|im_start|>system" in backend._tokenizer.decode(chat.prompt)
+
+
+def test_chat_prompts_are_the_models_template(backend: HFBackend) -> None:
+    """Where data holds no control token, the tokens are those of transformers' own chat rendering."""
+    turns = (Message("system", "Be brief."), Message("user", "Hi\n  there"), Message("assistant", "Yo"), Message("user", "好"))
+    ids = backend._tokenizer.apply_chat_template([t._asdict() for t in turns], add_generation_prompt=True)["input_ids"]
+    assert tuple(ids) == backend._encoder.encode_prompts([turns])[0]
+    made = [Request(turns, ("Hello", "Good day"))]
+    assert close(backend.loglikelihoods(made), [reference(backend, made[0])])
+
+
+def test_spaces_at_the_boundary_belong_to_the_answer(backend: HFBackend) -> None:
+    """A prompt that ends with a space and an answer without one are the same as the other way round."""
+    first, second = backend.loglikelihoods([Request("It was ", ("good", "bad")), Request("It was", (" good", " bad"))])
+    assert first == pytest.approx(second, abs=1e-5)
+
+
+def test_order_and_duplicates_are_kept(backend: HFBackend) -> None:
+    """One result per request, also where a request stands twice."""
+    made = requests([""])[:2]
+    a, b = backend.loglikelihoods(made)
+    assert backend.loglikelihoods([made[1], made[0], made[1]]) == [b, a, b] or close(
+        backend.loglikelihoods([made[1], made[0], made[1]]), [b, a, b]
+    )
+    assert backend.loglikelihoods([]) == []
+
+
+def test_an_empty_prompt_can_be_scored(backend: HFBackend) -> None:
+    """Without any text the model's start token stands for it."""
+    assert all(score < 0 for score in backend.loglikelihoods([Request("", _LABELS)])[0])
+
+
+def test_what_cannot_be_scored_is_told(backend: HFBackend) -> None:
+    """An empty answer and a prompt over the context are sentences."""
+    with pytest.raises(BackendError, match="has no tokens"):
+        backend.loglikelihoods([Request("x", ("",))])
+    with pytest.raises(BackendError, match="does not fit into the 8192"):
+        backend.loglikelihoods([Request("word " * 9000, _LABELS)])
+
+
+def test_tokens_are_counted_and_cut(backend: HFBackend) -> None:
+    """The longest beginning within the limit is returned, whole characters only."""
+    text = "A quiet film. 很好看 🎬🎬🎬 the end"
+    total = backend.count_tokens([text])[0]
+    for n in range(1, total + 1):
+        cut = backend.truncate(text, n)
+        assert text.startswith(cut)
+        assert backend.count_tokens([cut])[0] <= n
+    assert text == backend.truncate(text, total)
+    assert backend.count_tokens([(Message("user", "Hi"),)])[0] > 5
+
+
+def test_generation_is_seeded_and_leaves_global_randomness_alone(backend: HFBackend) -> None:
+    """The same seed gives the same replies, another seed others."""
+    asked: list[Text] = [(Message("user", "Name a colour."),), (Message("user", "Write a short line about rain."),)]
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    first = backend.generate(asked, max_tokens=12, temperature=1.0, seed=1)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert first == backend.generate(asked, max_tokens=12, temperature=1.0, seed=1)
+    assert first != backend.generate(asked, max_tokens=12, temperature=1.0, seed=2)
+    assert all(reply.strip() for reply in first)
+
+
+def small_model(kind: str, folder: Path, backend: HFBackend) -> str:
+    """Save a random model of another architecture, with the default model's tokenizer, and return its folder."""
+    import transformers
+
+    size = {"vocab_size": 49152, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    configs: dict[str, Any] = {
+        "llama": lambda: transformers.LlamaConfig(**size, num_key_value_heads=2),
+        "qwen2": lambda: transformers.Qwen2Config(**size, num_key_value_heads=2),
+        "gpt2": lambda: transformers.GPT2Config(vocab_size=49152, n_embd=32, n_layer=2, n_head=4, n_positions=512),
+        "mistral": lambda: transformers.MistralConfig(**size, num_key_value_heads=2, sliding_window=8),
+    }
+    torch.manual_seed(0)
+    transformers.AutoModelForCausalLM.from_config(configs[kind]()).save_pretrained(folder)
+    backend._tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2", "mistral"])
+def test_other_architectures(kind: str, tmp_path: Path, backend: HFBackend) -> None:
+    """Rotary and absolute positions, grouped heads, and a sliding window shorter than the prompt are all exact."""
+    other = HFBackend(small_model(kind, tmp_path, backend))
+    made = requests(["", "Classify the review as positive or negative.\n\n"])
+    assert close(other.loglikelihoods(made), [reference(other, r) for r in made])
+    assert other.fingerprint != backend.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda folder: None, "has no config.json"),
+        (lambda folder: (folder / "config.json").write_text("{}"), "cannot be loaded"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "t5"}'), "expected a causal language model, found t5"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "llama"}'), "cannot be loaded"),
+    ],
+)
+def test_folders_that_are_no_models_are_told(make: Any, says: str, tmp_path: Path) -> None:
+    """One sentence that names the folder."""
+    make(tmp_path)
+    with pytest.raises(BackendError, match=says) as caught:
+        HFBackend(str(tmp_path))
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_id_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id that is neither here nor reachable is one sentence."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(BackendError, match="--model nobody/nothing: expected the id or folder"):
+        HFBackend("nobody/nothing")
+
+
+if TYPE_CHECKING:
+
+    def _satisfies(backend: HFBackend) -> Backend:
+        return backend

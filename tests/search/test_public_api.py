@@ -1,0 +1,62 @@
+"""The public names: complete, importable in any order, and with the reach of the command line."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import promptfront.search
+import pytest
+from promptfront.search import Limits, load_frontier, load_prompt, optimize, verify
+from promptfront.search.api import export_prompt
+from promptfront.search.contracts import Task
+from promptfront.search.formats import format_prompt
+
+ROOT = Path(__file__).parent.parent.parent
+MODULES = sorted(
+    f"promptfront.{path.parent.name}.{path.stem}"
+    for folder in ("search", "mutators", "scorers", "backends")
+    for path in (ROOT / folder).glob("*.py")
+    if path.stem != "__init__"
+)
+
+
+def test_exported_names_are_complete_and_sorted() -> None:
+    """Every public name can be had, is documented, and stands in order."""
+    assert sorted(promptfront.search.__all__) == promptfront.search.__all__
+    for name in promptfront.search.__all__:
+        assert inspect.getdoc(getattr(promptfront.search, name))
+
+
+def test_every_module_can_be_imported_first() -> None:
+    """There is no import order to know."""
+    code = "import sys, importlib\nfor name in sys.argv[1:]:\n    pid = __import__('os').fork()\n"
+    code += "    if pid == 0:\n        importlib.import_module(name); __import__('os')._exit(0)\n"
+    code += "    assert __import__('os').waitpid(pid, 0)[1] == 0, name"
+    subprocess.run([sys.executable, "-c", code, *MODULES], check=True)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_search_export_verify_from_python(reviews: Task, tmp_path: Path) -> None:
+    """A `Task` object is searched, read back, exported and verified without the command line."""
+    storage = f"sqlite:///{tmp_path}/a.db"
+    plans, stages = [], []
+    found = optimize(
+        reviews, budget=18, seed=1, storage=storage, limits=Limits(max_pairs=5000), on_plan=plans.append,
+        on_progress=lambda p: stages.append(p.stage),
+    )  # fmt: skip
+    assert 18 == found.trials
+    assert found.best.quality >= found.start.quality
+    assert all(a.tokens < b.tokens and a.quality < b.quality for a, b in zip(found.front, found.front[1:], strict=False))
+    assert found.best.test is not None
+    assert 30 == found.best.test.n
+    assert {"search", "test"} == set(stages)
+    assert plans[0].budget == 18
+    assert found == load_frontier(storage)
+    document, entry = export_prompt(storage, pick="shortest")
+    (tmp_path / "p.json").write_text(format_prompt(document, entry.prompt, "json"))
+    assert entry.prompt == load_prompt(tmp_path / "p.json").prompt
+    checked = verify(tmp_path / "p.json", reviews)
+    assert (checked.exported, checked.exported_fingerprint) == (checked.found, checked.found_fingerprint)

@@ -1,0 +1,123 @@
+"""Racing, on a made-up model whose accuracy per prompt is known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from promptfront.scorers.labels import LabelScorer
+from promptfront.search.contracts import Candidate, Example, Prompt, Request, Structure, Task, Text
+from promptfront.search.errors import InputError
+from promptfront.search.evaluate import Evaluator
+from promptfront.search.racing import blocks, expected_pairs, race
+from promptfront.search.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from promptfront.search.contracts import Backend
+
+ROWS = tuple(Example((("text", f"row {i} is {'ab'[i % 2]}"),), "ab"[i % 2]) for i in range(160))
+START = Prompt("50", Structure(("Text",), "Label"))
+TASK = Task("made-up", "here", START, ("text",), "label", ("a", "b"), ROWS[:10], ROWS, ())
+
+
+class KnownModel:
+    """A model for pure logic: a prompt whose instruction is "70" is right on 70 % of rows, by a hash of both."""
+
+    model, fingerprint, revision, max_context = "known", "known", "", 1000
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+        """Score by the instruction's number."""
+        self.calls.append(len(requests))
+        return [self._score(str(request.prompt)) for request in requests]
+
+    def _score(self, prompt: str) -> tuple[float, float]:
+        accuracy = int(prompt.split()[0])
+        gold = prompt.split(" is ")[-1][0]
+        right = int(hashlib.sha256(prompt.encode()).hexdigest(), 16) % 100 < accuracy
+        return (-0.3, -1.4) if (gold == "a") == right else (-1.4, -0.3)
+
+    def generate(self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int) -> list[str]:
+        """Say nothing."""
+        return ["" for _ in prompts]
+
+    def count_tokens(self, texts: Sequence[Text]) -> list[int]:
+        """Count words."""
+        return [len(str(text).split()) for text in texts]
+
+    def truncate(self, text: str, max_tokens: int) -> str:
+        """Keep the first words."""
+        return " ".join(text.split()[:max_tokens])
+
+
+def prompt(accuracy: int, words: int = 0) -> Prompt:
+    """Return a prompt of that accuracy, longer by some words."""
+    return replace(START, instruction=" ".join([str(accuracy), *["pad"] * words]))
+
+
+def test_blocks_grow_to_all_rows() -> None:
+    """Blocks double, and the last one ends with the last row however few there are."""
+    assert [16, 32, 64, 128, 300] == blocks(300)
+    assert [16, 32] == blocks(32)
+    assert [20] == blocks(20)
+    assert [3] == blocks(3)
+
+
+def test_the_better_half_goes_on() -> None:
+    """The best candidates are fully evaluated, the worst stopped early, and the reason is noted."""
+    model = KnownModel()
+    evaluator = Evaluator(TASK, model, LabelScorer())
+    prompts = [prompt(40 + 3 * i) for i in range(16)]
+    finishes = race(evaluator, prompts, [], lambda *_: None)
+    full = [i for i, f in enumerate(finishes) if not f.stopped]
+    assert 2 == len(full)
+    assert min(full) >= 11
+    assert all(finishes[i].rows == 160 for i in full)
+    assert all("outpaced" in f.stopped for i, f in enumerate(finishes) if i not in full)
+    assert sum(model.calls) == sum(f.rows for f in finishes) <= expected_pairs(16, 160, 16)
+
+
+def test_what_is_plainly_worse_is_eliminated() -> None:
+    """Against a much better rival of no greater cost a candidate does not survive, even without competitors."""
+    evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
+    rival = Candidate(prompt(95), 0.95, 3)
+    finish = race(evaluator, [prompt(30, 4)], [rival], lambda *_: None)[0]
+    assert finish.stopped.startswith("eliminated after")
+    assert finish.rows < 160
+    assert finish.estimate < 0.6
+
+
+def test_a_cheaper_candidate_has_no_rival() -> None:
+    """Only front members of no greater cost can eliminate: a short prompt may be worse than a long one."""
+    evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
+    rival = Candidate(prompt(95, 20), 0.95, 23)
+    assert "" == race(evaluator, [prompt(70)], [rival], lambda *_: None)[0].stopped
+
+
+def test_nothing_is_scored_twice(tmp_path: Path) -> None:
+    """A second race, in a new process so to say, scores only what is new."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    first, second = KnownModel(), KnownModel()
+    prompts = [prompt(60 + i) for i in range(4)]
+    once = race(Evaluator(TASK, first, LabelScorer(), Store(url)), prompts, [], lambda *_: None)
+    again = race(Evaluator(TASK, second, LabelScorer(), Store(url)), prompts, [], lambda *_: None)
+    assert once == again
+    assert [] == second.calls
+    assert first.calls
+
+
+def test_a_prompt_over_the_context_is_told() -> None:
+    """What would not fit is known before anything is scored."""
+    with pytest.raises(InputError, match="the model reads at most 1000"):
+        Evaluator(TASK, KnownModel(), LabelScorer()).prompt_tokens(prompt(60, 1000))
+
+
+if TYPE_CHECKING:
+    _: Backend = KnownModel()

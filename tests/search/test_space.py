@@ -1,0 +1,113 @@
+"""What is proposed next: new, from the history alone, and safe from mutators that misbehave."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import cast
+
+import pytest
+from promptfront.search.contracts import Candidate, Example, Gene, MutationContext, Mutator, Prompt, Structure, Task
+from promptfront.search.errors import InputError
+from promptfront.search.plugins import available, load
+from promptfront.search.space import SLOTS, Alleles, Outcome, Proposal, Space
+
+POOL = tuple(Example((("text", f"pool {i}"),), "ab"[i % 2]) for i in range(40))
+DEV = tuple(Example((("text", f"dev {i}"),), "ab"[i % 2]) for i in range(9))
+START = Prompt("Say a or b, please. Be careful.", Structure(("Text",), "Label"))
+TASK = Task("t", "here", START, ("text",), "label", ("a", "b"), POOL, DEV, ())
+
+
+def context(rng: random.Random) -> MutationContext:
+    """Return a context with the starting prompt on the front and a proposer that says nothing."""
+    front = (Candidate(START, 0.5, 10),)
+    return MutationContext(TASK, front, rng, lambda prompts, _: [""] * len(prompts), lambda _, rows: [0.0] * len(rows))
+
+
+def built_in() -> dict[str, Mutator]:
+    """Return all built-in mutators."""
+    names = sorted(available("promptfront.mutators"))
+    return {name: cast("Callable[[], Mutator]", load("promptfront.mutators", name))() for name in names}
+
+
+def outcomes(proposals: list[Proposal]) -> list[Outcome]:
+    """Return made-up results: more demonstrations are better."""
+    start = Outcome(0, START, (), 0.5, 10, complete=True)
+    return [start] + [
+        Outcome(i, p.prompt, p.mutators, 0.5 + len(p.prompt.demonstrations) / 20, 10 * i, complete=i % 3 == 0)
+        for i, p in enumerate(proposals, start=1)
+        if p.prompt
+    ]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "gp", "random"])
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_same_history_same_proposals(sampler: str) -> None:
+    """With every sampler a batch follows from seed, number and history, and holds only new prompts."""
+    make: Callable[[], Space] = lambda: Space(built_in(), sampler, 3, context)  # noqa: E731
+    first = make().compose(1, 20, [START], [])
+    tried = [START, *(p.prompt for p in first if p.prompt)]
+    second = make().compose(2, 8, tried, outcomes(first))
+    assert second == make().compose(2, 8, tried, outcomes(first))
+    assert second != make().compose(3, 8, tried, outcomes(first))
+    everything = [*tried, *(p.prompt for p in second if p.prompt)]
+    assert len(set(everything)) == len(everything) == 29
+
+
+@dataclass
+class Bad:
+    """A mutator that does whatever it is given."""
+
+    do: Callable[[Prompt], object]
+    gene: Gene = "instruction"
+
+    def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
+        """Misbehave."""
+        return cast("Prompt", self.do(prompt))
+
+
+def _raise(_: Prompt) -> object:
+    raise ValueError("boom {x}")
+
+
+@pytest.mark.parametrize(
+    ("do", "says"),
+    [
+        (_raise, "mutator 'bad' raised ValueError: boom {x}"),
+        (lambda _: "a string", "must return a Prompt, but returned str"),
+        (lambda _: None, "must return a Prompt, but returned NoneType"),
+        (lambda p: replace(p, constraints=("x",)), "a gene of the wrong type"),
+        (lambda p: replace(p, instruction=7), "a gene of the wrong type"),
+        (lambda p: replace(p, demonstrations=[POOL[0]]), "a gene of the wrong type"),
+        (lambda p: replace(p, demonstrations=POOL[:1]), "may change instruction only, but changed demonstrations"),
+    ],
+)
+def test_a_misbehaving_mutator_fails_its_candidate_only(do: Callable[[Prompt], object], says: str) -> None:
+    """Its candidates are recorded with the reason, and the others are made."""
+    proposals = Space({"bad": Bad(do)}, "random", 0, context).compose(1, 6, [START], [])
+    assert 6 == len(proposals)
+    assert all(p.prompt is None and says in p.error and p.mutators == ("bad",) for p in proposals)
+
+
+def test_demonstrations_from_dev_are_refused() -> None:
+    """A mutator cannot leak dev or test rows into a prompt."""
+    leak = Bad(lambda p: replace(p, demonstrations=DEV[:1]), "demonstrations")
+    assert "not in the pool" in Space({"leak": leak}, "random", 0, context).compose(1, 1, [START], [])[0].error
+
+
+def test_unknown_sampler_is_told() -> None:
+    """The sentence lists the samplers."""
+    with pytest.raises(InputError, match="expected one of tpe, nsga2, gp, random, found 'cma'"):
+        Space({}, "cma", 0, context)
+
+
+def test_alleles_are_numbered_in_the_order_found() -> None:
+    """A prompt is one number per gene and back; a full gene takes no more."""
+    alleles = Alleles()
+    for i in range(SLOTS + 1):
+        alleles.add(replace(START, instruction=str(i)))
+    last, first = replace(START, instruction=str(SLOTS)), replace(START, instruction="0")
+    assert alleles.numbers(last) is None
+    assert {"instruction": 0, "demonstrations": 0, "constraints": 0, "structure": 0} == alleles.numbers(first)
+    assert first == alleles.prompt(alleles.numbers(first) or {})
