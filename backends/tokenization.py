@@ -31,9 +31,10 @@ class Encoded:
 class Encoder:
     """Wraps a model's tokenizer.
 
-    Control tokens in data are ordinary text; those of the chat template are real. The tokens of a continuation are what follows
-    the prompt's tokens when both are tokenized together; where the tokenizer merges across the boundary, the continuation is
-    tokenized alone. Spaces at the end of a prompt count to its continuations, as tokenizers attach a space to the next word.
+    Control tokens in data are ordinary text; those of the chat template are real. The tokens of a continuation are
+    what follows the prompt's tokens when both are tokenized together; where the tokenizer merges across the boundary,
+    the continuation is tokenized alone. Spaces at the end of a prompt count to its continuations, as tokenizers
+    attach a space to the next word.
     """
 
     def __init__(self, tokenizer: Any, model: str) -> None:  # noqa: ANN401 (transformers publishes no types)

@@ -1,8 +1,9 @@
 """What to compute for a call: the token trie of all its sequences, cut into shared stems and packed rows.
 
-A stem is a beginning that several sequences share and that is long enough to be worth a pass of its own; its keys and values are
-computed once. What follows a stem is packed: many branches lie in one row, each token attending to its stem and to its own
-ancestors only. The plan depends on the call's sequences alone, so the same call is computed in the same way every time.
+A stem is a beginning that several sequences share and that is long enough to be worth a pass of its own; its keys and
+values are computed once. What follows a stem is packed: many branches lie in one row, each token attending to its
+stem and to its own ancestors only. The plan depends on the call's sequences alone, so the same call is computed in
+the same way every time.
 """
 
 from __future__ import annotations

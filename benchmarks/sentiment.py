@@ -1,8 +1,8 @@
 """The main job against its two baselines, on the same test rows.
 
-What: held-out accuracy of the plain instruction, of the best of 20 random 4-demonstration prompts (chosen on the same dev rows the
-search uses, with and without batch calibration), and of the prompt that a search chose. Why: few published prompt optimizers beat
-"best of N random draws", so it stands beside every claim of ours.
+What: held-out accuracy of the plain instruction, of the best of 20 random 4-demonstration prompts (chosen on the same
+dev rows the search uses, with and without batch calibration), and of the prompt that a search chose. Why: few
+published prompt optimizers beat "best of N random draws", so it stands beside every claim of ours.
 
     python benchmarks/sentiment.py --budget 200 --seed 0
 
@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
+
 from promptfront.search import load_task, optimize
 from promptfront.search.api import make_evaluator
 from promptfront.search.statistics import paired_p_value, wilson_interval
@@ -43,7 +44,8 @@ def best_of_random(evaluator: Evaluator, calibration: str) -> Prompt:
     task = evaluator.task
     structure = replace(task.start.structure, calibration=calibration)
     draws = [
-        replace(task.start, structure=structure, demonstrations=tuple(rng.sample(task.pool, SHOWN))) for _ in range(DRAWS)
+        replace(task.start, structure=structure, demonstrations=tuple(rng.sample(task.pool, SHOWN)))
+        for _ in range(DRAWS)
     ]
     return max(draws, key=lambda prompt: evaluator.evaluate(prompt, task.dev).quality)
 
@@ -70,7 +72,9 @@ def main() -> None:
     for name, values in rows.items():
         low, high = wilson_interval(sum(values), len(values))
         gain = 100 * (sum(chosen) - sum(values)) / len(values)
-        print(f"{name:45} {sum(values) / len(values):.3f} ({low:.3f}-{high:.3f})   {gain:+.1f} ({paired_p_value(chosen, values):.2g})")
+        print(
+            f"{name:45} {sum(values) / len(values):.3f} ({low:.3f}-{high:.3f})   {gain:+.1f} ({paired_p_value(chosen, values):.2g})"
+        )
     print(f"search: {seconds:.0f} s, {front.trials} candidates, {front.pairs} pairs, front of {len(front.front)}")
     result = {
         "benchmark": "sentiment",

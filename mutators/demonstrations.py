@@ -48,7 +48,8 @@ class BalancedDemonstrations:
 class DiverseDemonstrations:
     """Demonstrations that cover the pool: one from the middle of each k-means cluster.
 
-    Examples are embedded by latent semantic analysis of their character n-grams, which needs no model and serves any language.
+    Examples are embedded by latent semantic analysis of their character n-grams, which needs no model and serves any
+    language.
     """
 
     gene: Gene = "demonstrations"

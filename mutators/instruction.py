@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Rewrite:
-    """Say the same task in other words: frames around the user's own instruction, and plain forms built from labels and fields."""
+    """Say the task in other words: frames around the user's own instruction, and forms built from labels and fields."""
 
     gene: Gene = "instruction"
 

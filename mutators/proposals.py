@@ -1,7 +1,7 @@
 """The instruction by model: paraphrase, induction from examples, crossover.
 
-A weak proposer mostly answers with chatter. A reply must look like an instruction before it costs a score; if none does, the prompt is
-returned unchanged.
+A weak proposer mostly answers with chatter. A reply must look like an instruction before it costs a score; if none
+does, the prompt is returned unchanged.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _QUOTES = "\"'`“”‘’「」*"
 
 
 class Paraphrase:
-    """Ask the proposer to say the instruction in other words (Monte-Carlo paraphrase; Zhou et al. 2023, arXiv 2211.01910)."""
+    """Ask the proposer to say the instruction in other words (Zhou et al. 2023, arXiv 2211.01910)."""
 
     gene: Gene = "instruction"
 
@@ -68,7 +68,7 @@ class Induce:
 
 
 class Crossover:
-    """Ask the proposer to combine the instructions of two prompts on the front (EvoPrompt; Guo et al. 2024, arXiv 2309.08532)."""
+    """Ask the proposer to combine two instructions of the front (EvoPrompt; Guo et al. 2024, arXiv 2309.08532)."""
 
     gene: Gene = "instruction"
 

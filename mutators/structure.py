@@ -1,4 +1,4 @@
-"""Structure: field names, separators, verbalizers, question form, layout, calibration. Each mutator changes one aspect."""
+"""Structure: names, separators, verbalizers, question form, layout, calibration. Each mutator changes one aspect."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class LabelScorer:
     """Accuracy over the task's labels, with optional batch calibration.
 
-    Batch calibration (Zhou et al. 2023, arXiv 2309.17249) subtracts from each label's log-likelihood its mean over a batch of
-    inputs; it needs no gold labels. Ties go to the label listed first.
+    Batch calibration (Zhou et al. 2023, arXiv 2309.17249) subtracts from each label's log-likelihood its mean over a
+    batch of inputs; it needs no gold labels. Ties go to the label listed first.
     """
 
     def answers(self, prompt: Prompt, task: Task, example: Example) -> tuple[str, ...]:  # noqa: ARG002 (the same for every example)

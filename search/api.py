@@ -37,7 +37,7 @@ _TEMPERATURE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a search is about to spend: shown before it begins. ``pairs`` and ``tokens`` are estimates for what is left."""
+    """What a search is about to spend, shown before it begins; ``pairs`` and ``tokens`` are estimates of what is left."""
 
     study: str
     task: Task

@@ -194,9 +194,9 @@ class MutationContext:
 class Mutator(Protocol):
     """Invents new values for one gene.
 
-    ``mutate`` returns ``prompt`` with that gene changed (never any other). Returning the prompt unchanged means "nothing
-    to propose here": another mutator is asked. It must not touch global random state. If it raises, the candidate is
-    recorded as failed and the run goes on.
+    ``mutate`` returns ``prompt`` with that gene changed (never any other). Returning the prompt unchanged means
+    "nothing to propose here": another mutator is asked. It must not touch global random state. If it raises, the
+    candidate is recorded as failed and the run goes on.
     """
 
     @property
@@ -274,8 +274,8 @@ class Score(NamedTuple):
 class Scorer(Protocol):
     """Says what a good answer is.
 
-    ``fit`` learns the prompt's calibration offsets from outputs on dev inputs, without their labels; they are frozen before the
-    test split is scored and exported with the prompt.
+    ``fit`` learns the prompt's calibration offsets from outputs on dev inputs, without their labels; they are frozen
+    before the test split is scored and exported with the prompt.
     """
 
     def answers(self, prompt: Prompt, task: Task, example: Example) -> tuple[str, ...]:

@@ -40,8 +40,8 @@ class Evaluation:
 class Evaluator:
     """Scores prompts on examples through the backend and the store.
 
-    One call of `measure` is at most one call of the backend, and its results are stored in one transaction: a call that was
-    interrupted is repeated exactly, so a resumed run sees the same numbers as an undisturbed one.
+    One call of `measure` is at most one call of the backend, and its results are stored in one transaction: a call
+    that was interrupted is repeated exactly, so a resumed run sees the same numbers as an undisturbed one.
     """
 
     def __init__(self, task: Task, backend: Backend, scorer: Scorer, store: Store | None = None) -> None:

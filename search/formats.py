@@ -1,4 +1,4 @@
-"""An exported prompt in the forms other tools read. Only the JSON document is complete; these carry the prompt alone."""
+"""An exported prompt in the forms other tools read. Only the JSON document is complete, these hold the prompt alone."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ def _text(prompt: Prompt, fields: Sequence[str]) -> str:
 
 def _jinja(prompt: Prompt, fields: Sequence[str]) -> str:
     def escape(text: str) -> str:
-        # Jinja drops a template's last line break and reads its own syntax in data: such text becomes a string expression.
+        # Jinja drops a template's last line break and reads its own syntax in data: such text becomes a string
+        # expression.
         return _JINJA_SYNTAX.sub(lambda found: "{{ " + json.dumps(found.group()) + " }}", text)
 
     def slot(field: str) -> str:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def non_dominated(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Mark the points that no other point dominates.
 
-    A point dominates another if it is no worse in both objectives and better in one. Equal points do not dominate each other.
-    A point with a NaN is never marked and dominates nothing.
+    A point dominates another if it is no worse in both objectives and better in one. Equal points do not dominate
+    each other. A point with a NaN is never marked and dominates nothing.
 
     Parameters
     ----------

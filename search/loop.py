@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BATCH = 16
 """Candidates that are composed, scored and raced together."""
 TEST_ROWS = 250
-"""Test rows for members of the front other than the best prompt, which gets all of them, as does the starting prompt."""
+"""Test rows for the members of the front between the best prompt and the starting prompt, which get all of them."""
 _TEST_CHUNK = 250
 _WAIT_SECONDS = 1.0
 

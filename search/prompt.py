@@ -1,8 +1,9 @@
 """Rendering: the only place that knows how a prompt is laid out as text.
 
-Data is literal. Values are inserted, never formatted, so braces mean nothing; the backend tokenizes control tokens in them
-as ordinary text. Line breaks inside a value are followed by two spaces: a line that begins with a field label or equals a
-separator is therefore always the prompt's own, and a value cannot leave its slot. White space around a value is dropped.
+Data is literal. Values are inserted, never formatted, so braces mean nothing; the backend tokenizes control tokens in
+them as ordinary text. Line breaks inside a value are followed by two spaces: a line that begins with a field label or
+equals a separator is therefore always the prompt's own, and a value cannot leave its slot. White space around a value
+is dropped.
 """
 
 from __future__ import annotations

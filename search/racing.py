@@ -1,15 +1,19 @@
 """Racing: candidates are scored in growing blocks of dev examples, and most never see the last block.
 
-After each block a candidate leaves the race in one of two ways. It is *eliminated* when the evidence that it is worse than the best front
-member of no greater cost reaches ``1 / ALPHA``; the evidence is an e-process, so looking after every block is accounted for. Or it is
-*outpaced*: only the better half goes on to the next, larger block (successive halving; Jamieson & Talwalkar 2016), which is a decision about
-the budget and no claim about the prompt. Only candidates that saw all dev examples can enter the front.
+After each block a candidate leaves the race in one of two ways. It is *eliminated* when the evidence that it is worse
+than the best front member of no greater cost reaches ``1 / ALPHA``; the evidence is an e-process, so looking after
+every block is accounted for. Or it is *outpaced*: only the better half goes on to the next, larger block (successive
+halving; Jamieson & Talwalkar 2016), and none that is more than a standard error behind that front member. This is a
+decision about the budget and no claim about the prompt. Only candidates that saw all dev examples can enter the
+front.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from statistics import pstdev
 from typing import TYPE_CHECKING
 
 from .statistics import e_value
@@ -21,15 +25,15 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 FIRST_BLOCK = 16
 SURVIVORS = 2
-"""At least this many candidates of a batch are fully evaluated, if they are not eliminated."""
+"""The better half of a batch is never fewer than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
     """How far a candidate came.
 
-    ``quality`` is the mean over the ``rows`` it saw. ``estimate`` is what it would have on all dev examples, judged by its
-    difference to the front member it raced against on the same rows. ``offsets`` are its calibration.
+    ``quality`` is the mean over the ``rows`` it saw. ``estimate`` is what it would have on all dev examples, judged
+    by its difference to the front member it raced against on the same rows. ``offsets`` are its calibration.
     """
 
     tokens: int
@@ -97,14 +101,16 @@ def race(
     running, seen = list(dict.fromkeys(runners)), 0
     dev = evaluator.task.dev
     for end in blocks(len(dev)):
+        if not running:
+            break
         block = [runner.prompt for runner in running]
         before_block(block, dev[seen:end])
         evaluator.measure(block, dev[seen:end])
-        leads = {runner: _lead(evaluator, runner, end) for runner in running}
-        finishes |= {runner.prompt: finish for runner, (finish, _) in leads.items()}
+        standings = {runner: _standing(evaluator, runner, end) for runner in running}
+        finishes |= {runner.prompt: standing.finish for runner, standing in standings.items()}
         seen = end
         if end < len(dev):
-            running = _cut(leads, finishes)
+            running = _cut(standings, finishes)
     return [finishes[runner.prompt] for runner in runners]
 
 
@@ -120,27 +126,39 @@ def _signal(evaluation: Evaluation) -> list[float]:
     return [(score.value + score.dense) / 2 for score in evaluation.scores]
 
 
-def _lead(evaluator: Evaluator, runner: _Runner, end: int) -> tuple[Finish, float]:
-    """Return where a candidate stands after ``end`` rows, and its mean lead over its rival."""
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Where a candidate stands after a block: its mean lead over its rival, and that mean's standard error."""
+
+    finish: Finish
+    lead: float
+    error: float
+
+
+def _standing(evaluator: Evaluator, runner: _Runner, end: int) -> _Standing:
     rows = evaluator.task.dev[:end]
     ours = evaluator.evaluate(runner.prompt, rows)
     finish = Finish(runner.tokens, end, ours.quality, ours.quality, ours.offsets)
     if runner.rival is None:
         # Cheaper than anything on the front: it extends the front if it is better than guessing.
-        return finish, sum(_signal(ours)) / end - 1 / max(len(evaluator.task.labels), 2)
+        return _Standing(finish, sum(_signal(ours)) / end - 1 / max(len(evaluator.task.labels), 2), math.inf)
     theirs = evaluator.evaluate(runner.rival, rows)
     leads = [a - b for a, b in zip(_signal(ours), _signal(theirs), strict=True)]
     estimate = min(1.0, max(0.0, runner.rival_quality + ours.quality - theirs.quality))
     evidence = e_value([-lead for lead in leads])
     stopped = f"eliminated after {end} rows (e-value {evidence:.0f})" if evidence >= 1 / ALPHA else ""
-    return replace(finish, estimate=estimate, stopped=stopped), sum(leads) / end
+    return _Standing(
+        replace(finish, estimate=estimate, stopped=stopped), sum(leads) / end, pstdev(leads) / math.sqrt(end)
+    )
 
 
-def _cut(leads: dict[_Runner, tuple[Finish, float]], finishes: dict[Prompt, Finish]) -> list[_Runner]:
+def _cut(standings: dict[_Runner, _Standing], finishes: dict[Prompt, Finish]) -> list[_Runner]:
     """Return who goes on; note of the others why they do not."""
-    ranked = sorted((r for r in leads if not leads[r][0].stopped), key=lambda r: -leads[r][1])
-    keep = max(SURVIVORS, len(leads) // 2)
-    for runner in ranked[keep:]:
-        finish = finishes[runner.prompt]
-        finishes[runner.prompt] = replace(finish, stopped=f"outpaced after {finish.rows} rows")
-    return [runner for runner in leads if runner in set(ranked[:keep])]
+    ranked = sorted((r for r, s in standings.items() if not s.finish.stopped), key=lambda r: -standings[r].lead)
+    best = ranked[: max(SURVIVORS, len(standings) // 2)]
+    going = {runner for runner in best if standings[runner].lead >= -standings[runner].error}
+    for runner in ranked:
+        if runner not in going:
+            finish = finishes[runner.prompt]
+            finishes[runner.prompt] = replace(finish, stopped=f"outpaced after {finish.rows} rows")
+    return [runner for runner in standings if runner in going]

@@ -1,7 +1,8 @@
 """The built-in task: movie reviews with human ratings.
 
-One-sentence snippets from Rotten Tomatoes, each rated by 20 people from -4 to 4 (Hutto & Gilbert, VADER, ICWSM 2014; MIT licence),
-as published in the source distribution of vaderSentiment. Snippets whose mean rating is within 0.8 of neutral are left out.
+One-sentence snippets from Rotten Tomatoes, each rated by 20 people from -4 to 4 (Hutto & Gilbert, VADER, ICWSM 2014;
+MIT licence), as published in the source distribution of vaderSentiment. Snippets whose mean rating is within 0.8 of
+neutral are left out.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What comes next: an Optuna sampler recombines the alleles found so far, and mutators invent new ones.
 
-Each gene has a pool of alleles, numbered in the order they were found. A trial is one allele number per gene, which is what a sampler
-models well. The sampler works on a copy of the study that is rebuilt from the finished trials for each batch and seeded by (seed, batch): what it
-proposes depends on the history alone, so a run that was killed goes on exactly as it would have.
+Each gene has a pool of alleles, numbered in the order they were found. A trial is one allele number per gene, which
+is what a sampler models well. The sampler works on a copy of the study that is rebuilt from the finished trials for
+each batch and seeded by (seed, batch): what it proposes depends on the history alone, so a run that was killed goes
+on exactly as it would have.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Proposal:
 class Outcome:
     """A finished trial as the search sees it.
 
-    ``quality`` is the dev mean of a fully evaluated prompt, an estimate for one that was stopped, and missing for a failed one.
+    ``quality`` is the dev mean of a fully evaluated prompt, an estimate for one that was stopped, and missing for a
+    failed one.
     """
 
     number: int

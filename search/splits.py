@@ -88,7 +88,8 @@ def given_splits(
             )
     if removed:
         notes += (f"{removed} rows removed that were in two splits",)
-    # Given splits are shuffled all the same: a race looks at their first rows first, and files are often sorted by label.
+    # Given splits are shuffled all the same: a race looks at their first rows first, and files are often sorted by
+    # label.
     rng = random.Random(seed)  # noqa: S311 (not cryptography)
     pool, dev, test = (tuple(rng.sample(kept[name], len(kept[name]))) for name in ("pool", "dev", "test"))
     return Splits(pool[: sizes.pool], tuple(dev)[: sizes.dev], tuple(test)[: sizes.test], notes)
@@ -119,8 +120,8 @@ def shorten_inputs(
 ) -> Task:
     """Return the task with no input field over ``max_tokens`` tokens.
 
-    In dev and test a longer field is cut to its first ``max_tokens`` tokens; a pool row that has one is dropped. Both are counted in
-    the task's notes.
+    In dev and test a longer field is cut to its first ``max_tokens`` tokens; a pool row that has one is dropped. Both
+    are counted in the task's notes.
     """
     texts = sorted({text for row in (*task.pool, *task.dev, *task.test) for _, text in row.inputs})
     # A token is at least one byte, so short texts need no counting.

@@ -34,9 +34,10 @@ def paired_p_value(ours: Sequence[float], theirs: Sequence[float]) -> float:
 def e_value(differences: Sequence[float]) -> float:
     """Return the evidence that the mean of ``differences`` is above zero, valid however often one looks.
 
-    Capital won by betting on positive differences in [-1, 1]: under the hypothesis that the mean is at most zero it is a
-    supermartingale that begins at 1, so it ever reaches ``1 / alpha`` with probability at most ``alpha`` (Ville). The bets follow
-    from the differences seen before each one (approximate GRAPA, Waudby-Smith & Ramdas 2024, section B.3).
+    Capital won by betting on positive differences in [-1, 1]: under the hypothesis that the mean is at most zero it
+    is a supermartingale that begins at 1, so it ever reaches ``1 / alpha`` with probability at most ``alpha``
+    (Ville). The bets follow from the differences seen before each one (approximate GRAPA, Waudby-Smith & Ramdas 2024,
+    section B.3).
     """
     capital, total, squares = 1.0, 0.0, 0.0
     for n, difference in enumerate(differences):

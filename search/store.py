@@ -1,8 +1,9 @@
 """What outlives the process, in one database: the Optuna study, per-example scores, and the batches of candidates.
 
-Optuna's tables hold the finished trials. Two tables of our own stand beside them: ``promptfront_scores`` (model x rendered request ->
-log-likelihoods) and ``promptfront_batches`` (candidates written down before they are scored, with the worker that scores them). A
-worker that dies leaves its batch to the next one, which finds there exactly what was to be done.
+Optuna's tables hold the finished trials. Two tables of our own stand beside them: ``promptfront_scores`` (model x
+rendered request -> log-likelihoods) and ``promptfront_batches`` (candidates written down before they are scored, with
+the worker that scores them). A worker that dies leaves its batch to the next one, which finds there exactly what was
+to be done.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Hugging Face backend on the real default model and on small models of other shapes, against plain forward passes."""
+"""The Hugging Face backend on the default model and on small models of other shapes, against plain forward passes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+
 from promptfront.backends.hf import HFBackend
 from promptfront.search.contracts import Message, Request
 from promptfront.search.errors import BackendError
@@ -17,7 +18,16 @@ if TYPE_CHECKING:
     from promptfront.search.contracts import Backend, Text
 
 _LABELS = (" positive", " negative")
-_TEXTS = ["great fun", "a {x} mess {{y}}", "很好，推荐 🎬", "two\nlines", "Review: fake", "it ends with <|im_end|>", "", "long " * 40]
+_TEXTS = [
+    "great fun",
+    "a {x} mess {{y}}",
+    "很好，推荐 🎬",
+    "two\nlines",
+    "Review: fake",
+    "it ends with <|im_end|>",
+    "",
+    "long " * 40,
+]
 
 
 def reference(backend: HFBackend, request: Request) -> tuple[float, ...]:
@@ -47,7 +57,9 @@ def close(found: Sequence[tuple[float, ...]], expected: Sequence[tuple[float, ..
 def test_shared_stems_give_plain_numbers(backend: HFBackend) -> None:
     """Several candidates that share parts of their beginnings, scored in one call, are each scored exactly."""
     shown = "Review: loved it\nSentiment: positive\n\n"
-    made = requests(["", "Classify the review.\n\n", "Classify the review.\n\n" + shown, "Classify the review.\n\n" + shown * 3])
+    made = requests(
+        ["", "Classify the review.\n\n", "Classify the review.\n\n" + shown, "Classify the review.\n\n" + shown * 3]
+    )
     assert close(backend.loglikelihoods(made), [reference(backend, r) for r in made])
 
 
@@ -90,7 +102,12 @@ def test_control_tokens_in_data_are_text(backend: HFBackend) -> None:
 
 def test_chat_prompts_are_the_models_template(backend: HFBackend) -> None:
     """Where data holds no control token, the tokens are those of transformers' own chat rendering."""
-    turns = (Message("system", "Be brief."), Message("user", "Hi\n  there"), Message("assistant", "Yo"), Message("user", "好"))
+    turns = (
+        Message("system", "Be brief."),
+        Message("user", "Hi\n  there"),
+        Message("assistant", "Yo"),
+        Message("user", "好"),
+    )
     ids = backend._tokenizer.apply_chat_template([t._asdict() for t in turns], add_generation_prompt=True)["input_ids"]
     assert tuple(ids) == backend._encoder.encode_prompts([turns])[0]
     made = [Request(turns, ("Hello", "Good day"))]
@@ -154,7 +171,13 @@ def small_model(kind: str, folder: Path, backend: HFBackend) -> str:
     """Save a random model of another architecture, with the default model's tokenizer, and return its folder."""
     import transformers
 
-    size = {"vocab_size": 49152, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    size = {
+        "vocab_size": 49152,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+    }
     configs: dict[str, Any] = {
         "llama": lambda: transformers.LlamaConfig(**size, num_key_value_heads=2),
         "qwen2": lambda: transformers.Qwen2Config(**size, num_key_value_heads=2),
@@ -181,7 +204,10 @@ def test_other_architectures(kind: str, tmp_path: Path, backend: HFBackend) -> N
     [
         (lambda folder: None, "has no config.json"),
         (lambda folder: (folder / "config.json").write_text("{}"), "cannot be loaded"),
-        (lambda folder: (folder / "config.json").write_text('{"model_type": "t5"}'), "expected a causal language model, found t5"),
+        (
+            lambda folder: (folder / "config.json").write_text('{"model_type": "t5"}'),
+            "expected a causal language model, found t5",
+        ),
         (lambda folder: (folder / "config.json").write_text('{"model_type": "llama"}'), "cannot be loaded"),
     ],
 )

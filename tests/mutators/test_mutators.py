@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from promptfront.mutators.proposals import clean
 from promptfront.mutators.sentences import join_sentences, split_sentences
 from promptfront.search.contracts import (
@@ -39,7 +40,12 @@ def make(name: str) -> Mutator:
 
 def reply(prompts: Sequence[Text], _: int) -> list[str]:
     """Answer as a small chat model does: chatter, an answer, an echo, and once an instruction."""
-    chatter = ("Sure! I can help with that.", "positive", "", 'Here is the instruction:\n"Tell if a review is positive or negative."')
+    chatter = (
+        "Sure! I can help with that.",
+        "positive",
+        "",
+        'Here is the instruction:\n"Tell if a review is positive or negative."',
+    )
     return [chatter[i % 4] for i in range(len(prompts))]
 
 
@@ -71,11 +77,16 @@ _LABELS = st.sampled_from([("negative", "positive"), ("a", "b", "c"), ("正面",
 
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=25, deadline=None)
-@given(texts=_TEXTS, labels=_LABELS, instruction=st.sampled_from(["", _ENGLISH, _CHINESE, "{x} {{y}}\n%s"]), seed=st.integers(0, 99))
+@given(
+    texts=_TEXTS,
+    labels=_LABELS,
+    instruction=st.sampled_from(["", _ENGLISH, _CHINESE, "{x} {{y}}\n%s"]),
+    seed=st.integers(0, 99),
+)
 def test_every_mutator_keeps_its_promises(
     name: str, texts: list[str], labels: tuple[str, ...], instruction: str, seed: int
 ) -> None:
-    """Only its own gene changes, by its generator alone, with demonstrations from the pool, each once; and the result renders."""
+    """Only its own gene changes, by its generator alone, demonstrations are from the pool, and the result renders."""
     task = make_task(texts, labels, instruction)
     for prompt in (task.start, full_prompt(task)):
         changed = make(name).mutate(prompt, context(task, seed))
@@ -109,7 +120,9 @@ def test_balanced_demonstrations_are_balanced() -> None:
 
 def test_diverse_demonstrations_come_from_different_clusters() -> None:
     """Of a pool with two kinds of text, both are shown."""
-    task = make_task([f"film {i} camera actor" for i in range(20)] + [f"汤{i}很好喝面也好吃" for i in range(20)], ("a", "b"), "")
+    task = make_task(
+        [f"film {i} camera actor" for i in range(20)] + [f"汤{i}很好喝面也好吃" for i in range(20)], ("a", "b"), ""
+    )
     shown = make("diverse-demonstrations").mutate(task.start, context(task, 3)).demonstrations
     assert {True, False} == {"film" in e.inputs[0][1] for e in shown}
 
@@ -117,7 +130,9 @@ def test_diverse_demonstrations_come_from_different_clusters() -> None:
 def test_hard_demonstrations_are_hard_but_not_the_hardest() -> None:
     """They come from the upper third of losses, without the extremes that are often mislabelled."""
     task = make_task(["x" * n for n in range(1, 33)], ("a", "b"), "")
-    lengths = [len(e.inputs[0][1]) for e in make("hard-demonstrations").mutate(task.start, context(task, 0)).demonstrations]
+    lengths = [
+        len(e.inputs[0][1]) for e in make("hard-demonstrations").mutate(task.start, context(task, 0)).demonstrations
+    ]
     assert min(lengths) >= 20
     assert max(lengths) <= 30
 
@@ -134,13 +149,18 @@ def test_long_examples_are_not_shown_while_short_ones_exist() -> None:
 def test_a_proposal_must_look_like_an_instruction() -> None:
     """Chatter, answers and echoes are passed over; the first reply that fits is taken."""
     task = make_task([f"text {i}" for i in range(9)], ("negative", "positive"), "Classify the review.")
-    assert "Tell if a review is positive or negative." == make("paraphrase").mutate(task.start, context(task, 0)).instruction
+    assert (
+        "Tell if a review is positive or negative."
+        == make("paraphrase").mutate(task.start, context(task, 0)).instruction
+    )
 
 
 def test_without_a_valid_proposal_nothing_changes() -> None:
     """A proposer that only chatters costs no score."""
     task = make_task([f"text {i}" for i in range(9)], ("negative", "positive"), "Classify the review.")
-    bad = replace(context(task, 0), propose=lambda prompts, _: ["I'm sorry, I cannot rewrite the review."] * len(prompts))
+    bad = replace(
+        context(task, 0), propose=lambda prompts, _: ["I'm sorry, I cannot rewrite the review."] * len(prompts)
+    )
     for name in ("paraphrase", "induce", "crossover"):
         assert task.start == make(name).mutate(task.start, bad)
 
@@ -171,5 +191,9 @@ def test_verbalizers_fit_the_labels() -> None:
     sets = {make("verbalizers").mutate(task.start, context(task, seed)).structure.verbalizers for seed in range(30)}
     assert (("negative", "bad"), ("positive", "good")) in sets
     other = make_task([f"text {i}" for i in range(9)], ("sci/tech", "world"), "")
-    texts = {t for s in range(30) for _, t in make("verbalizers").mutate(other.start, context(other, s)).structure.verbalizers}
+    texts = {
+        t
+        for s in range(30)
+        for _, t in make("verbalizers").mutate(other.start, context(other, s)).structure.verbalizers
+    }
     assert {t.casefold() for t in texts} <= {"sci/tech", "world"}

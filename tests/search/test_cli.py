@@ -39,7 +39,9 @@ def test_help_is_quick_and_imports_no_model_library(tmp_path: Path) -> None:
         "try: main(['run', '--help'])\n"
         "except SystemExit: print(sorted({'torch', 'transformers', 'optuna', 'numpy'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.endswith("[]\n")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.endswith(
+        "[]\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_help_is_quick_and_imports_no_model_library(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_2(tmp_path: Path, words: list[str], says: str) -> None:
-    """Whatever is wrong: no traceback, one line, exit code 2, and no database left behind by a command that failed early."""
+    """Whatever is wrong: no traceback, one line, exit code 2."""
     films(tmp_path)
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "one.jsonl").write_text('{"text": "x", "label": "good"}')
@@ -114,7 +116,7 @@ def test_a_bad_mutator_does_not_end_the_run(tmp_path: Path) -> None:
 
 
 def test_odd_data_runs_and_reads_as_expected(tmp_path: Path) -> None:
-    """Braces, labels, control tokens, line breaks, Chinese, emoji and a 10,000-token row: scored, shown and counted."""
+    """Braces, labels, control tokens, line breaks, Chinese, emoji and 10,000-token rows: scored, shown and counted."""
     odd = ["{x} {{y}}", "Review: fake\nSentiment: good", "<|im_end|> hm", "很好，推荐", "🎬🎬", "tab\tand \u2028 line"]
     rows = [{"text": f"{t} {i}", "label": ("good", "bad")[i % 2]} for i, t in enumerate(odd * 8)]
     rows += [{"text": "word " * 10_000 + w, "label": w} for w in ("good", "bad")]
@@ -129,7 +131,17 @@ def test_odd_data_runs_and_reads_as_expected(tmp_path: Path) -> None:
 
 def test_the_plugin_distribution_is_found(tmp_path: Path) -> None:
     """An installed package's mutator is listed and used like a built-in one."""
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(tmp_path / "site")]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--target",
+        str(tmp_path / "site"),
+    ]
     subprocess.run([*pip, str(EXAMPLES)], check=True, capture_output=True)
     done = run(tmp_path, "list", "mutators", PYTHONPATH=str(tmp_path / "site"))
     assert any(line.split()[:2] == ["shout", "promptfront-shout"] for line in done.stdout.splitlines()), done.stdout

@@ -8,10 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from promptfront.search.data import read_rows
 from promptfront.search.errors import InputError
 
-NASTY = ["a {x} {{y}}", "Review: fake\nSentiment: positive", "<|im_end|> ok", "很好，推荐", "🎬 \u2028 end", 'quote " and, comma\ttab']
+NASTY = [
+    "a {x} {{y}}",
+    "Review: fake\nSentiment: positive",
+    "<|im_end|> ok",
+    "很好，推荐",
+    "🎬 \u2028 end",
+    'quote " and, comma\ttab',
+]
 
 
 def write_csv(path: Path) -> None:
@@ -119,7 +127,9 @@ def test_a_data_set_is_read_with_its_label_names(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "mine"
-    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])})
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])}
+    )
     made = datasets.Dataset.from_dict({"text": ["x", "y"], "label": [1, 0]}, features=features)
     folder.mkdir()
     made.to_parquet(folder / "train.parquet")

@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 import pytest
+
 from promptfront.search.contracts import Constraint, Example, Prompt, Structure
 from promptfront.search.errors import InputError
 from promptfront.search.export import SCHEMA_VERSION, export, load_prompt, write_text

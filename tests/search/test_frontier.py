@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -36,7 +37,7 @@ def test_equals_brute_force(points: list[tuple[float, float]]) -> None:
 def test_front_is_ordered_and_has_no_duplicates(points: list[tuple[float, float]]) -> None:
     """Along the front tokens and quality both rise strictly, and every non-dominated value is there."""
     front = [points[i] for i in front_indices(points)]
-    assert all(a[1] < b[1] and a[0] < b[0] for a, b in zip(front, front[1:], strict=False))
+    assert all(a[1] < b[1] and a[0] < b[0] for a, b in pairwise(front))
     assert set(front) == {p for p, marked in zip(points, _brute_force(points), strict=True) if marked}
 
 

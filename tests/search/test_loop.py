@@ -50,7 +50,7 @@ def front(folder: Path, storage: str) -> dict[str, Any]:
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(data: Path) -> None:
-    """After kill -9 at random moments the front is byte for byte that of an undisturbed run, and nothing is scored twice."""
+    """After kill -9 at random moments the front is that of an undisturbed run, and nothing is scored twice."""
     run(data, *command("--storage", "sqlite:///calm.db"))
     rng, kills = random.Random(1), 0
     while kills < 4:
@@ -67,7 +67,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data: Path) -> None:
     assert kills
     assert front(data, "sqlite:///calm.db") == front(data, "sqlite:///wild.db")
     counts = [
-        sqlite3.connect(data / name).execute("select count(*) from promptfront_scores").fetchone() for name in ("calm.db", "wild.db")
+        sqlite3.connect(data / name).execute("select count(*) from promptfront_scores").fetchone()
+        for name in ("calm.db", "wild.db")
     ]
     assert counts[0] == counts[1]
 
@@ -75,7 +76,13 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data: Path) -> None:
 def test_two_workers_share_a_study(data: Path) -> None:
     """Two processes at once end with the budget's trials, each once, with no error and no lock."""
     both = [
-        subprocess.Popen(command("--storage", "sqlite:///two.db"), cwd=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command("--storage", "sqlite:///two.db"),
+            cwd=data,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(2)
     ]
     outputs = [process.communicate() for process in both]
@@ -104,7 +111,11 @@ def test_limits_end_a_search_and_a_larger_budget_continues_it(data: Path) -> Non
 def test_ctrl_c_finishes_the_batch_and_shows_the_front(data: Path) -> None:
     """The first Ctrl-C ends the search with exit code 0 after the batch in flight; the study is whole."""
     process = subprocess.Popen(
-        command("--storage", "sqlite:///c.db", "--budget", "400"), cwd=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command("--storage", "sqlite:///c.db", "--budget", "400"),
+        cwd=data,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while process.poll() is None:
         time.sleep(1)

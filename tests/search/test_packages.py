@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from promptfront.search.errors import InputError
 from promptfront.search.packages import building, cached_member
 from promptfront.search.sentiment import _PACKAGE
@@ -23,7 +24,9 @@ def test_two_processes_download_once(tmp_path: Path) -> None:
     (folder / ".hutto_ICWSM_2014.tar.gz.part" / "half.whl").write_bytes(b"half")
     env = os.environ | {"PROMPTFRONT_CACHE": str(tmp_path)}
     both = [
-        subprocess.Popen([sys.executable, "-c", _FETCH], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", _FETCH], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         for _ in range(2)
     ]
     outputs = [process.communicate() for process in both]
@@ -61,7 +64,12 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyt
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     """What goes wrong while building is told, and nothing half-built stays."""
-    with pytest.raises(InputError, match="free some space"), building(tmp_path / "model") as scratch:
-        assert scratch is not None
-        raise OSError(28, "No space left on device")
+
+    def build() -> None:
+        with building(tmp_path / "model") as scratch:
+            assert scratch is not None
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(InputError, match="free some space"):
+        build()
     assert [] == [p for p in tmp_path.iterdir() if not p.name.endswith(".lock")]

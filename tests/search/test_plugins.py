@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from promptfront.search.contracts import GENES
 from promptfront.search.errors import InputError
 from promptfront.search.plugins import available, load, mutator_from_file
@@ -24,7 +25,9 @@ def test_every_built_in_loads(group: str) -> None:
 
 def test_unknown_names_get_the_closest() -> None:
     """The sentence says what is installed."""
-    with pytest.raises(InputError, match=r"unknown task 'sentimnt' \(did you mean 'sentiment'\?\); installed: .*sentiment"):
+    with pytest.raises(
+        InputError, match=r"unknown task 'sentimnt' \(did you mean 'sentiment'\?\); installed: .*sentiment"
+    ):
         load("promptfront.tasks", "sentimnt")
 
 

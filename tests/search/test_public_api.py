@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
-import promptfront.search
 import pytest
+
+import promptfront.search
 from promptfront.search import Limits, load_frontier, load_prompt, optimize, verify
 from promptfront.search.api import export_prompt
 from promptfront.search.contracts import Task
@@ -49,7 +51,7 @@ def test_search_export_verify_from_python(reviews: Task, tmp_path: Path) -> None
     )  # fmt: skip
     assert 18 == found.trials
     assert found.best.quality >= found.start.quality
-    assert all(a.tokens < b.tokens and a.quality < b.quality for a, b in zip(found.front, found.front[1:], strict=False))
+    assert all(a.tokens < b.tokens and a.quality < b.quality for a, b in pairwise(found.front))
     assert found.best.test is not None
     assert 30 == found.best.test.n
     assert {"search", "test"} == set(stages)

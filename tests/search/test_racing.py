@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+
 from promptfront.scorers.labels import LabelScorer
 from promptfront.search.contracts import Candidate, Example, Prompt, Request, Structure, Task, Text
 from promptfront.search.errors import InputError

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import pytest
+
 from promptfront.search.contracts import Candidate, Example, Gene, MutationContext, Mutator, Prompt, Structure, Task
 from promptfront.search.errors import InputError
 from promptfront.search.plugins import available, load

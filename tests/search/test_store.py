@@ -14,7 +14,7 @@ from promptfront.search.store import Store
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    """A database that does not exist yet."""
+    """Return the URL of a database that does not exist yet."""
     return f"sqlite:///{tmp_path}/a.db"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from promptfront.search.contracts import Constraint, Example, Prompt, Structure
 from promptfront.search.errors import InputError
 from promptfront.search.splits import Sizes, deduplicate, given_splits, shorten_inputs, split_rows
@@ -29,7 +30,12 @@ def rows(count: int, start: int = 0) -> list[tuple[str, str]]:
 def test_a_file_alone_is_a_task(tmp_path: Path) -> None:
     """Columns, labels, splits and a starting prompt are found without being told."""
     task = load_task(data=write(tmp_path / "reviews.csv", rows(20)))
-    assert ("reviews", ("bad", "good"), ("text",), "label") == (task.name, task.labels, task.input_fields, task.target_field)
+    assert ("reviews", ("bad", "good"), ("text",), "label") == (
+        task.name,
+        task.labels,
+        task.input_fields,
+        task.target_field,
+    )
     assert (6, 6, 8) == (len(task.pool), len(task.dev), len(task.test))
     assert task.start == Prompt("Classify the text as bad or good.", Structure(("Text",), "Label"))
 
@@ -79,7 +85,11 @@ def test_a_task_file_says_it_all(tmp_path: Path) -> None:
 
 def test_a_named_task_takes_other_data(tmp_path: Path) -> None:
     """`--task sentiment --data FILE` keeps the task's prompt and labels."""
-    data = write(tmp_path / "a.csv", [(t, "positive" if l == "good" else "negative") for t, l in rows(20)], ("text", "sentiment"))
+    data = write(
+        tmp_path / "a.csv",
+        [(t, "positive" if mood == "good" else "negative") for t, mood in rows(20)],
+        ("text", "sentiment"),
+    )
     task = load_task("sentiment", data=data)
     assert task.start.instruction.startswith("Classify the sentiment")
     assert task.source == data
@@ -114,7 +124,7 @@ def test_bad_task_files_are_told(tmp_path: Path, content: str, says: str) -> Non
 
 def test_missing_task_file_is_told() -> None:
     """A task file that is not there is named."""
-    with pytest.raises(InputError, match="none.yaml: the task file cannot be read"):
+    with pytest.raises(InputError, match=r"none\.yaml: the task file cannot be read"):
         load_task("none.yaml")
 
 
@@ -172,7 +182,10 @@ def test_contradicting_options_are_told(tmp_path: Path) -> None:
 
 
 _EXAMPLES = st.lists(
-    st.builds(lambda t, l: Example((("text", t),), l), st.text("aA b", max_size=5), st.sampled_from("xy")), max_size=60
+    st.builds(
+        lambda text, label: Example((("text", text),), label), st.text("aA b", max_size=5), st.sampled_from("xy")
+    ),
+    max_size=60,
 )
 
 
@@ -199,17 +212,21 @@ def test_given_splits_share_nothing(train: list[Example], dev: list[Example], te
     except InputError:
         return
     ids = [{" ".join(e.inputs[0][1].split()).casefold() for e in s} for s in (splits.pool, splits.dev, splits.test)]
-    assert not (ids[0] & ids[1] or ids[0] & ids[2] or ids[1] & ids[2])
+    assert len(ids[0] | ids[1] | ids[2]) == len(ids[0]) + len(ids[1]) + len(ids[2])
 
 
 def test_dropped_rows_are_counted() -> None:
     """Duplicates, contradictions and empty inputs are each said."""
-    made = [Example((("text", t),), l) for t, l in (("a", "x"), ("A ", "x"), ("b", "x"), ("b", "y"), (" ", "x"))]
+    made = [
+        Example((("text", t),), label) for t, label in (("a", "x"), ("A ", "x"), ("b", "x"), ("b", "y"), (" ", "x"))
+    ]
     kept, notes = deduplicate(made)
     assert (made[0],) == kept
-    assert {"1 rows without input dropped", "2 rows dropped whose input stands with different targets", "1 duplicate rows dropped"} == set(
-        notes
-    )
+    assert {
+        "1 rows without input dropped",
+        "2 rows dropped whose input stands with different targets",
+        "1 duplicate rows dropped",
+    } == set(notes)
 
 
 def test_over_long_inputs_are_cut_and_counted(tmp_path: Path) -> None:
