@@ -17,7 +17,7 @@ import random
 import tempfile
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -38,7 +38,7 @@ def test_values(evaluator: Evaluator, prompt: Prompt) -> list[float]:
     return evaluator.evaluate(prompt, evaluator.task.test, offsets).values
 
 
-def best_of_random(evaluator: Evaluator, calibration: str) -> Prompt:
+def best_of_random(evaluator: Evaluator, calibration: Literal["none", "batch"]) -> Prompt:
     """Return the draw of random demonstrations with the highest dev accuracy."""
     rng = random.Random(0)
     task = evaluator.task

@@ -103,8 +103,8 @@ class Layout:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:  # noqa: ARG002 (there are only two)
         """Return the prompt in the other layout."""
-        layout = "chat" if prompt.structure.layout == "plain" else "plain"
-        return replace(prompt, structure=replace(prompt.structure, layout=layout))
+        structure = prompt.structure
+        return replace(prompt, structure=replace(structure, layout="chat" if structure.layout == "plain" else "plain"))
 
 
 class Calibration:
@@ -114,8 +114,9 @@ class Calibration:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:  # noqa: ARG002 (there are only two)
         """Return the prompt with its calibration switched."""
-        calibration = "batch" if prompt.structure.calibration == "none" else "none"
-        return replace(prompt, structure=replace(prompt.structure, calibration=calibration))
+        structure = prompt.structure
+        switched = replace(structure, calibration="batch" if structure.calibration == "none" else "none")
+        return replace(prompt, structure=switched)
 
 
 def _names(task: Task) -> tuple[list[str], list[str]]:

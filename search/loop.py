@@ -149,7 +149,8 @@ class Search:
         for i, proposal in enumerate(proposals):
             if i not in told:
                 end = errors[i] or finishes[proposal.prompt]  # type: ignore[index]
-                self._study.add(batch.name, i, proposal, proposal.prompt and slots.numbers(proposal.prompt), end)
+                numbers = slots.numbers(proposal.prompt) if proposal.prompt else None
+                self._study.add(batch.name, i, proposal, numbers, end)
         self._store.finish_batch(self._study.name, batch.name)
         self._report("search")
 

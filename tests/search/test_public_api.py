@@ -12,7 +12,7 @@ import pytest
 
 import promptfront.search
 from promptfront.search import Limits, load_frontier, load_prompt, optimize, verify
-from promptfront.search.api import export_prompt
+from promptfront.search.api import Plan, export_prompt
 from promptfront.search.contracts import Task
 from promptfront.search.formats import format_prompt
 
@@ -44,7 +44,8 @@ def test_every_module_can_be_imported_first() -> None:
 def test_search_export_verify_from_python(reviews: Task, tmp_path: Path) -> None:
     """A `Task` object is searched, read back, exported and verified without the command line."""
     storage = f"sqlite:///{tmp_path}/a.db"
-    plans, stages = [], []
+    plans: list[Plan] = []
+    stages: list[str] = []
     found = optimize(
         reviews, budget=18, seed=1, storage=storage, limits=Limits(max_pairs=5000), on_plan=plans.append,
         on_progress=lambda p: stages.append(p.stage),

@@ -14,7 +14,7 @@ from promptfront.search.statistics import e_value, paired_p_value, wilson_interv
 def test_wilson_interval_is_scipys(successes: int, n: int) -> None:
     """The interval equals an independent implementation."""
     expected = binomtest(successes, n).proportion_ci(method="wilson")
-    assert (pytest.approx(expected.low), pytest.approx(expected.high)) == wilson_interval(successes, n)
+    assert wilson_interval(successes, n) == pytest.approx((expected.low, expected.high))
 
 
 def test_paired_p_value_is_mcnemars_exact_test() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -233,7 +234,10 @@ def test_over_long_inputs_are_cut_and_counted(tmp_path: Path) -> None:
     """Dev and test rows are cut to their first tokens, pool rows dropped, both said."""
     long = [(f"{i} " + "word " * 700, "good") for i in range(30)]
     task = load_task(data=write(tmp_path / "a.csv", rows(60) + long))
-    words = lambda texts: [len(t.split()) for t in texts]  # noqa: E731 (a tokenizer of words)
+
+    def words(texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
     short = shorten_inputs(task, lambda t, n: " ".join(t.split()[:n]), words)
     assert max(words([e.inputs[0][1] for s in (short.pool, short.dev, short.test) for e in s])) == 512
     assert len(short.dev) == len(task.dev)
