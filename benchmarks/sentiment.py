@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DRAWS, SHOWN = 20, 4
 
 
-def test_values(evaluator: Evaluator, prompt: Prompt) -> list[float]:
+def held_out_values(evaluator: Evaluator, prompt: Prompt) -> list[float]:
     """Return 0/1 per test row, read with offsets fitted on dev."""
     offsets = evaluator.evaluate(prompt, evaluator.task.dev).offsets
     return evaluator.evaluate(prompt, evaluator.task.test, offsets).values
@@ -62,10 +62,12 @@ def main() -> None:
     seconds = time.perf_counter() - started
     evaluator = make_evaluator(load_task("sentiment", seed=options.seed))
     rows: dict[str, list[float]] = {
-        "plain instruction": test_values(evaluator, front.start.prompt),
-        f"best of {DRAWS} x {SHOWN} random demonstrations": test_values(evaluator, best_of_random(evaluator, "none")),
-        f"best of {DRAWS} x {SHOWN}, calibrated": test_values(evaluator, best_of_random(evaluator, "batch")),
-        "chosen by the search": test_values(evaluator, front.best.prompt),
+        "plain instruction": held_out_values(evaluator, front.start.prompt),
+        f"best of {DRAWS} x {SHOWN} random demonstrations": held_out_values(
+            evaluator, best_of_random(evaluator, "none")
+        ),
+        f"best of {DRAWS} x {SHOWN}, calibrated": held_out_values(evaluator, best_of_random(evaluator, "batch")),
+        "chosen by the search": held_out_values(evaluator, front.best.prompt),
     }
     chosen = rows["chosen by the search"]
     print(f"{'prompt':45} test accuracy (95 % interval)   chosen is better by (p)")

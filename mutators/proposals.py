@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..search.contracts import Example, Gene, MutationContext, Prompt, Text
 
 _REPLIES = 4
-_MAX_TOKENS = 64
+_MAX_TOKENS = 40
 _SHOWN = 6
 _SHOWN_WORDS = 40
 # What a chat model says before it gets to the point.

@@ -123,7 +123,7 @@ def optimize(
     sources = {"task": None if isinstance(task, Task) else task, "data": asdict(options), "model": model}
     config = _config(evaluator, seed, sampler, mutators, sources, backend, backend_options or {})
     held = Study(store, study or _study_name(config), config)
-    space = Space(inventors, sampler, seed, _context_maker(evaluator, held))
+    space = Space(inventors, sampler, seed, _context_maker(evaluator, held), favoured=mutators)
     on_plan(_plan(evaluator, held, limits))
     return Search(evaluator, space, held, limits, on_progress, should_stop).run()
 

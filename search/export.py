@@ -195,7 +195,7 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
         If the score is not exactly the exported one, or the data are not those it was measured on.
     """
     from .api import make_evaluator
-    from .loop import test_values
+    from .loop import held_out_values
     from .task import load_task
 
     exported = load_prompt(path)
@@ -211,7 +211,7 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
     split = "test" if document["scores"]["test"] else "dev"
     expected = document["scores"][split]
     rows: tuple[Example, ...] = getattr(evaluator.task, split)[: expected["n"]]
-    values = test_values(evaluator, exported.prompt, exported.offsets, rows)
+    values = held_out_values(evaluator, exported.prompt, exported.offsets, rows)
     found = sum(values) / len(values)
     fingerprint = evaluator.backend.fingerprint
     if found != expected["score"]:

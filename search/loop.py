@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import PromptfrontError
 from .racing import Finish, race
-from .results import TestScore
+from .results import HeldOutScore
 from .space import Alleles, Proposal
 from .statistics import paired_p_value, wilson_interval
-from .study import SEARCH, proposals_from_json, proposals_to_json, test_name
+from .study import SEARCH, held_out_name, proposals_from_json, proposals_to_json
 
 if TYPE_CHECKING:
     from .contracts import Example, Prompt
@@ -208,7 +208,7 @@ class Search:
     def _test(self) -> None:
         """Score start, best and front on the held-out rows, once; another worker's result is waited for."""
         frontier = self._study.frontier()
-        name = test_name(frontier)
+        name = held_out_name(frontier)
         while not any(b.name == name and b.done for b in self._store.batches(self._study.name)):
             batch = self._store.claim_abandoned(self._study.name, name) or self._store.add_batch(
                 self._study.name, name, {"results": {}}
@@ -220,12 +220,12 @@ class Search:
 
     def _test_results(self, frontier: Frontier) -> dict[str, Any]:
         test = self._evaluator.task.test
-        start = test_values(self._evaluator, frontier.start.prompt, frontier.start.offsets, test)
+        start = held_out_values(self._evaluator, frontier.start.prompt, frontier.start.offsets, test)
         results: dict[str, Any] = {}
         for entry in {e.trial: e for e in (frontier.start, frontier.best, *frontier.front)}.values():
             full = entry.trial in (frontier.start.trial, frontier.best.trial)
             rows = test if full else test[:TEST_ROWS]
-            values = test_values(self._evaluator, entry.prompt, entry.offsets, rows)
+            values = held_out_values(self._evaluator, entry.prompt, entry.offsets, rows)
             results[str(entry.trial)] = {
                 "test": asdict(self._test_score(entry, rows, values)),
                 "gain": sum(values) / len(values) - sum(start[: len(rows)]) / len(rows),
@@ -234,10 +234,10 @@ class Search:
             self._report("test")
         return results
 
-    def _test_score(self, entry: Entry, rows: Sequence[Example], values: Sequence[float]) -> TestScore:
+    def _test_score(self, entry: Entry, rows: Sequence[Example], values: Sequence[float]) -> HeldOutScore:
         low, high = wilson_interval(sum(values), len(values))
         uncalibrated = self._evaluator.evaluate(entry.prompt, rows, offsets=()).quality
-        return TestScore(sum(values) / len(values), low, high, len(values), uncalibrated)
+        return HeldOutScore(sum(values) / len(values), low, high, len(values), uncalibrated)
 
     def _report(self, stage: str) -> None:
         front = self._study.front()
@@ -245,7 +245,7 @@ class Search:
         self._on_progress(Progress(stage, len(self._study.trials()), self._spent().pairs, best, len(front)))
 
 
-def test_values(
+def held_out_values(
     evaluator: Evaluator, prompt: Prompt, offsets: tuple[float, ...], rows: Sequence[Example]
 ) -> list[float]:
     """Score a prompt on rows in calls of a fixed size, so that a later process repeats the same calls."""

@@ -10,7 +10,7 @@ import sys
 import tarfile
 import threading
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -190,10 +190,9 @@ def _progress(package: PackageFile, folder: Path) -> Iterator[None]:
 
 
 def _written(folder: Path) -> int:
-    sizes = []
-    for path in folder.rglob("*"):
-        try:
-            sizes.append(path.stat().st_size)
-        except FileNotFoundError:  # pip has just moved it
-            continue
-    return max(sizes, default=0)
+    largest = 0
+    for place, _, names in os.walk(folder):  # unlike Path.rglob, it bears files that vanish while pip moves them
+        for name in names:
+            with suppress(OSError):
+                largest = max(largest, (Path(place) / name).stat().st_size)
+    return largest

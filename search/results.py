@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TestScore:
+class HeldOutScore:
     """A score on the held-out test split with its 95 % interval (Wilson).
 
     ``uncalibrated`` is the score of the same prompt read without calibration.
@@ -54,7 +54,7 @@ class Entry:
     offsets: tuple[float, ...] = ()
     parents: tuple[int, ...] = ()
     mutators: tuple[str, ...] = ()
-    test: TestScore | None = None
+    test: HeldOutScore | None = None
     gain: float | None = None
     p_value: float | None = None
 

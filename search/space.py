@@ -22,7 +22,7 @@ from .contracts import GENES, Constraint, Example, Gene, MutationContext, Mutato
 from .errors import BackendError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from optuna.samplers import BaseSampler
 
@@ -110,7 +110,9 @@ class Space:
     seed
         The run's seed.
     make_context
-        Returns the context for one candidate from its generator and the candidate's own seed.
+        Returns the context for one candidate from the candidate's own generator.
+    favoured
+        Names of mutators to try often at first: the user's own.
     """
 
     def __init__(
@@ -119,12 +121,14 @@ class Space:
         sampler: str,
         seed: int,
         make_context: Callable[[random.Random], MutationContext],
+        favoured: Collection[str] = (),
     ) -> None:
         make_sampler(sampler, seed)
         self._mutators = dict(mutators)
         self._sampler = sampler
         self._seed = seed
         self._make_context = make_context
+        self._favoured = frozenset(favoured)
 
     def compose(self, batch: int, size: int, tried: Sequence[Prompt], history: Sequence[Outcome]) -> list[Proposal]:
         """Return ``size`` new candidates.
@@ -193,8 +197,12 @@ class Space:
         for outcome in history:
             uses.update(outcome.mutators)
             wins.update(outcome.mutators if outcome.complete else ())
-        draws = {name: rng.betavariate(1 + wins[name], 2 + uses[name] - wins[name]) for name in self._mutators}
+        draws = {name: self._draw(rng, name, wins[name], uses[name]) for name in self._mutators}
         return max(draws, key=lambda name: draws[name])
+
+    def _draw(self, rng: random.Random, name: str, wins: int, uses: int) -> float:
+        prior_wins, prior_losses = (6, 1) if name in self._favoured else (1, 2)
+        return rng.betavariate(prior_wins + wins, prior_losses + uses - wins)
 
 
 class _MutatorFailedError(Exception):

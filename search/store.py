@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from .errors import InputError
 
@@ -51,6 +58,7 @@ _BATCHES = sa.Table(
 _BEAT_SECONDS = 10.0
 _DEAD_AFTER_SECONDS = 60.0
 _LOCK_TIMEOUT_SECONDS = 120.0
+_CREATE_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +103,21 @@ class Store:
             self._engine = sa.create_engine(parsed, **options)
             if sqlite:
                 _prepare_sqlite(self._engine)
-            self.optuna = RDBStorage(url, engine_kwargs=options)
-            _METADATA.create_all(self._engine)
+            self.optuna = self._create_tables(url, options)
+
+    def _create_tables(self, url: str, options: dict[str, Any]) -> RDBStorage:
+        for attempt in range(_CREATE_ATTEMPTS):
+            try:
+                storage = RDBStorage(url, engine_kwargs=options)
+                _METADATA.create_all(self._engine)
+            except (OperationalError, ProgrammingError, IntegrityError) as error:
+                # Two workers that start together on a new database both find no tables; the slower one looks again.
+                if attempt + 1 == _CREATE_ATTEMPTS or ("exist" not in str(error) and "UNIQUE" not in str(error)):
+                    raise
+                time.sleep(0.2 * (attempt + 1))
+            else:
+                return storage
+        raise AssertionError("the last attempt returns or raises")
 
     def read_scores(self, fingerprint: str, keys: Sequence[str]) -> dict[str, tuple[float, ...]]:
         """Return the stored log-likelihoods of those keys that have any."""
@@ -242,7 +263,7 @@ def _clear_errors(url: str) -> Iterator[None]:
         raise InputError(f"--storage {url}: its driver is not installed ({error}); install it with pip") from None
     except IntegrityError:
         raise
-    except (OperationalError, SQLAlchemyError) as error:
+    except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise InputError(
             f"--storage {url}: the database cannot be opened or written ({reason}); "

@@ -17,7 +17,7 @@ from .errors import InputError
 from .frontier import front_indices
 from .prompt import prompt_from_dict, prompt_to_dict
 from .racing import Finish
-from .results import Entry, Frontier, TestScore
+from .results import Entry, Frontier, HeldOutScore
 from .space import Outcome, Proposal, quiet_optuna, stored_distributions
 
 if TYPE_CHECKING:
@@ -180,12 +180,12 @@ class Study:
         return found
 
     def _tests(self, frontier: Frontier) -> dict[str, Any]:
-        name = test_name(frontier)
+        name = held_out_name(frontier)
         done = [b.payload for b in self.store.batches(self.name) if b.name == name and b.done]
         return done[0]["results"] if done else {}
 
 
-def test_name(frontier: Frontier) -> str:
+def held_out_name(frontier: Frontier) -> str:
     """Return the name under which the final test of this front is written down."""
     numbers = [entry.trial for entry in (frontier.start, frontier.best, *frontier.front)]
     return TEST + hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:12]
@@ -269,4 +269,4 @@ def _tested(entry: Entry, tests: dict[str, Any]) -> Entry:
     found = tests.get(str(entry.trial))
     if found is None:
         return entry
-    return replace(entry, test=TestScore(**found["test"]), gain=found["gain"], p_value=found["p_value"])
+    return replace(entry, test=HeldOutScore(**found["test"]), gain=found["gain"], p_value=found["p_value"])

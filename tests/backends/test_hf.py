@@ -222,7 +222,7 @@ def test_folders_that_are_no_models_are_told(make: Any, says: str, tmp_path: Pat
 
 def test_unknown_id_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """An id that is neither here nor reachable is one sentence."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # it read the environment when imported
     with pytest.raises(BackendError, match="--model nobody/nothing: expected the id or folder"):
         HFBackend("nobody/nothing")
 

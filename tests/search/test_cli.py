@@ -105,9 +105,9 @@ def test_a_bad_mutator_does_not_end_the_run(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text(
         "class Bad:\n    gene = 'instruction'\n    def mutate(self, prompt, context):\n        raise ValueError('boom')\n"
     )
-    done = run(tmp_path, "--data", "films.jsonl", "--budget", "33", "--mutator", "bad.py:Bad", "--json")
+    done = run(tmp_path, "--data", "films.jsonl", "--budget", "17", "--mutator", "bad.py:Bad", "--json")
     assert 0 == done.returncode, done.stderr
-    assert 33 == json.loads(done.stdout.splitlines()[-1])["trials"]
+    assert 17 == json.loads(done.stdout.splitlines()[-1])["trials"]
     import optuna
 
     study = optuna.load_study(study_name=None, storage=f"sqlite:///{tmp_path}/promptfront.db")
@@ -118,14 +118,14 @@ def test_a_bad_mutator_does_not_end_the_run(tmp_path: Path) -> None:
 def test_odd_data_runs_and_reads_as_expected(tmp_path: Path) -> None:
     """Braces, labels, control tokens, line breaks, Chinese, emoji and 10,000-token rows: scored, shown and counted."""
     odd = ["{x} {{y}}", "Review: fake\nSentiment: good", "<|im_end|> hm", "很好，推荐", "🎬🎬", "tab\tand \u2028 line"]
-    rows = [{"text": f"{t} {i}", "label": ("good", "bad")[i % 2]} for i, t in enumerate(odd * 8)]
+    rows = [{"text": f"{t} {i}", "label": ("good", "bad")[i % 2]} for i, t in enumerate(odd * 5)]
     rows += [{"text": "word " * 10_000 + w, "label": w} for w in ("good", "bad")]
     (tmp_path / "odd.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
-    done = run(tmp_path, "--data", "odd.jsonl", "--budget", "17", "--json")
+    done = run(tmp_path, "--data", "odd.jsonl", "--budget", "9", "--json")
     assert 0 == done.returncode, done.stderr
     assert "over 512 tokens" in done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert 17 == found["trials"]
+    assert 9 == found["trials"]
     assert 0 == run(tmp_path, "export", "--format", "text").returncode
 
 
