@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..search.contracts import Constraint
-from .wording import listed, task_is_chinese
+from .wording import is_chinese, is_sentiment, label_texts, listed, task_is_chinese
 
 if TYPE_CHECKING:
     from ..search.contracts import Gene, MutationContext, Prompt, Task
 
 _MOST = 3
+# Built-in rules that fix the form of the answer: a second one repeats the first or contradicts it.
+_FORM = frozenset({"length", "one-word", "labels-only"})
 
 
 class AddConstraint:
@@ -21,11 +23,12 @@ class AddConstraint:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a rule it did not have."""
-        names = {constraint.name for constraint in prompt.constraints}
-        free = [c for c in known_constraints(prompt, context.task) if c.name not in names]
-        if not free or len(names) >= _MOST:
+        stated = {constraint.name for constraint in prompt.constraints}
+        barred = stated | (_FORM if stated & _FORM else set())
+        free = [c for c in known_constraints(prompt, context.task) if c.name not in barred]
+        if not free or len(stated) >= _MOST:
             return prompt
-        place = context.rng.randrange(len(names) + 1)
+        place = context.rng.randrange(len(prompt.constraints) + 1)
         added = (*prompt.constraints[:place], context.rng.choice(free), *prompt.constraints[place:])
         return replace(prompt, constraints=added)
 
@@ -50,36 +53,61 @@ class TightenConstraint:
     gene: Gene = "constraints"
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
-        """Return the prompt with one limit halved."""
-        places = [i for i, c in enumerate(prompt.constraints) if c.limit is not None and c.limit > 1]
+        """Return the prompt with one limit halved, though never below what its labels need."""
+        texts = label_texts(prompt.structure, context.task.labels)
+        tighter = [(i, c, _halved(c, texts)) for i, c in enumerate(prompt.constraints) if c.limit is not None]
+        places = [(i, new) for i, old, new in tighter if new != old]
         if not places:
             return prompt
-        place = context.rng.choice(places)
-        old = prompt.constraints[place]
-        tighter = replace(old, limit=max(1, (old.limit or 2) // 2))
-        return replace(prompt, constraints=(*prompt.constraints[:place], tighter, *prompt.constraints[place + 1 :]))
+        place, new = context.rng.choice(places)
+        return replace(prompt, constraints=(*prompt.constraints[:place], new, *prompt.constraints[place + 1 :]))
 
 
 def known_constraints(prompt: Prompt, task: Task) -> list[Constraint]:
-    """Return the rules that can be stated for a task: its own first, then the built-in ones that fit its labels and language."""
-    labels = [prompt.structure.verbalize(label) for label in task.labels]
-    if task_is_chinese(task):
-        built_in = [
-            Constraint("length", "回答不超过{limit}个字。", 8),
-            Constraint("no-explanation", "不要解释。"),
-            Constraint("overall", "根据整体语气判断，不要只看个别词语。"),
-        ]
-        only = f"只回答{listed(labels, chinese=True)}。" if labels else ""
-    else:
-        built_in = [
-            Constraint("length", "Answer in at most {limit} words.", 4),
-            Constraint("no-explanation", "Do not explain."),
-            Constraint("overall", "Judge the overall tone, not single words."),
-        ]
-        only = f"Answer only with {listed(labels)}." if labels else ""
-    built_in += [Constraint("labels-only", only)] if only else []
-    built_in += (
-        [Constraint("closest", "If unsure, choose the closest label.")] if only and not task_is_chinese(task) else []
-    )
+    """Return the rules that can be stated: the task's own first, then the built-in ones that fit labels and language."""
+    texts = label_texts(prompt.structure, task.labels)
+    most = max((_size(answer) for answer in texts or [example.target for example in task.pool]), default=1)
+    built_in = _chinese(texts, most) if task_is_chinese(task) else _english(texts, most)
     own = {constraint.name for constraint in task.constraints}
     return [*task.constraints, *(constraint for constraint in built_in if constraint.name not in own)]
+
+
+def _english(texts: list[str], most: int) -> list[Constraint]:
+    rules = [
+        Constraint("length", "Answer in at most {limit} words.", max(4, most)),
+        Constraint("no-explanation", "Do not explain."),
+    ]
+    if most == 1:
+        rules.append(Constraint("one-word", "Answer with one word."))
+    if not texts:
+        return [*rules, Constraint("language", "Answer in the language of the input.")]
+    rules.append(Constraint("labels-only", f"Answer only with {listed(texts)}."))
+    rules.append(Constraint("closest", "If unsure, choose the closest label."))
+    if is_sentiment(texts):
+        rules.append(Constraint("overall", "Judge the overall tone, not single words."))
+    return rules
+
+
+def _chinese(texts: list[str], most: int) -> list[Constraint]:
+    rules = [
+        Constraint("length", "回答不超过{limit}个字。", max(8, most)),
+        Constraint("no-explanation", "不要解释。"),
+    ]
+    if not texts:
+        return [*rules, Constraint("language", "用输入的语言回答。")]
+    rules.append(Constraint("labels-only", f"只回答{listed(texts, chinese=True)}。"))
+    rules.append(Constraint("closest", "不确定时，选择最接近的标签。"))
+    if is_sentiment(texts):
+        rules.append(Constraint("overall", "根据整体语气判断，不要只看个别词语。"))
+    return rules
+
+
+def _size(text: str) -> int:
+    """Return the length of a text in words, or in characters where it is Chinese."""
+    return len(text) if is_chinese(text) else len(text.split())
+
+
+def _halved(constraint: Constraint, texts: list[str]) -> Constraint:
+    floor = max([1, *map(_size, texts)]) if constraint.name == "length" else 1
+    limit = constraint.limit or floor
+    return constraint if limit <= floor else replace(constraint, limit=max(floor, limit // 2))

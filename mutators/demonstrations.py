@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .pool import by_label, short_examples, without
+
 if TYPE_CHECKING:
     import random
 
     from numpy.typing import NDArray
 
-    from ..search.contracts import Example, Gene, MutationContext, Prompt
+    from ..search.contracts import Example, Gene, MutationContext, Prompt, Task
 
 _COUNTS, _WEIGHTS = (1, 2, 3, 4, 6, 8), (5, 6, 4, 4, 2, 1)
-_SHORT_WORDS = 60
+_MOST = 8
 _HARD_SAMPLE = 32
 _COMPONENTS = 32
 
@@ -29,20 +31,20 @@ class RandomDemonstrations:
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a fresh random draw."""
         pool = short_examples(context.task.pool)
+        if not pool:
+            return prompt
         return replace(prompt, demonstrations=tuple(context.rng.sample(pool, _count(context.rng, len(pool)))))
 
 
 class BalancedDemonstrations:
-    """The same number of demonstrations of every label, in random order."""
+    """The same number of demonstrations of every label, in random order; where there are many labels, of some."""
 
     gene: Gene = "demonstrations"
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a fresh balanced draw."""
-        groups = by_label(short_examples(context.task.pool))
-        each = max(1, round(_count(context.rng, 8) / len(groups)))
-        drawn = [e for group in groups for e in context.rng.sample(group, min(each, len(group)))]
-        return replace(prompt, demonstrations=tuple(context.rng.sample(drawn, len(drawn))))
+        chosen = _balanced(by_label(context.task, short_examples(context.task.pool)), context.rng)
+        return replace(prompt, demonstrations=chosen) if chosen else prompt
 
 
 class DiverseDemonstrations:
@@ -55,24 +57,33 @@ class DiverseDemonstrations:
     gene: Gene = "demonstrations"
 
     def __init__(self) -> None:
+        self._source: tuple[Example, ...] = ()
         self._pool: list[Example] = []
         self._embeddings: NDArray[np.float64] = np.zeros((0, 0))
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with the examples nearest to the cluster centres, clustered with a random start."""
         from sklearn.cluster import KMeans
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-        pool = short_examples(context.task.pool)
-        if len(pool) < 3:
-            return prompt
-        if pool != self._pool:
-            self._pool, self._embeddings = pool, _embed(pool)
-        count = max(2, _count(context.rng, len(pool) - 1))
-        means = KMeans(count, n_init=1, random_state=context.rng.getrandbits(31)).fit(self._embeddings)
-        nearest = np.argsort(means.transform(self._embeddings), axis=0, kind="stable")[: min(5, len(pool))]
+        # One thread: how sums are split over threads decides their last digits, and with them the clusters.
+        with threadpool_limits(1):
+            self._embed_once(context.task)
+            distinct = len(np.unique(self._embeddings, axis=0))
+            if distinct < 3:
+                return prompt
+            count = max(2, _count(context.rng, distinct - 1))
+            means = KMeans(count, n_init=1, random_state=context.rng.getrandbits(31)).fit(self._embeddings)
+            distances = means.transform(self._embeddings)
+        nearest = np.argsort(distances, axis=0, kind="stable")[: min(5, len(self._pool))]
         # Among the five nearest to a centre the choice is free, so that repeated use finds new sets.
-        chosen = dict.fromkeys(pool[int(context.rng.choice(list(column)))] for column in nearest.T)
+        chosen = dict.fromkeys(self._pool[int(context.rng.choice(list(column)))] for column in nearest.T)
         return replace(prompt, demonstrations=tuple(context.rng.sample(list(chosen), len(chosen))))
+
+    def _embed_once(self, task: Task) -> None:
+        if task.pool is not self._source:
+            self._source, self._pool = task.pool, short_examples(task.pool)
+            self._embeddings = _embed(self._pool)
 
 
 class HardDemonstrations:
@@ -81,19 +92,18 @@ class HardDemonstrations:
     gene: Gene = "demonstrations"
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
-        """Return the prompt with examples from the third of a sample on which it loses most."""
-        pool = [e for e in short_examples(context.task.pool) if e not in prompt.demonstrations]
+        """Return the prompt with examples from the third of a sample on which it loses most, label by label."""
+        pool = without(prompt.demonstrations, short_examples(context.task.pool))
         if len(pool) < 6:
             return prompt
         sample = context.rng.sample(pool, min(_HARD_SAMPLE, len(pool)))
-        losses = dict(zip(sample, context.losses(prompt, sample), strict=True))
-        ranked = sorted(sample, key=lambda example: -losses[example])
+        losses = context.losses(prompt, sample)
+        order = sorted(range(len(sample)), key=lambda i: -losses[i])
         # The very hardest are often mislabelled.
-        hard = ranked[len(ranked) // 16 : max(2, len(ranked) // 3)]
-        groups = by_label(hard)
-        each = max(1, round(_count(context.rng, 8) / len(groups)))
-        chosen = [example for group in groups for example in group[:each]]
-        return replace(prompt, demonstrations=tuple(context.rng.sample(chosen, len(chosen))))
+        ranked = [sample[i] for i in order][len(order) // 16 :]
+        # A third of each label: a biased prompt loses most on one label alone.
+        hard = [group[: max(1, len(group) // 3)] for group in by_label(context.task, ranked)]
+        return replace(prompt, demonstrations=_balanced(hard, context.rng))
 
 
 class SwapDemonstration:
@@ -107,8 +117,8 @@ class SwapDemonstration:
         if not shown:
             return prompt
         place = context.rng.randrange(len(shown))
-        others = [e for e in short_examples(context.task.pool) if e not in shown]
-        same = [e for e in others if e.target == shown[place].target] or others
+        others = without(shown, short_examples(context.task.pool))
+        same = [e for e in others if not context.task.labels or e.target == shown[place].target]
         if not same:
             return prompt
         shown[place] = context.rng.choice(same)
@@ -140,29 +150,18 @@ class ReorderDemonstrations:
         return replace(prompt, demonstrations=tuple(context.rng.sample(shown, len(shown))))
 
 
-def short_examples(pool: Sequence[Example]) -> list[Example]:
-    """Return the pool's short examples, for every token of a demonstration is paid for each time; all if few are short."""
-    short = [e for e in pool if sum(_length(text) for _, text in e.inputs) <= _SHORT_WORDS]
-    return short if len(short) >= min(8, len(pool)) else list(pool)
-
-
-def by_label(examples: Sequence[Example]) -> list[list[Example]]:
-    """Return the examples grouped by target, in order of target; free texts, each its own, count as one group."""
-    groups: dict[str, list[Example]] = {}
-    for example in examples:
-        groups.setdefault(example.target, []).append(example)
-    if len(groups) > max(2, len(examples) // 2):
-        return [list(examples)]
-    return [groups[target] for target in sorted(groups)]
-
-
-def _length(text: str) -> int:
-    # Chinese has no spaces: there a character counts as half a word.
-    return max(len(text.split()), sum(c >= "\u2e80" for c in text) // 2)
-
-
 def _count(rng: random.Random, most: int) -> int:
     return min(rng.choices(_COUNTS, _WEIGHTS)[0], most)
+
+
+def _balanced(groups: Sequence[Sequence[Example]], rng: random.Random) -> tuple[Example, ...]:
+    """Return as many examples of each group as the smallest has and a drawn count allows, shuffled."""
+    if not groups:
+        return ()
+    groups = groups if len(groups) <= _MOST else rng.sample(groups, _MOST)
+    each = min(max(1, round(_count(rng, _MOST) / len(groups))), *map(len, groups))
+    drawn = [example for group in groups for example in rng.sample(group, each)]
+    return tuple(rng.sample(drawn, len(drawn)))
 
 
 def _embed(pool: Sequence[Example]) -> NDArray[np.float64]:
@@ -170,10 +169,14 @@ def _embed(pool: Sequence[Example]) -> NDArray[np.float64]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     texts = [" ".join(text for _, text in example.inputs) for example in pool]
+    if not any(text.split() for text in texts):
+        return np.zeros((len(pool), 1))
     counts = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, max_features=20_000
     ).fit_transform(texts)
     components = min(_COMPONENTS, counts.shape[1] - 1, len(pool) - 1)
     if components < 2:
         return np.asarray(counts.toarray(), dtype=np.float64)
-    return np.asarray(TruncatedSVD(components, random_state=0).fit_transform(counts), dtype=np.float64)
+    # Texts that differ in case alone have no variance, which scikit-learn divides by.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(TruncatedSVD(components, random_state=0).fit_transform(counts), dtype=np.float64)

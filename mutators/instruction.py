@@ -2,41 +2,86 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .sentences import join_sentences, split_sentences
-from .wording import FILLER, PARENTHESIS, is_chinese, listed, task_is_chinese
+from .wording import (
+    FILLER,
+    PARENTHESIS,
+    capitalized,
+    is_chinese,
+    is_sentiment,
+    label_texts,
+    labels_speak,
+    listed,
+    names,
+    names_all_or_none,
+    task_is_chinese,
+)
 
 if TYPE_CHECKING:
     from ..search.contracts import Gene, MutationContext, Prompt, Task
 
+# Verbs that open an instruction and those that can take their place.
+_VERBS = {
+    "classify": ("categorize", "label"),
+    "categorize": ("classify", "label"),
+    "determine": ("decide", "judge"),
+    "decide": ("determine", "judge"),
+    "judge": ("decide", "determine"),
+    "判断": ("确定", "识别"),
+    "确定": ("判断", "识别"),
+    "识别": ("判断", "确定"),
+}
+_OPENING = re.compile(rf"^(\s*(?:please |请)?)({'|'.join(_VERBS)})", re.IGNORECASE)
+# Words with which an instruction says no more than its labels and fields do, so that a plain form can take its place.
+_PLAIN_WORD = re.compile(
+    "a|an|the|this|that|following|given|each|of|as|into|in|by|to|is|are|or|and|either|one|be|whether|if|please|it|"
+    "classify|categorize|label|decide|determine|judge|identify|predict|tell|say|answer|with|sentiment|tone|class|"
+    "category|(?:text|review|sentence|comment|passage|document|input|movie|film|product|customer|message)s?|short"
+)
+_CHINESE_PLAIN = re.compile(
+    "还是|以下|下面|判断|确定|识别|分类|回答|属于|文本|评论|句子|情感|标签|类别|[请将把的这条是或为和只]"
+)
+_DANGLING = re.compile(
+    r"(?:[\s,;:]+(?:a|an|the|of|as|and|or|to|is|are|in|for|with|by|whether|if|that))*[\s,;:]*$", re.I
+)
+_WORDS_KEPT = (6, 10, 16)
+
 
 class Rewrite:
-    """Say the task in other words: frames around the user's own instruction, and forms built from labels and fields."""
+    """Say the task in other words: frames around the user's own instruction, and plain forms where it is plain itself."""
 
     gene: Gene = "instruction"
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with one of the forms it does not have."""
-        forms = _forms(prompt, context.task)
-        others = [form for form in forms if form != prompt.instruction]
+        others = [form for form in _forms(prompt, context.task) if form != prompt.instruction]
         return replace(prompt, instruction=context.rng.choice(others)) if others else prompt
 
 
 class Shorten:
-    """Say it in fewer words: without politeness, filler and parentheses, or only the first sentence."""
+    """Say it in fewer words: without politeness, filler and parentheses, or only the first sentence or words."""
 
     gene: Gene = "instruction"
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a shorter instruction."""
         text = prompt.instruction
-        lean = _capitalized(" ".join(FILLER.sub("", PARENTHESIS.sub("", text)).split()))
-        sentences = split_sentences(text)
-        first = sentences[0] if sentences else ""
-        clause = _capitalized(text.split(",")[-1].strip()) if "," in text and not is_chinese(text) else ""
-        shorter = sorted({form for form in (lean, first, clause) if form and len(form) < len(text)})
+        lean = capitalized(re.sub("[ \t]+", " ", FILLER.sub("", PARENTHESIS.sub("", text))).strip())
+        words = text.split()
+        heads = [_DANGLING.sub("", " ".join(words[:most])) for most in _WORDS_KEPT if most < len(words)]
+        labels = [*context.task.labels, *label_texts(prompt.structure, context.task.labels)]
+        # A sentence without labels is whole; a head without those that come later is torn off.
+        heads = [head for head in heads if all(names(head, label) for label in labels if names(text, label))]
+        forms = (lean, *(sentence.strip() for sentence in split_sentences(text)[:1]), *heads)
+        shorter = [
+            form
+            for form in dict.fromkeys(forms)
+            if form and len(form) < len(text) and names_all_or_none(form, text, labels)
+        ]
         return replace(prompt, instruction=context.rng.choice(shorter)) if shorter else prompt
 
 
@@ -47,11 +92,11 @@ class DropSentence:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with one sentence less."""
-        sentences = split_sentences(prompt.instruction)
-        if not sentences:
-            return prompt
-        del sentences[context.rng.randrange(len(sentences))]
-        return replace(prompt, instruction=join_sentences(sentences))
+        text, sentences = prompt.instruction, split_sentences(prompt.instruction)
+        labels = [*context.task.labels, *label_texts(prompt.structure, context.task.labels)]
+        forms = [join_sentences(sentences[:i] + sentences[i + 1 :]) for i in range(len(sentences))]
+        forms = [form for form in forms if names_all_or_none(form, text, labels)]
+        return replace(prompt, instruction=context.rng.choice(forms)) if forms else prompt
 
 
 class ReorderSentences:
@@ -72,50 +117,81 @@ class ReorderSentences:
 
 def _forms(prompt: Prompt, task: Task) -> list[str]:
     own = task.start.instruction.strip()
-    labels = [prompt.structure.verbalize(label) for label in task.labels]
-    if task_is_chinese(task) or is_chinese(own):
-        return _chinese_forms(own, labels)
+    texts = label_texts(prompt.structure, task.labels)
+    chinese = is_chinese(own) if own else task_is_chinese(task)
     forms = [own, ""]
     if own:
-        bare = own.rstrip(".:!")
-        forms += [f"{bare}:", f"Task: {bare}.", f"{bare}. Think about the whole text before you answer."]
-        forms += [f"You are an expert. {own}", f"### Instruction\n{own}"]
-    if labels:
-        either = listed(labels)
-        what = _what(prompt)
-        forms += [
-            f"Is the {what} {either}?",
-            f"{_capitalized(what)} and its label: {either}.",
-            f"Label each {what} as {either}.",
-            f"Decide for each {what} which label fits: {either}.",
-            f"Read the {what}, then answer {either}.",
-            f"Labels: {', '.join(labels)}.",
-            f"Here are examples of {what}s and whether they are {either}.",
-        ]
-        forms += [f"{own.rstrip('.:!')}. Labels: {', '.join(labels)}."] if own else []
+        forms += [*_synonyms(own), *(_chinese_frames(own, texts) if chinese else _frames(own, texts))]
+    # A plain form says what the labels say: it must not take the place of an instruction that says more.
+    if labels_speak(texts) and _is_plain(own, task):
+        forms += _chinese_plain(texts) if chinese else _plain(prompt, texts)
     return list(dict.fromkeys(forms))
 
 
-def _chinese_forms(own: str, labels: list[str]) -> list[str]:
-    forms = [own, ""]
-    if own:
-        bare = own.rstrip("。：:.！")
-        forms += [f"{bare}：", f"任务：{bare}。", f"{bare}。请通读全文后再回答。"]
-    if labels:
-        either = listed(labels, chinese=True)
-        forms += [
-            f"判断下面的文本是{either}。",
-            f"以下文本属于{either}？",
-            f"标签：{'、'.join(labels)}。",
-            f"阅读文本，回答{either}。",
-        ]
-    return list(dict.fromkeys(forms))
+def _synonyms(own: str) -> list[str]:
+    opening = _OPENING.match(own)
+    if not opening:
+        return []
+    verbs = _VERBS[opening[2].lower()]
+    return [opening[1] + (capitalized(v) if opening[2][0].isupper() else v) + own[opening.end() :] for v in verbs]
 
 
-def _what(prompt: Prompt) -> str:
-    names = [label.lower() for label in prompt.structure.input_labels if label.isascii() and label]
-    return " and ".join(names) or "text"
+def _frames(own: str, texts: list[str]) -> list[str]:
+    full = own if own[-1] in ".:!?" else f"{own}."
+    forms = [f"Task: {full}", f"You are an expert. {full}", f"{full} Read all of it first.", f"### Instruction\n{own}"]
+    forms += [f"Question: {full}"] if own.endswith("?") else [f"{own.rstrip('.:! ')}:", own.rstrip(".:! ")]
+    if texts:
+        forms += [f"{full} Labels: {', '.join(texts)}."]
+        forms += [] if all(names(own, text) for text in texts) else [f"{full} Answer {listed(texts)}."]
+    return forms
 
 
-def _capitalized(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _chinese_frames(own: str, texts: list[str]) -> list[str]:
+    full = own if own[-1] in "。：！？" else f"{own}。"
+    forms = [f"任务：{full}", f"{full}先通读全文。"]
+    forms += [f"问题：{full}"] if own.endswith("？") else [f"{own.rstrip('。：！')}：", own.rstrip("。：！")]
+    return [*forms, f"{full}标签：{'、'.join(texts)}。"] if texts else forms
+
+
+def _plain(prompt: Prompt, texts: list[str]) -> list[str]:
+    either, fields = listed(texts), prompt.structure.input_labels
+    forms = [f"Labels: {', '.join(texts)}.", f"Answer {either}."]
+    if len(fields) > 1:
+        return [*forms, f"Read everything, then answer {either}."]
+    what = fields[0].lower() if fields and fields[0].isascii() and fields[0] else "text"
+    forms += [
+        f"Is the {what} {either}?",
+        f"The {what} is {either}.",
+        f"{capitalized(what)} and its label: {either}.",
+        f"Label each {what} as {either}.",
+        f"Decide which label fits the {what}: {either}.",
+        f"Read the {what}, then answer {either}.",
+        f"Each {what} is followed by its label: {either}.",
+    ]
+    if is_sentiment(texts):
+        forms += [f"Is the tone of the {what} {either}?", f"How does the writer feel: {either}?"]
+    return forms
+
+
+def _chinese_plain(texts: list[str]) -> list[str]:
+    either = listed(texts, chinese=True)
+    return [
+        f"判断下面的文本是{either}。",
+        f"以下文本属于{either}？",
+        f"标签：{'、'.join(texts)}。",
+        f"阅读文本，回答{either}。",
+    ]
+
+
+def _is_plain(own: str, task: Task) -> bool:
+    start = task.start.structure
+    known = [*task.labels, *label_texts(start, task.labels), *start.input_labels, start.target_label]
+    known += [*task.input_fields, task.target_field]
+    if is_chinese(own):
+        rest = own
+        for word in sorted({w for w in known if w}, key=lambda w: (-len(w), w)):
+            rest = rest.replace(word, "")
+        return not any(c.isalnum() for c in _CHINESE_PLAIN.sub("", rest))
+    words = {word for text in known for word in re.findall(r"\w+", text.casefold())}
+    said = re.findall(r"\w+", own.casefold())
+    return all({word, word.removesuffix("s")} & words or _PLAIN_WORD.fullmatch(word) for word in said)

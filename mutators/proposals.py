@@ -6,31 +6,53 @@ does, the prompt is returned unchanged.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..search.contracts import Message
+from .pool import by_label, short_examples
+from .replies import Check, clean, is_instruction
 
 if TYPE_CHECKING:
-    from ..search.contracts import Example, Gene, MutationContext, Prompt, Text
+    import random
+
+    from ..search.contracts import Example, Gene, MutationContext, Prompt, Task, Text
 
 _REPLIES = 4
 _MAX_TOKENS = 40
 _SHOWN = 6
-_SHOWN_WORDS = 40
-# What a chat model says before it gets to the point.
-_PREAMBLE = re.compile(
-    r"^(?:(?:sure|certainly|of course|okay|ok|here(?:'s| is| are)|the (?:new |rewritten |combined )?instruction(?: is| was)?|"
-    r"instruction|rewritten(?: instruction)?|answer|output)\b[^:\n]*[:!.]\s*)+",
-    re.IGNORECASE,
+_SHOWN_WORDS, _SHOWN_CHARACTERS = 40, 240
+
+_PARAPHRASE = "\n".join(
+    (
+        # "Instruction" names what is quoted, or a small model carries it out instead of rewording it.
+        "Say this instruction in different words, in one short sentence.",
+        # Without this line the labels are reworded too, and then the answers no longer fit.
+        "Keep its meaning and every label it names.",
+        # The last line is what a small model follows best: it keeps explanations out of the reply.
+        "Reply with the sentence only.",
+    )
 )
-_CHATTER = re.compile(
-    r"\b(?:as an ai|language model|i'm sorry|i cannot|i can't|i would|i'll|let me know|hope this|rewrite|rephrase|paraphrase|"
-    r"different words|instruction)\b",
-    re.IGNORECASE,
+_INDUCE = "\n".join(
+    (
+        # The question follows the examples, for a small model loses a question that stands before long ones.
+        "Which instruction turns each input into its output?",
+        # A description of these examples would give their answers away; the labels make it an instruction.
+        "Name all the possible outputs.",
+        # One sentence, for every token of it is paid for with every prompt.
+        "Reply with the instruction only, in one short sentence.",
+    )
 )
-_QUOTES = "\"'`“”‘’「」*"
+_CROSSOVER = "\n".join(
+    (
+        # One sentence, or the reply is both parents, one after the other.
+        "Combine these two instructions into one short sentence.",
+        # As in the paraphrase: the answers must still fit.
+        "Keep every label they name.",
+        # As in the paraphrase: no explanations.
+        "Reply with the sentence only.",
+    )
+)
 
 
 class Paraphrase:
@@ -42,12 +64,8 @@ class Paraphrase:
         """Return the prompt with a paraphrased instruction."""
         if not prompt.instruction:
             return prompt
-        ask = (
-            # The instruction is quoted and the form of the reply is fixed, so that a reply can be cut out of chatter.
-            "Say this instruction in different words, in one short sentence. Keep its meaning. Reply with the sentence only.\n"
-            f'"{prompt.instruction}"'
-        )
-        return _first_valid(prompt, context, ask, [prompt.instruction])
+        data = f'"{prompt.instruction}"'
+        return _first_valid(prompt, context, f"{_PARAPHRASE}\n\n{data}", _PARAPHRASE, (prompt.instruction,))
 
 
 class Induce:
@@ -57,14 +75,12 @@ class Induce:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with an instruction induced from pool examples."""
-        pool = context.task.pool
-        shown = context.rng.sample(pool, min(_SHOWN, len(pool)))
-        ask = (
-            # Few, short examples: a small model loses the question behind long ones, so the question comes last.
-            "\n".join(_pair(example) for example in shown)
-            + "\nWhich instruction turns each input into its output? Reply with the instruction only, in one short sentence."
-        )
-        return _first_valid(prompt, context, ask, [context.task.start.instruction])
+        shown = _mixed(context.task, context.rng)
+        if not shown:
+            return prompt
+        data = "\n".join(_pair(prompt, example) for example in shown)
+        parents = tuple(dict.fromkeys((prompt.instruction, context.task.start.instruction)))
+        return _first_valid(prompt, context, f"{data}\n\n{_INDUCE}", _INDUCE, parents, shown)
 
 
 class Crossover:
@@ -78,49 +94,35 @@ class Crossover:
         if not prompt.instruction or not others:
             return prompt
         other = context.rng.choice(others)
-        ask = (
-            # Two numbered parents and one sentence asked for: the reply stays as short as they are.
-            "Combine these two instructions into one short sentence. Reply with the sentence only.\n"
-            f'1. "{prompt.instruction}"\n2. "{other}"'
-        )
-        return _first_valid(prompt, context, ask, [prompt.instruction, other])
+        data = f'1. "{prompt.instruction}"\n2. "{other}"'
+        return _first_valid(prompt, context, f"{_CROSSOVER}\n\n{data}", _CROSSOVER, (prompt.instruction, other))
 
 
-def _pair(example: Example) -> str:
-    text = " ".join(" ".join(value for _, value in example.inputs).split()[:_SHOWN_WORDS])
-    return f"Input: {text}\nOutput: {example.target}"
-
-
-def _first_valid(prompt: Prompt, context: MutationContext, ask: str, parents: list[str]) -> Prompt:
+def _first_valid(
+    prompt: Prompt,
+    context: MutationContext,
+    ask: str,
+    meta: str,
+    parents: tuple[str, ...],
+    shown: tuple[Example, ...] = (),
+) -> Prompt:
+    check = Check(prompt.structure, context.task, meta, parents, shown)
     asked: Text = (Message("user", ask),)
     for reply in context.propose([asked] * _REPLIES, _MAX_TOKENS):
         text = clean(reply)
-        if _is_instruction(text, prompt, context, parents):
+        if is_instruction(text, check):
             return replace(prompt, instruction=text)
     return prompt
 
 
-def clean(reply: str) -> str:
-    """Return a reply without preamble, quotes and what follows its first paragraph."""
-    text = _PREAMBLE.sub("", reply.strip()).strip()
-    text = text.split("\n")[0].strip().strip(_QUOTES).strip()
-    return " ".join(text.split())
+def _mixed(task: Task, rng: random.Random) -> tuple[Example, ...]:
+    """Return a few short examples of as many labels as possible: of one label alone nothing can be induced."""
+    groups = by_label(task, short_examples(task.pool))
+    columns = [rng.sample(group, min(_SHOWN, len(group))) for group in rng.sample(groups, len(groups))]
+    rows = [column[i] for i in range(_SHOWN) for column in columns if i < len(column)]
+    return tuple(rng.sample(rows[:_SHOWN], len(rows[:_SHOWN])))
 
 
-def _is_instruction(text: str, prompt: Prompt, context: MutationContext, parents: list[str]) -> bool:
-    task = context.task
-    lowered = text.casefold()
-    words = [w for w in (*task.labels, *prompt.structure.input_labels, prompt.structure.target_label) if w]
-    limit = 3 * max(map(len, [*parents, "a" * 20]))
-    fresh = lowered not in {parent.casefold() for parent in parents}
-    # It must speak of the task, by a label or a field; naming a single label would give an answer away.
-    on_topic = any(word.casefold() in lowered for word in words)
-    named = [label for label in task.labels if label.casefold() in lowered]
-    return (
-        4 <= len(text) <= limit
-        and fresh
-        and on_topic
-        and len(named) != 1
-        and not _CHATTER.search(text)
-        and not text.endswith(",")
-    )
+def _pair(prompt: Prompt, example: Example) -> str:
+    text = " ".join(" ".join(value for _, value in example.inputs).split()[:_SHOWN_WORDS])[:_SHOWN_CHARACTERS]
+    return f"Input: {text}\nOutput: {prompt.structure.verbalize(example.target)}"

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import re
 
-_END = re.compile(r"(?<=[.!?;:])\s+|(?<=[。！？；])\s*|\n+")
-_CJK = re.compile("[\u3400-\u9fff，。！？；]")
+# Not after "e.g." and "i.e." nor after the number that begins an item of a list.
+_END = re.compile(
+    r"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!^\d\.)\s+|(?<=[。！？])(?![”」』）])\s*|(?<=[。！？][”」』）])\s*"
+)
+_CJK = re.compile("[\u3400-\u9fff，。！？；：”」』）]")
 
 
 def split_sentences(text: str) -> list[str]:
-    """Return the sentences of a text, without the white space between them."""
-    return [sentence.strip() for sentence in _END.split(text) if sentence and sentence.strip()]
+    """Return the sentences of a text, without the spaces between them; the last of a line keeps its line breaks."""
+    sentences: list[str] = []
+    for number, line in enumerate(text.strip().split("\n")):
+        if number and sentences:
+            sentences[-1] += "\n"
+        sentences += [part.strip() for part in _END.split(line.strip()) if part.strip()]
+    return sentences
 
 
 def join_sentences(sentences: list[str]) -> str:
-    """Return sentences as one text: a space between them, none after a Chinese one."""
+    """Return sentences as one text: a space between them, none after a line break or a Chinese one."""
     text = ""
     for sentence in sentences:
-        text += sentence if not text or _CJK.match(text[-1]) else f" {sentence}"
-    return text
+        text += sentence if not text or text[-1] == "\n" or _CJK.match(text[-1]) else f" {sentence}"
+    return text.strip()

@@ -8,19 +8,28 @@ from typing import TYPE_CHECKING
 from .wording import (
     CHINESE_INPUT_NAMES,
     CHINESE_TARGET_NAMES,
+    FREE_TARGET_NAMES,
     INPUT_NAMES,
     TARGET_NAMES,
     allowed_names,
+    capitalized,
+    is_sentiment,
+    label_texts,
+    labels_speak,
     listed,
     task_is_chinese,
     verbalizers,
 )
 
 if TYPE_CHECKING:
-    from ..search.contracts import Gene, MutationContext, Prompt, Task
+    import random
 
-_FIELD_SEPARATORS = ("\n", " ", "\n\n")
+    from ..search.contracts import Gene, MutationContext, Prompt, Structure, Task
+
+_FIELD_SEPARATORS = ("\n", " ")
 _BLOCK_SEPARATORS = ("\n\n", "\n", "\n###\n", "\n---\n")
+_CASE_CHANGES = 0.15
+_MOST_ASKED = 8
 
 
 class FieldNames:
@@ -29,15 +38,21 @@ class FieldNames:
     gene: Gene = "structure"
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
-        """Return the prompt with new names for its inputs, its target, or both."""
-        structure, rng, task = prompt.structure, context.rng, context.task
-        inputs, targets = _names(task)
-        new = structure
+        """Return the prompt with new names for its inputs, its target, or both, or with its names in another case."""
+        structure, rng = prompt.structure, context.rng
+        if rng.random() < _CASE_CHANGES:
+            return replace(prompt, structure=_in_other_case(structure, rng))
+        inputs, targets = _names(context.task)
         what = rng.choice(("input", "target", "both"))
-        if what != "target" and len(structure.input_labels) == 1:
-            new = replace(new, input_labels=(rng.choice([*inputs, ""]),))
-        if what != "input" or len(structure.input_labels) > 1:
-            new = replace(new, target_label=rng.choice(targets))
+        # Several fields keep their names: a name such as "Text" would not tell them apart.
+        if len(structure.input_labels) > 1:
+            what = "target"
+        new = structure
+        if what != "target":
+            new = replace(new, input_labels=(rng.choice([n for n in inputs if n != new.target_label]),))
+        if what != "input":
+            others = [n for n in targets if n not in new.input_labels]
+            new = replace(new, target_label=rng.choice(others)) if others else new
         return replace(prompt, structure=new)
 
 
@@ -48,27 +63,35 @@ class Separators:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with one of its two separators changed."""
-        structure, rng = prompt.structure, context.rng
-        if rng.random() < 0.5:
-            others = [s for s in _FIELD_SEPARATORS if s not in {structure.field_separator, structure.block_separator}]
-            return replace(prompt, structure=replace(structure, field_separator=rng.choice(others)))
-        others = [s for s in _BLOCK_SEPARATORS if s not in {structure.field_separator, structure.block_separator}]
-        return replace(prompt, structure=replace(structure, block_separator=rng.choice(others)))
+        structure = prompt.structure
+        # Equal separators would hide where an example ends.
+        taken = {structure.field_separator, structure.block_separator}
+        changes = [replace(structure, field_separator=s) for s in _FIELD_SEPARATORS if s not in taken]
+        changes += [replace(structure, block_separator=s) for s in _BLOCK_SEPARATORS if s not in taken]
+        return replace(prompt, structure=context.rng.choice(changes))
 
 
 class Verbalizers:
-    """Other texts for the labels."""
+    """Other texts for the labels; a question that lists the old ones lists the new."""
 
     gene: Gene = "structure"
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
-        """Return the prompt with other verbalizers, or with the labels as they are."""
-        start = context.task.start.structure.verbalizers
-        sets = [start, *verbalizers(context.task.labels)]
-        others = [pairs for pairs in dict.fromkeys(sets) if pairs != prompt.structure.verbalizers]
-        if not others or not context.task.labels:
+        """Return the prompt with other verbalizers, or with those the task began with."""
+        task, structure = context.task, prompt.structure
+        old = label_texts(structure, task.labels)
+        # The user's own texts are what is varied: a label such as "1" may mean nothing without its text.
+        sets = verbalizers(label_texts(task.start.structure, task.labels), chinese=task_is_chinese(task))
+        others = [list(texts) for texts in sets if list(texts) != old]
+        if not others:
             return prompt
-        return replace(prompt, structure=replace(prompt.structure, verbalizers=context.rng.choice(others)))
+        new = context.rng.choice(others)
+        pairs = tuple((label, text) for label, text in zip(task.labels, new, strict=True) if label != text)
+        question = structure.question
+        for chinese in (False, True):
+            before, after = listed(old, chinese=chinese), listed(new, chinese=chinese)
+            question = question.replace(before, after).replace(capitalized(before), capitalized(after))
+        return replace(prompt, structure=replace(structure, verbalizers=pairs, question=question))
 
 
 class Question:
@@ -78,22 +101,12 @@ class Question:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a question, another question, or none."""
-        structure, rng = prompt.structure, context.rng
-        labels = [structure.verbalize(label) for label in context.task.labels]
-        if not labels:
+        structure = prompt.structure
+        asked = dict.fromkeys(["", context.task.start.structure.question, *_questions(structure, context.task)])
+        others = [question for question in asked if question != structure.question]
+        if not others:
             return prompt
-        chinese = task_is_chinese(context.task)
-        either = listed(labels, chinese=chinese)
-        name = (structure.input_labels[0] or "text").lower() if structure.input_labels[0].isascii() else "text"
-        asked = (
-            [f"这是{either}？", f"选择：{either}？"]
-            if chinese
-            else [f"Is this {name} {either}?", f"{either.capitalize()}?"]
-        )
-        others = [question for question in ["", *asked] if question != structure.question]
-        question = rng.choice(others)
-        target = ("答案" if chinese else "Answer") if question else context.task.start.structure.target_label
-        return replace(prompt, structure=replace(structure, question=question, target_label=target))
+        return replace(prompt, structure=replace(structure, question=context.rng.choice(others)))
 
 
 class Layout:
@@ -112,19 +125,51 @@ class Calibration:
 
     gene: Gene = "structure"
 
-    def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:  # noqa: ARG002 (there are only two)
-        """Return the prompt with its calibration switched."""
+    def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
+        """Return the prompt with its calibration switched; free text has no labels to calibrate."""
+        if not context.task.labels:
+            return prompt
         structure = prompt.structure
         switched = replace(structure, calibration="batch" if structure.calibration == "none" else "none")
         return replace(prompt, structure=switched)
 
 
+def _in_other_case(structure: Structure, rng: random.Random) -> Structure:
+    change = rng.choice((str.lower, str.upper, capitalized))
+    return replace(
+        structure,
+        input_labels=tuple(change(label) for label in structure.input_labels),
+        target_label=change(structure.target_label),
+    )
+
+
 def _names(task: Task) -> tuple[list[str], list[str]]:
     """Return the names inputs and target can have, the task's own first."""
-    start = task.start.structure
+    start, chinese = task.start.structure, task_is_chinese(task)
+    inputs = allowed_names(CHINESE_INPUT_NAMES if chinese else INPUT_NAMES, task)
+    targets = allowed_names(CHINESE_TARGET_NAMES if chinese else TARGET_NAMES, task)
+    targets = [name for name in targets if task.labels or name in FREE_TARGET_NAMES]
+    fields = [capitalized(field.replace("_", " ")) for field in (*task.input_fields, task.target_field)]
+    # A column's name in another language than the texts is the file's, not the task's.
+    own = [name if name.isascii() != chinese else "" for name in fields]
+    return (
+        list(dict.fromkeys([*start.input_labels, *own[:-1], *inputs, ""])),
+        [name for name in dict.fromkeys([start.target_label, own[-1], *targets]) if name],
+    )
+
+
+def _questions(structure: Structure, task: Task) -> list[str]:
+    texts = label_texts(structure, task.labels)
+    # A long list would be paid for with every example.
+    if not labels_speak(texts) or len(texts) > _MOST_ASKED:
+        return []
     if task_is_chinese(task):
-        inputs, targets = list(CHINESE_INPUT_NAMES), list(CHINESE_TARGET_NAMES)
-    else:
-        inputs, targets = list(INPUT_NAMES), list(TARGET_NAMES)
-    inputs = [start.input_labels[0], *allowed_names(inputs, task)]
-    return list(dict.fromkeys(inputs)), list(dict.fromkeys([start.target_label, *allowed_names(targets, task)]))
+        either = listed(texts, chinese=True)
+        return [f"这是{either}？", f"选择：{either}？"]
+    either = listed(texts)
+    asked = [f"{capitalized(either)}?"]
+    if len(structure.input_labels) == 1:
+        label = structure.input_labels[0]
+        name = label.lower() if label and label.isascii() else "text"
+        asked.append(f"Is this {name} {either}?")
+    return [*asked, f"Is the tone {either}?"] if is_sentiment(texts) else asked

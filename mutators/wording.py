@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..search.contracts import Task
+    from ..search.contracts import Structure, Task
 
 # Texts that can stand for a label, tried for all labels at once.
 _VERBALIZERS: tuple[dict[str, str], ...] = (
@@ -20,22 +20,33 @@ _VERBALIZERS: tuple[dict[str, str], ...] = (
     {"true": "yes", "false": "no"},
     {"正面": "好", "负面": "差", "中性": "一般"},
     {"正面": "积极", "负面": "消极", "中性": "中立"},
-    {"positive": "好", "negative": "差"},
 )
+_CHINESE_VERBALIZERS: tuple[dict[str, str], ...] = (
+    {"positive": "正面", "negative": "负面", "neutral": "中性"},
+    {"positive": "好", "negative": "差", "neutral": "一般"},
+)
+# Labels that mean nothing without the question they answer.
+_MUTE = frozenset({"yes", "no", "true", "false", "none", "other", "是", "否", "对", "错", "有", "无"})
 
 INPUT_NAMES = ("Text", "Input", "Review", "Sentence", "Comment", "Passage", "Document")
 TARGET_NAMES = ("Label", "Answer", "Category", "Sentiment", "Output", "Class", "Verdict")
 CHINESE_INPUT_NAMES = ("文本", "输入", "评论", "句子", "内容")
 CHINESE_TARGET_NAMES = ("标签", "答案", "类别", "情感", "输出")
-# Names that claim more about the task than "Text" or "Label" do, and the labels that must be there for them.
-SPECIFIC_NAMES = {"Review": "positive", "Comment": "positive", "Sentiment": "positive", "评论": "正面", "情感": "正面"}
+# Names of an answer that is not one of a set of labels.
+FREE_TARGET_NAMES = ("Answer", "Output", "Response", "答案", "输出")
+# Names that claim more about the task than "Text" or "Label" do: they need labels of sentiment.
+_SPECIFIC_NAMES = frozenset({"Review", "Comment", "Sentiment", "评论", "情感"})
+_SENTIMENT = (frozenset({"positive", "negative"}), frozenset({"正面", "负面"}))
 
 FILLER = re.compile(
-    r"\b(?:please|kindly|carefully|just|very|really|simply|basically|actually|in order|following|given|the task is to|"
-    r"your task is to|you (?:should|must|need to|have to|are asked to|will)|i (?:want|need|would like) you to)\b[ ,]*|请|务必|仔细",
+    r"\b(?:please|kindly|carefully|just|simply|basically|actually|in order(?= to)|the task is to|your task is to|"
+    r"you (?:should|must|need to|have to|are asked to)(?! not\b)|i (?:want|need|would like) you to)\b[ ,]*|"
+    r"(?<=\bthe )(?:given|following) |"
+    # 请 also ends or begins other words: 申请, 邀请, 请求.
+    r"(?<![申邀聘恳约])请(?![求假客教帖柬问])|务必|仔细地?",
     re.IGNORECASE,
 )
-PARENTHESIS = re.compile(r"\s*(?:\([^()]*\)|（[^（）]*）)")
+PARENTHESIS = re.compile(r"[ \t]*(?:\([^()]*\)|（[^（）]*）)")
 _HAN = re.compile("[\u3400-\u9fff]")
 
 
@@ -50,26 +61,64 @@ def task_is_chinese(task: Task) -> bool:
     return is_chinese(" ".join(text for row in task.pool[:20] for _, text in row.inputs))
 
 
+def capitalized(text: str) -> str:
+    """Return a text with its first letter in upper case and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def listed(words: Sequence[str], *, chinese: bool = False) -> str:
     """Return the words as a sentence lists alternatives: ``a, b or c``."""
+    if len(words) < 2:
+        return "".join(words)
     if chinese:
         return "、".join(words[:-1]) + "或" + words[-1]
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def verbalizers(labels: Sequence[str]) -> list[tuple[tuple[str, str], ...]]:
-    """Return sets of texts that can stand for all of the labels, each text for one label; the empty set first."""
-    found: list[tuple[tuple[str, str], ...]] = [()]
-    for table in _VERBALIZERS:
-        if all(label.casefold() in table for label in labels):
-            found.append(tuple((label, table[label.casefold()]) for label in labels))
-    for change in (str.capitalize, str.lower, str.upper):
-        found.append(tuple((label, change(label)) for label in labels))
-    different = [pairs for pairs in found if not pairs or len({text for _, text in pairs}) == len(labels)]
-    return [pairs for pairs in different if not pairs or any(label != text for label, text in pairs)]
+def names(text: str, word: str) -> bool:
+    """Whether a text holds a word as a word of its own, in either case and also as a plural."""
+    if _HAN.search(word):
+        return word in text
+    # Between Chinese characters an English word has no spaces around it.
+    return re.search(rf"(?<![^\W㐀-鿿]){re.escape(word)}(?:e?s)?(?![^\W㐀-鿿])", text, re.IGNORECASE) is not None
 
 
-def allowed_names(names: Sequence[str], task: Task) -> list[str]:
+def names_all_or_none(text: str, original: str, labels: Sequence[str]) -> bool:
+    """Whether a text still names every label the original named, or no label: naming only some would change the task."""
+    before = [label for label in labels if names(original, label)]
+    after = [label for label in before if names(text, label)]
+    return after in ([], before)
+
+
+def label_texts(structure: Structure, labels: Sequence[str]) -> list[str]:
+    """Return the text of each label."""
+    return [structure.verbalize(label) for label in labels]
+
+
+def labels_speak(labels: Sequence[str]) -> bool:
+    """Whether labels say by themselves what is asked, as "spam" and "ham" do, but "yes" and "no" or "0" and "1" do not."""
+    return len(labels) > 1 and all(
+        label.casefold() not in _MUTE and any(map(str.isalpha, label)) and (len(label) > 1 or is_chinese(label))
+        for label in labels
+    )
+
+
+def is_sentiment(labels: Sequence[str]) -> bool:
+    """Whether labels are those of sentiment."""
+    return any(pair <= {label.casefold() for label in labels} for pair in _SENTIMENT)
+
+
+def verbalizers(texts: Sequence[str], *, chinese: bool = False) -> list[tuple[str, ...]]:
+    """Return sets of texts that can stand for all of ``texts``, each for one of them; these themselves first."""
+    found = [tuple(texts)]
+    for table in (*_VERBALIZERS, *(_CHINESE_VERBALIZERS if chinese else ())):
+        if all(text.casefold() in table for text in texts):
+            found.append(tuple(table[text.casefold()] for text in texts))
+    found += [tuple(change(text) for text in texts) for change in (capitalized, str.lower, str.upper)]
+    return [new for new in dict.fromkeys(found) if len({text.strip() for text in new}) == len(texts)]
+
+
+def allowed_names(candidates: Sequence[str], task: Task) -> list[str]:
     """Return the field names that say nothing wrong about the task."""
-    labels = {label.casefold() for label in task.labels}
-    return [name for name in names if SPECIFIC_NAMES.get(name) is None or SPECIFIC_NAMES[name] in labels]
+    sentiment = is_sentiment(label_texts(task.start.structure, task.labels))
+    return [name for name in candidates if sentiment or name not in _SPECIFIC_NAMES]

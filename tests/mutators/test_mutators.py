@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import random
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptfront.mutators.proposals import clean
+from promptfront.mutators import demonstrations
+from promptfront.mutators.replies import clean
 from promptfront.mutators.sentences import join_sentences, split_sentences
 from promptfront.search.contracts import (
     GENES,
@@ -59,8 +63,11 @@ def context(task: Task, seed: int) -> MutationContext:
 
 
 def make_task(texts: Sequence[str], labels: tuple[str, ...], instruction: str) -> Task:
-    """Return a task whose pool are the texts, labelled in turn."""
-    pool = tuple(Example((("text", text),), labels[i % len(labels)]) for i, text in enumerate(dict.fromkeys(texts)))
+    """Return a task whose pool are the texts, labelled in turn; without labels, each with a text of its own as target."""
+    pool = tuple(
+        Example((("text", text),), labels[i % len(labels)] if labels else f"about {text}")
+        for i, text in enumerate(texts)
+    )
     start = Prompt(instruction, Structure(("Review",), "Sentiment"))
     return Task("t", "here", start, ("text",), "label", labels, pool, (), ())
 
@@ -68,11 +75,15 @@ def make_task(texts: Sequence[str], labels: tuple[str, ...], instruction: str) -
 def full_prompt(task: Task) -> Prompt:
     """Return a prompt in which every gene holds something to change."""
     limit = Constraint("length", "At most {limit} words.", 8)
-    return replace(task.start, demonstrations=task.pool[:3], constraints=(limit, Constraint("x", "Be {brief}.")))
+    distinct = tuple({e.inputs: e for e in task.pool}.values())
+    return replace(task.start, demonstrations=distinct[:3], constraints=(limit, Constraint("x", "Be {brief}.")))
 
 
-_TEXTS = st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=12)
-_LABELS = st.sampled_from([("negative", "positive"), ("a", "b", "c"), ("正面", "负面"), ("0", "1"), ("{x}", "y")])
+# Repeated, empty and merely blank texts occur in real pools.
+_TEXTS = st.lists(st.one_of(st.text(max_size=40), st.sampled_from(["", " ", "a", "A"])), min_size=1, max_size=12)
+_LABELS = st.sampled_from(
+    [("negative", "positive"), ("a", "b", "c"), ("正面", "负面"), ("0", "1"), ("{x}", "y"), ("only",), ()]
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -91,9 +102,9 @@ def test_every_mutator_keeps_its_promises(
     for prompt in (task.start, full_prompt(task)):
         changed = make(name).mutate(prompt, context(task, seed))
         assert changed == make(name).mutate(prompt, context(task, seed))
-        assert [] == [g for g in GENES if g != make(name).gene and getattr(changed, g) != getattr(prompt, g)]
+        assert [g for g in GENES if g != make(name).gene and getattr(changed, g) != getattr(prompt, g)] == []
         assert set(changed.demonstrations) <= set(task.pool)
-        assert len(set(changed.demonstrations)) == len(changed.demonstrations)
+        assert len({e.inputs for e in changed.demonstrations}) == len(changed.demonstrations)
         assert len({c.name for c in changed.constraints}) == len(changed.constraints)
         texts_of_labels = [changed.structure.verbalize(label) for label in labels]
         assert len(set(texts_of_labels)) == len(labels)
@@ -108,6 +119,25 @@ def test_every_mutator_finds_something_new(name: str) -> None:
     assert any(make(name).mutate(prompt, context(task, seed)) != prompt for seed in range(8))
 
 
+@pytest.mark.parametrize("size", [0, 1, 2])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_mutator_needs_a_large_pool(name: str, size: int) -> None:
+    """With hardly any rows, or none, there is less to propose, but nothing breaks."""
+    for labels in (("negative", "positive"), ()):
+        task = make_task(["fine", "poor"][:size], labels, _ENGLISH)
+        changed = make(name).mutate(full_prompt(task), context(task, 1))
+        assert set(changed.demonstrations) <= set(task.pool)
+
+
+def test_every_class_the_packaging_names_is_a_mutator() -> None:
+    """The entry points of pyproject.toml are all there, whatever was installed before."""
+    root = Path(__file__).parents[2]
+    points = tomllib.loads((root / "pyproject.toml").read_text())["project"]["entry-points"]["promptfront.mutators"]
+    for value in points.values():
+        module, _, cls = value.partition(":")
+        assert getattr(importlib.import_module(module), cls)().gene in GENES
+
+
 def test_balanced_demonstrations_are_balanced() -> None:
     """Every label is shown equally often."""
     task = make_task([f"text {i}" for i in range(30)], ("a", "b", "c"), "")
@@ -116,6 +146,13 @@ def test_balanced_demonstrations_are_balanced() -> None:
         counts = [sum(e.target == label for e in shown) for label in task.labels]
         assert len(set(counts)) == 1
         assert counts[0] >= 1
+
+
+def test_balanced_demonstrations_of_many_labels_stay_few() -> None:
+    """Of fifty labels not all can be shown in one prompt."""
+    task = make_task([f"text {i}" for i in range(200)], tuple(f"l{i}" for i in range(50)), "")
+    shown = make("balanced-demonstrations").mutate(task.start, context(task, 0)).demonstrations
+    assert len({e.target for e in shown}) == len(shown) == 8
 
 
 def test_diverse_demonstrations_come_from_different_clusters() -> None:
@@ -137,6 +174,32 @@ def test_hard_demonstrations_are_hard_but_not_the_hardest() -> None:
     assert max(lengths) <= 30
 
 
+def test_hard_demonstrations_show_every_label_of_a_biased_prompt() -> None:
+    """A prompt that fails on one label alone still gets examples of both."""
+    task = make_task(["x" * n for n in range(1, 33)], ("a", "b"), "")
+    biased = replace(context(task, 0), losses=lambda _, rows: [9.0 * (e.target == "a") for e in rows])
+    shown = make("hard-demonstrations").mutate(task.start, biased).demonstrations
+    assert {e.target for e in shown} == {"a", "b"}
+
+
+def test_diverse_demonstrations_embed_a_pool_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedding of a pool is kept for as long as the task is the same."""
+    calls = list[int]()
+    embed = demonstrations._embed
+
+    def counted(pool: Sequence[Example]) -> Any:
+        calls.append(len(pool))
+        return embed(pool)
+
+    monkeypatch.setattr(demonstrations, "_embed", counted)
+    mutator, task = make("diverse-demonstrations"), make_task([f"film {i} was long" for i in range(20)], ("a", "b"), "")
+    for seed in range(4):
+        mutator.mutate(task.start, context(task, seed))
+    other = make_task([f"book {i} was short" for i in range(9)], ("a", "b"), "")
+    mutator.mutate(other.start, context(other, 0))
+    assert calls == [20, 9]
+
+
 def test_long_examples_are_not_shown_while_short_ones_exist() -> None:
     """A demonstration is paid for with every prompt, so the short ones are used."""
     task = make_task(["word " * 200 + str(i) for i in range(20)] + [f"short {i}" for i in range(20)], ("a", "b"), "")
@@ -150,8 +213,8 @@ def test_a_proposal_must_look_like_an_instruction() -> None:
     """Chatter, answers and echoes are passed over; the first reply that fits is taken."""
     task = make_task([f"text {i}" for i in range(9)], ("negative", "positive"), "Classify the review.")
     assert (
-        "Tell if a review is positive or negative."
-        == make("paraphrase").mutate(task.start, context(task, 0)).instruction
+        make("paraphrase").mutate(task.start, context(task, 0)).instruction
+        == "Tell if a review is positive or negative."
     )
 
 
@@ -183,17 +246,3 @@ def test_sentences_survive_being_split_and_joined() -> None:
     """English keeps its spaces and Chinese gets none."""
     for text in (_CHINESE, "One. Two? Three!", ""):
         assert text == join_sentences(split_sentences(text))
-
-
-def test_verbalizers_fit_the_labels() -> None:
-    """Positive and negative get words of their kind, and unknown labels only change their case."""
-    task = make_task([f"text {i}" for i in range(9)], ("negative", "positive"), "")
-    sets = {make("verbalizers").mutate(task.start, context(task, seed)).structure.verbalizers for seed in range(30)}
-    assert (("negative", "bad"), ("positive", "good")) in sets
-    other = make_task([f"text {i}" for i in range(9)], ("sci/tech", "world"), "")
-    texts = {
-        t
-        for s in range(30)
-        for _, t in make("verbalizers").mutate(other.start, context(other, s)).structure.verbalizers
-    }
-    assert {t.casefold() for t in texts} <= {"sci/tech", "world"}
