@@ -179,7 +179,8 @@ class MutationContext:
     rng
         The only source of randomness a mutator may use.
     propose
-        ``propose(prompts, max_tokens) -> replies``: the proposer model, sampled, one reply per prompt.
+        ``propose(prompts, max_tokens) -> replies``: the proposer model, sampled, one reply per prompt. It answers few
+        calls in a batch of candidates; after that its replies are empty.
     losses
         ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in nats. Costs pairs.
     """

@@ -9,13 +9,15 @@ on exactly as it would have.
 from __future__ import annotations
 
 import random
+import warnings
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import optuna
 from optuna.distributions import CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import create_trial
 
 from .contracts import GENES, Constraint, Example, Gene, MutationContext, Mutator, Prompt, Structure
@@ -26,9 +28,14 @@ if TYPE_CHECKING:
 
     from optuna.samplers import BaseSampler
 
+    from .contracts import Text
+
 Sampler = Literal["tpe", "nsga2", "gp", "random"]
 SLOTS = 256
 """The number of alleles a gene can have in one study: Optuna wants it fixed."""
+
+PROPOSER_CALLS = 1
+"""Calls of the proposer in one batch: on the machine that scores, a call costs as much time as racing a candidate."""
 
 _ATTEMPTS = 12
 
@@ -92,7 +99,9 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
         case "nsga2":
             return optuna.samplers.NSGAIISampler(seed=seed, population_size=32)
         case "gp":
-            return optuna.samplers.GPSampler(seed=seed, n_startup_trials=16)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)  # the user asked for it
+                return optuna.samplers.GPSampler(seed=seed, n_startup_trials=16)
         case "random":
             return optuna.samplers.RandomSampler(seed=seed)
     raise InputError(f"--sampler: expected one of {', '.join(get_args(Sampler))}, found {name!r}")
@@ -147,12 +156,15 @@ class Space:
             alleles.add(prompt)
         seen = set(tried)
         proposals: list[Proposal] = []
+        proposer = _Allowance(PROPOSER_CALLS)
         with quiet_optuna():
             study = self._mirror(batch, alleles, history)
             for index in range(size):
                 rng = random.Random(f"{self._seed}/{batch}/{index}")  # noqa: S311 (not cryptography)
                 base = alleles.prompt(study.ask(_distributions(alleles)).params)
-                proposal = self._propose(base, rng, seen, history)
+                context = self._make_context(rng)
+                context = replace(context, propose=proposer.limit(context.propose))
+                proposal = self._propose(base, context, seen, history)
                 seen |= {proposal.prompt} if proposal.prompt else set()
                 proposals.append(proposal)
         return proposals
@@ -168,9 +180,11 @@ class Space:
                 study.add_trial(create_trial(values=values, params=numbers, distributions=distributions))
         return study
 
-    def _propose(self, sampled: Prompt, rng: random.Random, seen: set[Prompt], history: Sequence[Outcome]) -> Proposal:
+    def _propose(
+        self, sampled: Prompt, context: MutationContext, seen: set[Prompt], history: Sequence[Outcome]
+    ) -> Proposal:
         """Recombine or mutate until the prompt is one that was not tried before."""
-        context = self._make_context(rng)
+        rng = context.rng
         numbers = {o.prompt: o.number for o in history if o.prompt}
         if sampled not in seen and rng.random() < 0.5:
             return Proposal(sampled)
@@ -203,6 +217,20 @@ class Space:
     def _draw(self, rng: random.Random, name: str, wins: int, uses: int) -> float:
         prior_wins, prior_losses = (6, 1) if name in self._favoured else (1, 2)
         return rng.betavariate(prior_wins + wins, prior_losses + uses - wins)
+
+
+class _Allowance:
+    """Lets the proposer be called a number of times; after that it has nothing to say."""
+
+    def __init__(self, calls: int) -> None:
+        self._calls = calls
+
+    def limit(self, propose: Callable[[Sequence[Text], int], list[str]]) -> Callable[[Sequence[Text], int], list[str]]:
+        def limited(prompts: Sequence[Text], max_tokens: int) -> list[str]:
+            self._calls -= 1
+            return propose(prompts, max_tokens) if self._calls >= 0 else [""] * len(prompts)
+
+        return limited
 
 
 class _MutatorFailedError(Exception):

@@ -13,12 +13,13 @@ import os
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import (
     ArgumentError,
@@ -99,7 +100,7 @@ class Store:
                 f"--storage {url}: there is no such file; run `optimize --task sentiment` first or name another --storage"
             )
         options: dict[str, Any] = {"connect_args": {"timeout": _LOCK_TIMEOUT_SECONDS}} if sqlite else {}
-        with _clear_errors(url):
+        with clear_errors(url):
             self._engine = sa.create_engine(parsed, **options)
             if sqlite:
                 _prepare_sqlite(self._engine)
@@ -132,7 +133,7 @@ class Store:
 
     def write_scores(self, fingerprint: str, outputs: Mapping[str, tuple[float, ...]]) -> None:
         """Store log-likelihoods in one transaction. What another worker stored meanwhile is kept."""
-        with _clear_errors(self.url), self._engine.begin() as connection:
+        with clear_errors(self.url), self._engine.begin() as connection:
             rows = [{"fingerprint": fingerprint, "key": k, "outputs": json.dumps(v)} for k, v in outputs.items()]
             connection.execute(_insert_or_keep(self._engine), rows)
 
@@ -160,7 +161,7 @@ class Store:
         """Write down a new batch as this worker's; nothing if another worker has just taken its name."""
         row = {"study": study, "name": name, "payload": json.dumps(payload, ensure_ascii=False), "done": False}
         try:
-            with _clear_errors(self.url), self._engine.begin() as connection:
+            with clear_errors(self.url), self._engine.begin() as connection:
                 connection.execute(sa.insert(_BATCHES), row | {"owner": self.owner, "heartbeat": time.time()})
         except IntegrityError:
             return None
@@ -171,7 +172,7 @@ class Store:
         values: dict[str, Any] = {"done": True}
         if payload is not None:
             values["payload"] = json.dumps(payload, ensure_ascii=False)
-        with _clear_errors(self.url), self._engine.begin() as connection:
+        with clear_errors(self.url), self._engine.begin() as connection:
             connection.execute(
                 sa.update(_BATCHES).where(_BATCHES.c.study == study, _BATCHES.c.name == name).values(**values)
             )
@@ -191,7 +192,7 @@ class Store:
 
         def beat() -> None:
             while not stop.wait(_BEAT_SECONDS):
-                with self._engine.begin() as connection:
+                with suppress(SQLAlchemyError), self._engine.begin() as connection:  # the next beat tries again
                     mine = (_BATCHES.c.study == study, _BATCHES.c.owner == self.owner, _BATCHES.c.done.is_(False))
                     connection.execute(sa.update(_BATCHES).where(*mine).values(heartbeat=time.time()))
 
@@ -204,7 +205,7 @@ class Store:
             thread.join()
 
     def _batches(self, study: str) -> list[Any]:
-        with _clear_errors(self.url), self._engine.connect() as connection:
+        with clear_errors(self.url), self._engine.connect() as connection:
             return list(
                 connection.execute(sa.select(_BATCHES).where(_BATCHES.c.study == study).order_by(_BATCHES.c.name))
             )
@@ -254,7 +255,8 @@ def _process_exists(pid: int) -> bool:
 
 
 @contextmanager
-def _clear_errors(url: str) -> Iterator[None]:
+def clear_errors(url: str) -> Iterator[None]:
+    """Turn what a database driver raises into one sentence."""
     try:
         yield
     except NoSuchModuleError as error:
@@ -263,8 +265,9 @@ def _clear_errors(url: str) -> Iterator[None]:
         raise InputError(f"--storage {url}: its driver is not installed ({error}); install it with pip") from None
     except IntegrityError:
         raise
-    except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+    except (SQLAlchemyError, StorageInternalError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        reason = str(getattr(cause, "orig", None) or cause or error).splitlines()[0]
         raise InputError(
             f"--storage {url}: the database cannot be opened or written ({reason}); "
             "check that the folder exists, is writable and has free space"

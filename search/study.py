@@ -19,6 +19,7 @@ from .prompt import prompt_from_dict, prompt_to_dict
 from .racing import Finish
 from .results import Entry, Frontier, HeldOutScore
 from .space import Outcome, Proposal, quiet_optuna, stored_distributions
+from .store import clear_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,7 +119,8 @@ class Study:
             distributions=distributions,
             user_attrs=attrs,
         )
-        self._study.add_trial(trial)
+        with clear_errors(self.store.url):
+            self._study.add_trial(trial)
 
     def told(self, batch: str) -> set[int]:
         """Return the indices of the batch's candidates that are stored already."""

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
 import pytest
 
-from promptfront.search.contracts import Candidate, Example, Gene, MutationContext, Mutator, Prompt, Structure, Task
+from promptfront.search.contracts import (
+    Candidate,
+    Example,
+    Gene,
+    MutationContext,
+    Mutator,
+    Prompt,
+    Structure,
+    Task,
+    Text,
+)
 from promptfront.search.errors import InputError
 from promptfront.search.plugins import available, load
 from promptfront.search.space import SLOTS, Alleles, Outcome, Proposal, Space
@@ -43,7 +53,6 @@ def outcomes(proposals: list[Proposal]) -> list[Outcome]:
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "gp", "random"])
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_same_history_same_proposals(sampler: str) -> None:
     """With every sampler a batch follows from seed, number and history, and holds only new prompts."""
     make: Callable[[], Space] = lambda: Space(built_in(), sampler, 3, context)  # noqa: E731
@@ -112,3 +121,19 @@ def test_alleles_are_numbered_in_the_order_found() -> None:
     assert alleles.numbers(last) is None
     assert {"instruction": 0, "demonstrations": 0, "constraints": 0, "structure": 0} == alleles.numbers(first)
     assert first == alleles.prompt(alleles.numbers(first) or {})
+
+
+def test_the_proposer_is_called_once_a_batch() -> None:
+    """However many mutators want to ask the model, a batch costs one call of it."""
+    calls: list[int] = []
+
+    def propose(prompts: Sequence[Text], _: int) -> list[str]:
+        calls.append(len(prompts))
+        return [f"Say a or b, number {len(calls)}."] * len(prompts)
+
+    names = ("paraphrase", "induce", "random-demonstrations")
+    mutators = {name: mutator for name, mutator in built_in().items() if name in names}
+    space = Space(mutators, "random", 0, lambda rng: replace(context(rng), propose=propose))
+    proposals = space.compose(1, 16, [START], [])
+    assert [4] == calls
+    assert len({p.prompt for p in proposals}) == 16
