@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 FIRST_BLOCK = 16
-SURVIVORS = 2
+SURVIVORS = 3
 """The better half of a batch is never fewer than this."""
 
 

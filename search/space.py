@@ -37,6 +37,7 @@ SLOTS = 256
 PROPOSER_CALLS = 1
 """Calls of the proposer in one batch: on the machine that scores, a call costs as much time as racing a candidate."""
 
+_TWINS = 4
 _ATTEMPTS = 12
 
 
@@ -159,7 +160,9 @@ class Space:
         proposer = _Allowance(PROPOSER_CALLS)
         with quiet_optuna():
             study = self._mirror(batch, alleles, history)
-            for index in range(size):
+            proposals += _twins(history, seen)[:size]
+            seen |= {proposal.prompt for proposal in proposals if proposal.prompt}
+            for index in range(len(proposals), size):
                 rng = random.Random(f"{self._seed}/{batch}/{index}")  # noqa: S311 (not cryptography)
                 base = alleles.prompt(study.ask(_distributions(alleles)).params)
                 context = self._make_context(rng)
@@ -217,6 +220,19 @@ class Space:
     def _draw(self, rng: random.Random, name: str, wins: int, uses: int) -> float:
         prior_wins, prior_losses = (6, 1) if name in self._favoured else (1, 2)
         return rng.betavariate(prior_wins + wins, prior_losses + uses - wins)
+
+
+def _twins(history: Sequence[Outcome], seen: Collection[Prompt]) -> list[Proposal]:
+    """Return fully evaluated prompts with their calibration switched: what was scored is only read in another way."""
+    found = []
+    for outcome in history:
+        if outcome.complete and outcome.prompt:
+            structure = outcome.prompt.structure
+            switched = replace(structure, calibration="batch" if structure.calibration == "none" else "none")
+            twin = replace(outcome.prompt, structure=switched)
+            if twin not in seen:
+                found.append(Proposal(twin, (outcome.number,), ("calibration",)))
+    return found[:_TWINS]
 
 
 class _Allowance:

@@ -78,8 +78,8 @@ def test_the_better_half_goes_on() -> None:
     prompts = [prompt(40 + 3 * i) for i in range(16)]
     finishes = race(evaluator, prompts, [], lambda *_: None)
     full = [i for i, f in enumerate(finishes) if not f.stopped]
-    assert 2 == len(full)
-    assert min(full) >= 11
+    assert 3 == len(full)
+    assert min(full) >= 9
     assert all(finishes[i].rows == 160 for i in full)
     assert all("outpaced" in f.stopped for i, f in enumerate(finishes) if i not in full)
     assert sum(model.calls) == sum(f.rows for f in finishes) <= expected_pairs(16, 160, 16)

@@ -137,3 +137,11 @@ def test_the_proposer_is_called_once_a_batch() -> None:
     proposals = space.compose(1, 16, [START], [])
     assert [4] == calls
     assert len({p.prompt for p in proposals}) == 16
+
+
+def test_a_fully_evaluated_prompt_is_read_both_ways() -> None:
+    """What was scored without calibration is tried with it, which costs no new score."""
+    history = [Outcome(0, START, (), 0.5, 10, complete=True)]
+    first = Space(built_in(), "random", 0, context).compose(1, 4, [START], history)[0]
+    calibrated = replace(START, structure=replace(START.structure, calibration="batch"))
+    assert Proposal(calibrated, (0,), ("calibration",)) == first
