@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import PromptfrontError
+from .errors import InputError, PromptfrontError
 from .racing import Finish, race
 from .results import HeldOutScore
 from .space import Alleles, Proposal
@@ -137,7 +137,9 @@ class Search:
         errors = {i: self._flaw(proposal) for i, proposal in enumerate(proposals)}
         valid = [p.prompt for i, p in enumerate(proposals) if p.prompt and not errors[i]]
         if batch.name == f"{SEARCH}000000":
-            ends = [self._measure_start(valid)]
+            if errors[0]:  # the user's own prompt: what is wrong with it is told, not recorded
+                raise InputError(f"the starting prompt cannot be scored: {errors[0]}")
+            ends = [self._measure_start(valid[0])]
         else:
             ends = race(self._evaluator, valid, self._study.front(without=batch.name), self._before_block)
         if not self._store.owns(self._study.name, batch.name):
@@ -154,11 +156,8 @@ class Search:
         self._store.finish_batch(self._study.name, batch.name)
         self._report("search")
 
-    def _measure_start(self, valid: Sequence[Prompt]) -> Finish:
-        if not valid:
-            # The starting prompt is the user's own: what is wrong with it must be told, not recorded.
-            self._evaluator.prompt_tokens(self._evaluator.task.start)
-        start, dev = valid[0], self._evaluator.task.dev
+    def _measure_start(self, start: Prompt) -> Finish:
+        dev = self._evaluator.task.dev
         found = self._evaluator.evaluate(start, dev)
         return Finish(self._evaluator.prompt_tokens(start), len(dev), found.quality, found.quality, found.offsets)
 
