@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,15 @@ from .plugins import closest
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 _MAX_FIELD = 1 << 27
+_DATA_SET_ID = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: text by column, and its origin as ``file:line`` (``file:row`` where there are no lines)."""
+    """One row: text by column, and its origin as ``file:line`` (``file:row`` where there are no lines).
+
+    A column in which the row has no value (null, NaN) is left out.
+    """
 
     cells: Mapping[str, str]
     origin: str
@@ -41,35 +46,60 @@ def read_rows(source: str, *, split: str = "train") -> list[Row]:
         If it is missing, empty, or not what its name says.
     """
     path = Path(source)
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        if path.is_file():
+    try:
+        if path.suffix.lower() in SUFFIXES:
+            rows = list(_read_file(path))
+        elif path.is_file():
             raise InputError(
-                f"{source}: expected a file that ends in {', '.join(SUFFIXES)}, found {suffix or 'no ending'}"
+                f"{source}: expected a file that ends in {', '.join(SUFFIXES)}, found {path.suffix or 'no ending'}"
             )
-        rows = list(_read_data_set(source, split))
-    else:
-        readers = {
-            ".csv": _read_csv,
-            ".tsv": _read_tsv,
-            ".jsonl": _read_jsonl,
-            ".json": _read_json,
-            ".parquet": _read_parquet,
-        }
-        try:
-            rows = list(readers[suffix](path))
-        except FileNotFoundError:
-            names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-            raise InputError(f"{source}: there is no such file{closest(path.name, names)}") from None
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{source}: expected UTF-8 text, found the byte {error.object[error.start]:#x}; convert the file"
-            ) from None
-        except OSError as error:
-            raise InputError(f"{source}: cannot be read ({error.strerror})") from None
+        elif path.is_dir() or _may_be_data_set(source):
+            rows = list(_read_data_set(source, split))
+        else:
+            raise FileNotFoundError
+    except FileNotFoundError:
+        names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise InputError(f"{source}: there is no such file{closest(path.name, names)}") from None
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror})") from None
     if not rows:
         raise InputError(f"{source}: expected rows of data, but it has none")
     return rows
+
+
+def _read_file(path: Path) -> Iterator[Row]:
+    readers = {
+        ".csv": _read_csv,
+        ".tsv": _read_tsv,
+        ".jsonl": _read_jsonl,
+        ".json": _read_json,
+        ".parquet": _read_parquet,
+    }
+    suffix = path.suffix.lower()
+    try:
+        yield from readers[suffix](path)
+    except UnicodeDecodeError as error:
+        # The error counts from the start of a buffer, not of the file.
+        where = str(path) if suffix == ".parquet" else f"{path}:{_undecodable_line(path)}"
+        raise InputError(
+            f"{where}: expected UTF-8 text, found the byte {error.object[error.start]:#x}; save the file as UTF-8"
+        ) from None
+
+
+def _undecodable_line(path: Path) -> int:
+    content = path.read_bytes()
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return content.count(b"\n", 0, error.start) + 1
+    return 1
+
+
+def _may_be_data_set(source: str) -> bool:
+    folder, _, name = source.rpartition("/")
+    # "name.txt", and "folder/name.txt" beside an existing folder, are misspelt files: asking the hub takes half a minute.
+    file = "." in name and (not folder or Path(folder).is_dir())
+    return _DATA_SET_ID.fullmatch(source) is not None and not file
 
 
 def _read_csv(path: Path) -> Iterator[Row]:
@@ -133,25 +163,26 @@ def _parse_json(text: str, where: str) -> Any:  # noqa: ANN401 (any JSON value)
 def _json_row(value: Any, where: str) -> Row:  # noqa: ANN401 (any JSON value)
     if not isinstance(value, dict):
         raise InputError(f"{where}: expected an object with a value per column, found {type(value).__name__}")
-    return Row({str(name): _cell(cell) for name, cell in value.items()}, where)
+    return Row(_cells(value), where)
 
 
 def _read_parquet(path: Path) -> Iterator[Row]:
     try:
         import pyarrow.parquet as parquet
-        from pyarrow import ArrowInvalid
+        from pyarrow import ArrowException
     except ImportError:
         raise InputError(f'{path}: reading Parquet needs pyarrow: pip install "promptfront[parquet]"') from None
     try:
+        names = parquet.read_schema(path).names if path.is_file() else []
+        if len(set(names)) < len(names):
+            raise InputError(f"{path}: expected different column names, found {', '.join(names)}")
         table = parquet.read_table(path)
-    except ArrowInvalid as error:
+    except ArrowException as error:
         raise InputError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from None
     yield from _records(table.to_pylist(), str(path))
 
 
 def _read_data_set(source: str, split: str) -> Iterator[Row]:
-    if "." in Path(source).name and not Path(source).is_dir() and "/" not in source:
-        raise InputError(f"{source}: there is no such file, and files end in {', '.join(SUFFIXES)}")
     try:
         import datasets
     except ImportError:
@@ -160,7 +191,7 @@ def _read_data_set(source: str, split: str) -> Iterator[Row]:
         ) from None
     try:
         loaded = datasets.load_dataset(source, split=split)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(
             f"{source}: expected a file or the id of a Hugging Face data set with a split {split!r}, but it cannot be loaded ({reason})"
@@ -173,12 +204,18 @@ def _read_data_set(source: str, split: str) -> Iterator[Row]:
 
 def _records(records: Iterable[Mapping[str, Any]], source: str) -> Iterator[Row]:
     for number, record in enumerate(records, start=1):
-        yield Row({str(k): _cell(v) for k, v in record.items()}, f"{source}:{number}")
+        yield Row(_cells(record), f"{source}:{number}")
+
+
+def _cells(record: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        str(name): _cell(value)
+        for name, value in record.items()
+        if value is not None and not (isinstance(value, float) and math.isnan(value))
+    }
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 (whatever a cell holds)
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

@@ -49,8 +49,10 @@ def load(group: str, name: str) -> object:
         raise InputError(f"unknown {kind} {name!r}{closest(name, found)}; installed: {', '.join(found) or 'none'}")
     try:
         return found[name].load()
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"{group}: {name!r} of {_distribution(found[name])} cannot be imported: {error}") from error
+    except Exception as error:  # (a plugin's own code, run for the first time)
+        raise InputError(
+            f"{group}: {name!r} of {_distribution(found[name])} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
 
 
 def mutator_from_file(text: str) -> Mutator:

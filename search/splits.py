@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .contracts import Example, Task
@@ -40,6 +41,8 @@ class Splits:
 def split_rows(examples: Sequence[Example], sizes: Sizes, seed: int, source: str) -> Splits:
     """Divide rows by the seed: test at most 40 %, dev at most 30 %, the rest pool.
 
+    Where a label is missing from the pool, one of its rows changes places with one of another label.
+
     Raises
     ------
     InputError
@@ -52,10 +55,32 @@ def split_rows(examples: Sequence[Example], sizes: Sizes, seed: int, source: str
         )
     rows = list(unique)
     random.Random(seed).shuffle(rows)  # noqa: S311 (not cryptography)
-    test = min(sizes.test, round(0.4 * len(rows)))
-    dev = min(sizes.dev, round(0.3 * len(rows)))
-    rest = rows[test + dev :]
-    return Splits(tuple(rest[: sizes.pool]), tuple(rows[test : test + dev]), tuple(rows[:test]), notes)
+    n_test = min(sizes.test, round(0.4 * len(rows)))
+    n_dev = min(sizes.dev, round(0.3 * len(rows)))
+    test, dev, rest = rows[:n_test], rows[n_test : n_test + n_dev], rows[n_test + n_dev :]
+    pool, unused = rest[: sizes.pool], rest[sizes.pool :]
+    _cover_labels(pool, (unused, dev, test))
+    notes += _unused("pool", len(rest), sizes.pool)
+    return Splits(tuple(pool), tuple(dev), tuple(test), notes)
+
+
+def _cover_labels(pool: list[Example], others: Sequence[list[Example]]) -> None:
+    """Swap rows until the pool, which demonstrations come from, holds every label it has room for."""
+    counts = Counter(row.target for row in pool)
+    for rows in others:
+        for place, row in enumerate(rows):
+            if counts[row.target]:
+                continue
+            spare = next((i for i in reversed(range(len(pool))) if counts[pool[i].target] > 1), None)
+            if spare is None:
+                return
+            counts[pool[spare].target] -= 1
+            counts[row.target] += 1
+            rows[place], pool[spare] = pool[spare], row
+
+
+def _unused(name: str, found: int, limit: int) -> tuple[str, ...]:
+    return (f"{found - limit} rows not used: {name} has at most {limit}",) if found > limit else ()
 
 
 def given_splits(
@@ -79,9 +104,8 @@ def given_splits(
     for name, rows in (("test", test), ("dev", dev), ("pool", train)):
         unique, more = deduplicate(rows)
         notes += more
-        kept[name] = tuple(row for row in unique if _folded(row) not in taken)
+        kept[name] = _untaken(unique, taken)
         removed += len(unique) - len(kept[name])
-        taken |= {_folded(row) for row in kept[name]}
         if len(kept[name]) < _MIN_SPLIT:
             raise InputError(
                 f"{source}: expected at least {_MIN_SPLIT} different rows in {name}, found {len(kept[name])}"
@@ -91,8 +115,10 @@ def given_splits(
     # Given splits are shuffled all the same: a race looks at their first rows first, and files are often sorted by
     # label.
     rng = random.Random(seed)  # noqa: S311 (not cryptography)
-    pool, dev, test = (tuple(rng.sample(kept[name], len(kept[name]))) for name in ("pool", "dev", "test"))
-    return Splits(pool[: sizes.pool], tuple(dev)[: sizes.dev], tuple(test)[: sizes.test], notes)
+    shuffled = {name: tuple(rng.sample(kept[name], len(kept[name]))) for name in ("pool", "dev", "test")}
+    for name, rows in shuffled.items():
+        notes += _unused(name, len(rows), getattr(sizes, name))
+    return Splits(**{name: rows[: getattr(sizes, name)] for name, rows in shuffled.items()}, notes=notes)
 
 
 def deduplicate(examples: Sequence[Example]) -> tuple[tuple[Example, ...], tuple[str, ...]]:
@@ -121,7 +147,7 @@ def shorten_inputs(
     """Return the task with no input field over ``max_tokens`` tokens.
 
     In dev and test a longer field is cut to its first ``max_tokens`` tokens; a pool row that has one is dropped. Both
-    are counted in the task's notes.
+    are counted in the task's notes, and so are rows that are the same as another once cut, which go.
     """
     texts = sorted({text for row in (*task.pool, *task.dev, *task.test) for _, text in row.inputs})
     # A token is at least one byte, so short texts need no counting.
@@ -130,23 +156,39 @@ def shorten_inputs(
     if not long:
         return task
     cut = {text: truncate(text, max_tokens) for text in long}
-
-    def shorten(rows: Sequence[Example]) -> tuple[Example, ...]:
-        return tuple(
-            replace(row, inputs=tuple((name, cut.get(text, text)) for name, text in row.inputs)) for row in rows
-        )
-
-    pool = tuple(row for row in task.pool if not any(text in long for _, text in row.inputs))
-    if not pool:
-        raise InputError(f"{task.source}: every pool row is over {max_tokens} tokens; give shorter rows")
-    changed = sum(any(text in long for _, text in row.inputs) for row in (*task.dev, *task.test))
-    notes = [f"{changed} dev or test rows over {max_tokens} tokens cut to their first {max_tokens}"] if changed else []
-    notes += (
-        [f"{len(task.pool) - len(pool)} pool rows over {max_tokens} tokens dropped"]
-        if len(pool) < len(task.pool)
-        else []
+    short = tuple(row for row in task.pool if not any(text in long for _, text in row.inputs))
+    taken: set[str] = set()
+    test, dev, pool = (_untaken(rows, taken) for rows in (_cut(task.test, cut), _cut(task.dev, cut), short))
+    if not (pool and dev and test):
+        raise InputError(f"{task.source}: too few rows have at most {max_tokens} tokens; give shorter rows")
+    counts = (
+        (
+            sum(any(text in long for _, text in row.inputs) for row in (*task.dev, *task.test)),
+            f"dev or test rows over {max_tokens} tokens cut to their first {max_tokens}",
+        ),
+        (len(task.pool) - len(short), f"pool rows over {max_tokens} tokens dropped"),
+        (
+            len(task.test) + len(task.dev) + len(short) - len(test) - len(dev) - len(pool),
+            "rows dropped that are the same as another once cut",
+        ),
     )
-    return replace(task, pool=pool, dev=shorten(task.dev), test=shorten(task.test), notes=(*task.notes, *notes))
+    notes = tuple(f"{count} {what}" for count, what in counts if count)
+    return replace(task, pool=pool, dev=dev, test=test, notes=task.notes + notes)
+
+
+def _cut(rows: Sequence[Example], cut: Mapping[str, str]) -> tuple[Example, ...]:
+    return tuple(replace(row, inputs=tuple((name, cut.get(text, text)) for name, text in row.inputs)) for row in rows)
+
+
+def _untaken(rows: Sequence[Example], taken: set[str]) -> tuple[Example, ...]:
+    """Return the rows whose inputs are not in ``taken``, and add theirs to it."""
+    kept = []
+    for row in rows:
+        folded = _folded(row)
+        if folded not in taken:
+            taken.add(folded)
+            kept.append(row)
+    return tuple(kept)
 
 
 def _folded(example: Example) -> str:

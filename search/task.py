@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from .task_file import TaskFile, read_task_file
 _INPUT_NAMES = ("text", "input", "sentence", "review", "content", "question", "document", "文本")
 _TARGET_NAMES = ("label", "target", "sentiment", "category", "class", "answer", "output", "标签")
 _MAX_LABELS = 50
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def load_task(
@@ -68,12 +70,20 @@ def load_task(
         train=train or (None if data else spec.train),
         dev=dev or (None if data or train else spec.dev),
         test=test or (None if data or train else spec.test),
-        inputs=tuple((column, None) for column in input_columns) or spec.inputs,
+        inputs=_renamed(spec.inputs, input_columns),
         target=target_column or spec.target,
         instruction=spec.instruction if instruction is None else instruction,
-        labels=tuple((c, c) for c in choices) or spec.labels,
+        labels=tuple((c, dict(spec.labels).get(c, c)) for c in choices) or spec.labels,
     )
     return _build(spec, seed)
+
+
+def _renamed(inputs: tuple[tuple[str, str | None], ...], columns: Sequence[str]) -> tuple[tuple[str, str | None], ...]:
+    """Return the columns with the labels of those they stand for, where there are as many."""
+    if not columns:
+        return inputs
+    labels = [label for _, label in inputs] if len(inputs) == len(columns) else [None] * len(columns)
+    return tuple(zip(columns, labels, strict=True))
 
 
 def _is_file(task: str | None) -> bool:
@@ -121,7 +131,8 @@ def _build(spec: TaskFile, seed: int) -> Task:
     examples = {
         name: _examples(part, [c for c, _ in inputs], target, [x for x, _ in labels]) for name, part in rows.items()
     }
-    splits = _split(spec, examples, seed, source)
+    files = ", ".join(path for path in (source, spec.dev, spec.test) if path)
+    splits = _split(spec, examples, seed, files)
     structure = Structure(
         tuple(_title(column) if label is None else label for column, label in inputs),
         spec.target_label if spec.target_label is not None else _title(target),
@@ -135,7 +146,7 @@ def _build(spec: TaskFile, seed: int) -> Task:
     fields = tuple(column for column, _ in inputs)
     return Task(
         name=name,
-        source=", ".join(path for path in (source, spec.dev, spec.test) if path),
+        source=files,
         start=Prompt(instruction, structure),
         input_fields=fields,
         target_field=target,
@@ -150,7 +161,7 @@ def _build(spec: TaskFile, seed: int) -> Task:
 
 
 def _columns(spec: TaskFile, source: str, rows: Sequence[Row]) -> tuple[tuple[tuple[str, str | None], ...], str]:
-    columns = list(rows[0].cells)
+    columns = list(dict.fromkeys(column for row in rows for column in row.cells))
     inputs = spec.inputs or ((_guess(columns, _INPUT_NAMES, "input", source, {spec.target}), None),)
     target = spec.target or _guess(columns, _TARGET_NAMES, "target", source, {column for column, _ in inputs})
     for column in (*(column for column, _ in inputs), target):
@@ -158,6 +169,10 @@ def _columns(spec: TaskFile, source: str, rows: Sequence[Row]) -> tuple[tuple[tu
             raise InputError(
                 f"{source}: there is no column {column!r}{closest(column, columns)}; it has {', '.join(columns)}"
             )
+    if len(dict(inputs)) < len(inputs):
+        raise InputError(
+            f"{source}: expected different input columns, found {', '.join(column for column, _ in inputs)}"
+        )
     if target in dict(inputs):
         raise InputError(f"{source}: the column {target!r} cannot be both input and target")
     return inputs, target
@@ -165,16 +180,19 @@ def _columns(spec: TaskFile, source: str, rows: Sequence[Row]) -> tuple[tuple[tu
 
 def _guess(columns: Sequence[str], names: Sequence[str], what: str, source: str, taken: set[str | None]) -> str:
     free = [column for column in columns if column not in taken]
-    found = [column for name in names for column in free if column.casefold() == name]
-    if found:
+    found = [column for column in free if column.casefold() in names] or free
+    if len(found) == 1:
         return found[0]
-    if len(free) == 1:
-        return free[0]
     raise InputError(f"{source}: which column is the {what}? Say --{what}-column with one of {', '.join(columns)}")
 
 
 def _labels(spec: TaskFile, target: str, rows: Sequence[Row], source: str) -> tuple[tuple[str, str], ...]:
     if spec.labels:
+        texts = [text for _, text in spec.labels]
+        if len(set(texts)) < max(2, len(spec.labels)):
+            raise InputError(
+                f"{source}: expected at least 2 labels, each written differently, found {', '.join(texts)}"
+            )
         return spec.labels
     seen = Counter(row.cells.get(target, "").strip() for row in rows)
     del seen[""]
@@ -187,10 +205,12 @@ def _labels(spec: TaskFile, target: str, rows: Sequence[Row], source: str) -> tu
         raise InputError(
             f"{source}: expected at least 2 different labels in the column {target!r}, found {', '.join(seen) or 'none'}"
         )
-    return tuple(
-        (label, label)
-        for label in sorted(seen, key=lambda label: (not label.isdigit(), int(label) if label.isdigit() else 0, label))
-    )
+    return tuple((label, label) for label in sorted(seen, key=_label_order))
+
+
+def _label_order(label: str) -> tuple[bool, float, str]:
+    number = _NUMBER.fullmatch(label)
+    return number is None, float(label) if number else 0.0, label
 
 
 def _examples(rows: Sequence[Row], inputs: Sequence[str], target: str, labels: Sequence[str]) -> list[Example]:
@@ -198,7 +218,9 @@ def _examples(rows: Sequence[Row], inputs: Sequence[str], target: str, labels: S
     for row in rows:
         missing = [column for column in (*inputs, target) if column not in row.cells]
         if missing:
-            raise InputError(f"{row.origin}: there is no value for {missing[0]!r}; the row has {', '.join(row.cells)}")
+            raise InputError(
+                f"{row.origin}: there is no value for {missing[0]!r}; the row has {', '.join(row.cells) or 'none'}; add it, or leave the row out"
+            )
         label = row.cells[target].strip()
         if label not in labels:
             found = "no label" if not label else f"the label {label!r}{closest(label, labels)}"
@@ -216,7 +238,7 @@ def _split(spec: TaskFile, examples: dict[str, list[Example]], seed: int, source
 
 def _instruction(structure: Structure, labels: Sequence[str]) -> str:
     listed = f"{', '.join(labels[:-1])} or {labels[-1]}"
-    what = " and ".join(label.lower() for label in structure.input_labels)
+    what = " and ".join(label.lower() for label in structure.input_labels if label) or "text"
     return f"Classify the {what} as {listed}."
 
 

@@ -57,13 +57,17 @@ def read_task_file(path: str) -> TaskFile:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
         raise InputError(f"{path}: the task file cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # an impossible date is a ValueError
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else path
-        raise InputError(f"{where}: expected YAML, but {getattr(error, 'problem', None) or error}") from None
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InputError(f"{where}: expected YAML, but {problem}") from None
     if not isinstance(values, dict) or not isinstance(root, yaml.MappingNode):
         raise InputError(f"{path}: expected keys such as {', '.join(_KEYS[:4])}, found {type(values).__name__}")
     lines = {str(key.value): key.start_mark.line + 1 for key, _ in root.value}
+    for key, _ in root.value:
+        if key.start_mark.line + 1 != lines[str(key.value)]:
+            raise InputError(f"{path}:{lines[str(key.value)]}: expected each key once, found {key.value!r} again")
     for key in values:
         if key not in _KEYS:
             raise InputError(
@@ -82,6 +86,8 @@ class _Reader:
 
     def read(self) -> TaskFile:
         target, target_label = self._target()
+        if "data" in self._values and "train" in self._values:
+            raise self._wrong("train", "either data (to be split) or train (already split), not both")
         return TaskFile(
             name=self._text("name") or Path(self._path).stem,
             data=self._source("data"),
@@ -181,4 +187,7 @@ class _Reader:
             or not all(isinstance(v, int) and not isinstance(v, bool) for v in value.values())
         ):
             raise self._wrong("sizes", "whole numbers for pool, dev and test")
-        return Sizes(**value)
+        try:
+            return Sizes(**value)
+        except InputError as error:
+            raise InputError(f"{self._path}:{self._lines['sizes']}: {error}") from None

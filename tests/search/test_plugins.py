@@ -31,6 +31,42 @@ def test_unknown_names_get_the_closest() -> None:
         load("promptfront.tasks", "sentimnt")
 
 
+def install(folder: Path, distribution: str, module: str, code: str) -> None:
+    """Lay out a distribution that provides the task ``example``, as an installer would."""
+    info = folder / f"{distribution}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[promptfront.tasks]\nexample = {module}:make\n")
+    (folder / f"{module}.py").write_text(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("import nonsense_module\n", "ModuleNotFoundError: No module named 'nonsense_module'"),
+        ("x = 1\n", "AttributeError"),
+        ("def broken(:\n", "SyntaxError"),
+        ("1 / 0\n", "ZeroDivisionError"),
+    ],
+)
+def test_a_plugin_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, says: str) -> None:
+    """Whatever a plugin raises while it is imported, the sentence names its distribution."""
+    module = f"broken_{says.partition(':')[0].lower()}"
+    install(tmp_path, "acme-tasks", module, code)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=f"'example' of acme-tasks cannot be imported: {says}"):
+        load("promptfront.tasks", "example")
+
+
+def test_two_providers_of_a_name_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither wins: the sentence names both."""
+    for distribution in ("acme-tasks", "other-tasks"):
+        install(tmp_path / distribution, distribution, distribution.replace("-", "_"), "make = print\n")
+        monkeypatch.syspath_prepend(tmp_path / distribution)
+    with pytest.raises(InputError, match=r"'example' is provided by both (acme|other)-tasks and (acme|other)-tasks"):
+        available("promptfront.tasks")
+
+
 def test_a_mutator_in_a_file() -> None:
     """The example of the documentation is a mutator, in under 15 lines of code."""
     assert mutator_from_file(f"{EXAMPLES}/polite.py:Polite").gene in GENES

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from promptfront.search.contracts import Constraint, Example, Prompt, Structure
 from promptfront.search.errors import InputError
-from promptfront.search.splits import Sizes, deduplicate, given_splits, shorten_inputs, split_rows
+from promptfront.search.splits import shorten_inputs
 from promptfront.search.task import load_task
 
 
@@ -48,6 +47,22 @@ def test_options_go_first(tmp_path: Path) -> None:
     assert ("0", "5", "10") == task.labels
     assert task.start.instruction == "Rate {it}."
     assert ("10", "5", "0") == load_task(data=data, target_column="stars", choices=("10", "5", "0")).labels
+
+
+def test_labels_that_are_numbers_sort_as_numbers(tmp_path: Path) -> None:
+    """Signs and fractions count; what only resembles a number comes after."""
+    labels = ("-10", "-1", "0", "2.5", "nan", "²")
+    data = write(tmp_path / "a.csv", [(f"t{i}", labels[i % 6]) for i in range(30)])
+    assert labels == load_task(data=data).labels
+
+
+def test_choices_keep_the_texts_of_a_task_file(tmp_path: Path) -> None:
+    """Choosing the order of labels does not lose how they are written."""
+    write(tmp_path / "d.csv", rows(20))
+    (tmp_path / "t.yaml").write_text("data: d.csv\nlabels: {bad: sad, good: happy}\n")
+    task = load_task(str(tmp_path / "t.yaml"), choices=("good", "bad"))
+    assert ("good", "bad") == task.labels
+    assert (("good", "happy"), ("bad", "sad")) == task.start.structure.verbalizers
 
 
 def test_given_files_keep_their_roles(tmp_path: Path) -> None:
@@ -94,6 +109,12 @@ def test_a_named_task_takes_other_data(tmp_path: Path) -> None:
     task = load_task("sentiment", data=data)
     assert task.start.instruction.startswith("Classify the sentiment")
     assert task.source == data
+    renamed = str(tmp_path / "b.csv")
+    Path(renamed).write_text(Path(data).read_text().replace("text,sentiment", "body,mood"))
+    other = load_task("sentiment", data=renamed, input_columns=("body",), target_column="mood")
+    assert other.start.structure == task.start.structure
+    with pytest.raises(InputError, match=r"b.csv: there is no column 'text'; it has body, mood"):
+        load_task("sentiment", data=renamed)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +126,12 @@ def test_a_named_task_takes_other_data(tmp_path: Path) -> None:
         ("data: d.csv\nlabels: [yes, no]\n", r"t.yaml:2: labels: expected two or more labels, each quoted"),
         ("data: d.csv\ninput: 3\n", r"t.yaml:2: input: expected a column"),
         ("data: d.csv\nsizes: {dev: many}\n", r"t.yaml:2: sizes: expected whole numbers"),
-        ("data: d.csv\nsizes: {dev: 1}\n", "expected dev of at least 2"),
+        ("data: d.csv\nsizes: {dev: 1}\n", r"t.yaml:2: sizes: expected dev of at least 2"),
+        ("data: d.csv\ntrain: d.csv\n", r"t.yaml:2: train: expected either data .* not both"),
+        ("data: d.csv\nname: x\nname: y\n", r"t.yaml:3: expected each key once, found 'name' again"),
+        ("data: d.csv\nname: 2024-13-45\n", r"t.yaml: expected YAML, but month"),
+        ("data: d.csv\nname: x\x07\n", r"t.yaml: expected YAML, but unacceptable character"),
+        ("data: d.csv\nlabels: {good: x, bad: x}\n", "at least 2 labels, each written differently, found x, x"),
         ("data: d.csv\nconstraints: [{text: x, limit: 3}]\n", "expected a whole number as limit"),
         ("name: x\n", "names no data"),
         ("data: d.csv\nscorer: rouge9\n", "x"),
@@ -136,6 +162,11 @@ def test_wrong_columns_are_told(tmp_path: Path) -> None:
         load_task(data=data, input_columns=("txt",))
     with pytest.raises(InputError, match="cannot be both input and target"):
         load_task(data=data, input_columns=("label",), target_column="label")
+    with pytest.raises(InputError, match="expected different input columns, found text, text"):
+        load_task(data=data, input_columns=("text", "text"))
+    several = write(tmp_path / "c.csv", rows(20), ("question", "sentence"))
+    with pytest.raises(InputError, match=r"c.csv: which column is the input\? .* one of question, sentence"):
+        load_task(data=several)
     odd = write(tmp_path / "b.csv", rows(20), ("one", "two"))
     with pytest.raises(InputError, match="which column is the input"):
         load_task(data=odd)
@@ -150,12 +181,23 @@ def test_wrong_labels_are_told_with_their_line(tmp_path: Path) -> None:
         load_task(data=data)
 
 
+def test_missing_values_are_told_with_their_line(tmp_path: Path) -> None:
+    """A null is not an empty text: the row is named, even where it comes first."""
+    lines = [f'{{"text": "{t}", "label": "{mood}"}}' for t, mood in rows(20)]
+    for number, broken in ((1, '{"text": null, "label": "good"}'), (3, '{"text": NaN, "label": "good"}')):
+        (tmp_path / "a.jsonl").write_text("\n".join([*lines[: number - 1], broken, *lines[number:]]))
+        with pytest.raises(InputError, match=rf"a.jsonl:{number}: there is no value for 'text'; the row has label"):
+            load_task(data=f"{tmp_path}/a.jsonl")
+
+
 def test_free_text_and_single_labels_are_told(tmp_path: Path) -> None:
     """A target that is no label is not scored as one."""
     with pytest.raises(InputError, match="looks like free text"):
         load_task(data=write(tmp_path / "a.csv", [(f"t{i}", f"answer {i}") for i in range(60)]))
     with pytest.raises(InputError, match="expected at least 2 different labels"):
         load_task(data=write(tmp_path / "b.csv", [(f"t{i}", "same") for i in range(60)]))
+    with pytest.raises(InputError, match="expected at least 2 labels, each written differently, found good"):
+        load_task(data=write(tmp_path / "c.csv", rows(20)), choices=("good",))
 
 
 def test_too_few_rows_are_told(tmp_path: Path) -> None:
@@ -165,7 +207,7 @@ def test_too_few_rows_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected at least 2 different"):
         load_task(data=write(tmp_path / "b.csv", rows(1)))
     train, test = write(tmp_path / "train.csv", rows(20)), write(tmp_path / "test.csv", rows(1, 90))
-    with pytest.raises(InputError, match="at least 2 different rows in test, found 1"):
+    with pytest.raises(InputError, match=r"test.csv: expected at least 2 different rows in test, found 1"):
         load_task(train=train, dev=train, test=test)
 
 
@@ -180,54 +222,6 @@ def test_contradicting_options_are_told(tmp_path: Path) -> None:
         load_task()
     with pytest.raises(InputError, match="has the labels negative, positive"):
         load_task("sentiment", choices=("a", "b"))
-
-
-_EXAMPLES = st.lists(
-    st.builds(
-        lambda text, label: Example((("text", text),), label), st.text("aA b", max_size=5), st.sampled_from("xy")
-    ),
-    max_size=60,
-)
-
-
-@given(_EXAMPLES, st.integers(0, 5))
-def test_no_input_is_in_two_splits(examples: list[Example], seed: int) -> None:
-    """Splits are disjoint up to case and white space, complete, and the seed's alone."""
-    kept, _ = deduplicate(examples)
-    if len(kept) < 8:
-        return
-    splits = split_rows(examples, Sizes(), seed, "here")
-    assert splits == split_rows(examples, Sizes(), seed, "here")
-    everything = [*splits.pool, *splits.dev, *splits.test]
-    assert sorted(everything, key=str) == sorted(kept, key=str)
-    folded = [" ".join(e.inputs[0][1].split()).casefold() for e in everything]
-    assert len(set(folded)) == len(folded)
-    assert "" not in folded
-
-
-@given(_EXAMPLES, _EXAMPLES, _EXAMPLES)
-def test_given_splits_share_nothing(train: list[Example], dev: list[Example], test: list[Example]) -> None:
-    """Whatever the files repeat, each input is used in one role, test before dev before pool."""
-    try:
-        splits = given_splits(train, dev, test, Sizes(), 0, "here")
-    except InputError:
-        return
-    ids = [{" ".join(e.inputs[0][1].split()).casefold() for e in s} for s in (splits.pool, splits.dev, splits.test)]
-    assert len(ids[0] | ids[1] | ids[2]) == len(ids[0]) + len(ids[1]) + len(ids[2])
-
-
-def test_dropped_rows_are_counted() -> None:
-    """Duplicates, contradictions and empty inputs are each said."""
-    made = [
-        Example((("text", t),), label) for t, label in (("a", "x"), ("A ", "x"), ("b", "x"), ("b", "y"), (" ", "x"))
-    ]
-    kept, notes = deduplicate(made)
-    assert (made[0],) == kept
-    assert {
-        "1 rows without input dropped",
-        "2 rows dropped whose input stands with different targets",
-        "1 duplicate rows dropped",
-    } == set(notes)
 
 
 def test_over_long_inputs_are_cut_and_counted(tmp_path: Path) -> None:
@@ -245,12 +239,24 @@ def test_over_long_inputs_are_cut_and_counted(tmp_path: Path) -> None:
     assert any("pool rows over 512 tokens dropped" in note for note in short.notes)
 
 
-def test_sentiment_is_clean() -> None:
-    """The built-in task has balanced-enough labels, no duplicates and full splits."""
-    task = load_task("sentiment")
-    assert (2000, 300, 1000) == (len(task.pool), len(task.dev), len(task.test))
-    assert 0.4 < sum(e.target == "positive" for e in task.test) / 1000 < 0.6
-    assert len({e.id for e in (*task.pool, *task.dev, *task.test)}) == 3300
-    assert not any("''" in e.inputs[0][1] or "\ufffd" in e.inputs[0][1] for e in task.pool)
-    assert task == load_task("sentiment")
-    assert task.dev != load_task("sentiment", seed=1).dev
+def test_cutting_makes_no_row_a_second_time() -> None:
+    """Texts that differ only past the limit are one input, and that is in one split only."""
+
+    def words(texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
+    def example(text: str) -> Example:
+        return Example((("text", text),), "x")
+
+    task = replace(
+        load_task("sentiment"),
+        pool=(example("a " * 511 + "a"), example("p")),
+        dev=(example("a " * 600 + "y"), example("d")),
+        test=(example("a " * 600 + "z"), example("t")),
+        notes=(),
+    )
+    short = shorten_inputs(task, lambda t, n: " ".join(t.split()[:n]), words)
+    assert ((example("p"),), (example("d"),), 2) == (short.pool, short.dev, len(short.test))
+    assert "2 rows dropped that are the same as another once cut" in short.notes
+    with pytest.raises(InputError, match="too few rows have at most 512 tokens"):
+        shorten_inputs(replace(task, pool=(example("b " * 600),)), lambda t, n: t, words)
