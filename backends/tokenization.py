@@ -22,7 +22,7 @@ _SLOT = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A request as tokens: the prompt, and each continuation."""
+    """A request as tokens: the prompt without what the tokenizer writes after a text, and each continuation."""
 
     prompt: Tokens
     continuations: tuple[Tokens, ...]
@@ -35,12 +35,22 @@ class Encoder:
     what follows the prompt's tokens when both are tokenized together; where the tokenizer merges across the boundary,
     the continuation is tokenized alone. Spaces at the end of a prompt count to its continuations, as tokenizers
     attach a space to the next word.
+
+    Parameters
+    ----------
+    tokenizer
+        A transformers tokenizer.
+    model
+        The model's name, for messages.
+    apart
+        Whether continuations are texts of their own, as an encoder-decoder model writes them, without leading spaces.
     """
 
-    def __init__(self, tokenizer: Any, model: str) -> None:  # noqa: ANN401 (transformers publishes no types)
+    def __init__(self, tokenizer: Any, model: str, *, apart: bool = False) -> None:  # noqa: ANN401 (transformers publishes no types)
         self._tokenizer = tokenizer
         self._model = model
-        self._start: Tokens = tuple(tokenizer("", add_special_tokens=True)["input_ids"])
+        self._apart = apart
+        self._start, self.end = _specials(tokenizer)
         first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         self._fallback: Tokens = () if first is None else (first,)
         special = sorted(tokenizer.all_special_tokens, key=len, reverse=True)
@@ -51,6 +61,8 @@ class Encoder:
     def encode(self, requests: Sequence[Request]) -> list[Encoded]:
         """Return the tokens of each request."""
         pieces = [self._pieces(request.prompt) for request in requests]
+        if self._apart:
+            return self._encode_apart(requests, pieces)
         tails = [str(parts[-1]).rstrip(" ") for parts in pieces]
         spaces = [str(parts[-1])[len(tail) :] for parts, tail in zip(pieces, tails, strict=True)]
         texts = {part for parts in pieces for part in parts[:-1] if isinstance(part, str)} | set(tails)
@@ -82,6 +94,17 @@ class Encoder:
             end -= 1
         return text[:end]
 
+    def _encode_apart(self, requests: Sequence[Request], pieces: Sequence[Sequence[str | int]]) -> list[Encoded]:
+        answers = [[text.lstrip(" ") for text in request.continuations] for request in requests]
+        prompts = {part for parts in pieces for part in parts if isinstance(part, str)}
+        known = self._tokenize(sorted(prompts.union(*answers)))
+        for text in (text for texts in answers for text in texts if not known[text]):
+            raise BackendError(f"{self._model}: the answer {text!r} has no tokens")
+        return [
+            Encoded(self._join(parts, known), tuple(known[text] for text in texts))
+            for parts, texts in zip(pieces, answers, strict=True)
+        ]
+
     def _assemble(
         self, head: Sequence[str | int], tail: str, continuations: Sequence[str], known: dict[str, Tokens]
     ) -> Encoded:
@@ -94,10 +117,9 @@ class Encoder:
         found = []
         for continuation in continuations:
             whole = known[tail + continuation]
-            tokens = whole[len(end) :] if whole[: len(end)] == end else known[continuation]
-            if not tokens:
+            found.append(whole[len(end) :] if whole[: len(end)] == end else known[continuation])
+            if not found[-1]:
                 raise BackendError(f"{self._model}: the answer {continuation!r} has no tokens")
-            found.append(tokens)
         return Encoded(prompt, tuple(found))
 
     def _join(self, parts: Sequence[str | int], known: dict[str, Tokens]) -> Tokens:
@@ -133,3 +155,11 @@ class Encoder:
             return {}
         encoded = self._tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)
         return {text: tuple(ids) for text, ids in zip(texts, encoded["input_ids"], strict=True)}
+
+
+def _specials(tokenizer: Any) -> tuple[Tokens, Tokens]:  # noqa: ANN401
+    """Return what a tokenizer writes before and after a text."""
+    text = tuple(tokenizer("a", add_special_tokens=False)["input_ids"])
+    whole = tuple(tokenizer("a", add_special_tokens=True)["input_ids"])
+    start = next((i for i in range(len(whole)) if whole[i : i + len(text)] == text), 0)
+    return whole[:start], whole[start + len(text) :]

@@ -108,7 +108,15 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--model", metavar="ID|FOLDER", help="a Hugging Face model (default: a 135M instruct model, fetched once)"
     )
     model.add_argument("--backend", default="hf", metavar="NAME", help="see `optimize list backends` (default: hf)")
-    model.add_argument("--max-batch-tokens", type=int, metavar="N", help="tokens in one pass of the model")
+    model.add_argument(
+        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 ..., or auto to spread the model over all GPUs"
+    )
+    model.add_argument(
+        "--dtype", metavar="DTYPE", help="float32, bfloat16 or float16 (default: bfloat16 on a GPU, float32 on a CPU)"
+    )
+    model.add_argument(
+        "--max-batch-tokens", type=int, metavar="N", help="tokens in one pass of the model (default: by free memory)"
+    )
     model.add_argument(
         "--trust-remote-code", action="store_true", help="run code that comes with the model: only if you trust it"
     )
@@ -158,6 +166,8 @@ def _run(options: argparse.Namespace) -> int:
     backend: dict[str, Any] = {
         "max_batch_tokens": options.max_batch_tokens,
         "trust_remote_code": options.trust_remote_code,
+        "device": options.device,
+        "dtype": options.dtype,
     }
     started = time.monotonic()
     from .api import optimize

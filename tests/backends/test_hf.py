@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from promptfront.backends.hf import HFBackend
 from promptfront.search.contracts import Message, Request
@@ -70,23 +71,80 @@ def test_labels_of_several_tokens_are_branches(backend: HFBackend) -> None:
     assert close(backend.loglikelihoods(made), [reference(backend, r) for r in made])
 
 
-def test_calls_are_sums_of_their_parts(backend: HFBackend) -> None:
-    """Order, division into calls and a warm or cold cache change nothing."""
-    made = requests(["Classify the review.\n\n", "Is the review positive or negative? Think about it.\n\n"])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_calls_are_sums_of_their_parts(backend: HFBackend, data: st.DataObject) -> None:
+    """Order, division into calls, tokens in a pass and a warm or cold cache change nothing."""
+    shown = "Review: loved it\nSentiment: positive\n\n"
+    made = requests(["Classify the review.\n\n", "Classify the review.\n\n" + shown * 12, shown * 12])
     expected = backend.loglikelihoods(made)
-    shuffled = random.Random(0).sample(range(len(made)), len(made))
-    by_order = dict(zip(shuffled, backend.loglikelihoods([made[i] for i in shuffled]), strict=True))
-    assert close([by_order[i] for i in range(len(made))], expected)
-    assert close([backend.loglikelihoods([r])[0] for r in made], expected)
     assert expected == backend.loglikelihoods(made)
+    order = data.draw(st.permutations(range(len(made))))
+    cut = data.draw(st.integers(0, len(made)))
+    if data.draw(st.booleans()):
+        backend._engine.forget()
+    tokens, backend._engine.max_batch_tokens = backend._engine.max_batch_tokens, data.draw(st.sampled_from([16, 300]))
+    parts = [backend.loglikelihoods([made[i] for i in part]) for part in (order[:cut], order[cut:])]
+    backend._engine.max_batch_tokens = tokens
+    found = dict(zip(order, parts[0] + parts[1], strict=True))
+    assert close([found[i] for i in range(len(made))], expected)
 
 
-def test_any_batch_size_gives_the_same_numbers(backend: HFBackend) -> None:
-    """A tiny limit on tokens per pass is slower and no different."""
+def test_out_of_memory_halves_the_pass_and_goes_on(backend: HFBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scores are those of an undisturbed call; with nothing left to halve it is a sentence."""
     made = requests(["Classify the review.\n\n"])
-    small = HFBackend(max_batch_tokens=16)
-    assert close(small.loglikelihoods(made), backend.loglikelihoods(made))
-    assert small.fingerprint == backend.fingerprint
+    expected = backend.loglikelihoods(made)
+    forward, tokens = backend._model.base_model.forward, backend._engine.max_batch_tokens
+
+    def short_of_memory(input_ids: torch.Tensor, **others: Any) -> Any:
+        if input_ids.numel() > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return forward(input_ids=input_ids, **others)
+
+    monkeypatch.setattr(backend._model.base_model, "forward", short_of_memory)
+    limit = 100
+    with pytest.warns(UserWarning, match="tokens in a pass from here on"):
+        assert close(backend.loglikelihoods(made), expected)
+    assert backend._engine.max_batch_tokens == 64
+    limit = 0
+    backend._engine.forget()
+    with (
+        pytest.warns(UserWarning, match="tokens in a pass from here on"),
+        pytest.raises(BackendError, match="out of memory even with 16 tokens"),
+    ):
+        backend.loglikelihoods(made)
+    backend._engine.max_batch_tokens = tokens
+
+
+def test_nan_is_told(backend: HFBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers that are none are an error that says what to do."""
+    head = backend._model.get_output_embeddings()
+    monkeypatch.setattr(head, "forward", lambda hidden: torch.full((len(hidden), 49152), float("nan")))
+    with pytest.raises(BackendError, match=r"NaN log-probabilities in torch\.float32: run it in a wider dtype"):
+        backend.loglikelihoods(requests([""]))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"dtype": "int3"}, "--dtype: expected one of float32, bfloat16, float16, found int3"),
+        ({"device": "cuda:99"}, "--device cuda:99: expected a device of this machine"),
+        ({"device": "gpu"}, "--device gpu: expected a device of this machine"),
+    ],
+)
+def test_devices_and_dtypes_that_are_none_are_told(options: dict[str, Any], says: str) -> None:
+    """One sentence each."""
+    with pytest.raises(BackendError, match=says):
+        HFBackend(**options)
+
+
+def test_bfloat16_agrees(backend: HFBackend) -> None:
+    """Half the width gives nearly the same numbers and is another model to the store."""
+    made = requests(["Classify the review.\n\n"])
+    half = HFBackend(dtype="bfloat16")
+    pairs = zip(half.loglikelihoods(made), backend.loglikelihoods(made), strict=True)
+    assert max(abs(a - b) for f, e in pairs for a, b in zip(f, e, strict=True)) < 1
+    assert half.fingerprint != backend.fingerprint
 
 
 def test_control_tokens_in_data_are_text(backend: HFBackend) -> None:
@@ -167,46 +225,14 @@ def test_generation_is_seeded_and_leaves_global_randomness_alone(backend: HFBack
     assert all(reply.strip() for reply in first)
 
 
-def small_model(kind: str, folder: Path, backend: HFBackend) -> str:
-    """Save a random model of another architecture, with the default model's tokenizer, and return its folder."""
-    import transformers
-
-    size = {
-        "vocab_size": 49152,
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 64,
-    }
-    configs: dict[str, Any] = {
-        "llama": lambda: transformers.LlamaConfig(**size, num_key_value_heads=2),
-        "qwen2": lambda: transformers.Qwen2Config(**size, num_key_value_heads=2),
-        "gpt2": lambda: transformers.GPT2Config(vocab_size=49152, n_embd=32, n_layer=2, n_head=4, n_positions=512),
-        "mistral": lambda: transformers.MistralConfig(**size, num_key_value_heads=2, sliding_window=8),
-    }
-    torch.manual_seed(0)
-    transformers.AutoModelForCausalLM.from_config(configs[kind]()).save_pretrained(folder)
-    backend._tokenizer.save_pretrained(folder)
-    return str(folder)
-
-
-@pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2", "mistral"])
-def test_other_architectures(kind: str, tmp_path: Path, backend: HFBackend) -> None:
-    """Rotary and absolute positions, grouped heads, and a sliding window shorter than the prompt are all exact."""
-    other = HFBackend(small_model(kind, tmp_path, backend))
-    made = requests(["", "Classify the review as positive or negative.\n\n"])
-    assert close(other.loglikelihoods(made), [reference(other, r) for r in made])
-    assert other.fingerprint != backend.fingerprint
-
-
 @pytest.mark.parametrize(
     ("make", "says"),
     [
         (lambda folder: None, "has no config.json"),
         (lambda folder: (folder / "config.json").write_text("{}"), "cannot be loaded"),
         (
-            lambda folder: (folder / "config.json").write_text('{"model_type": "t5"}'),
-            "expected a causal language model, found t5",
+            lambda folder: (folder / "config.json").write_text('{"model_type": "vit"}'),
+            "expected a causal, encoder-decoder or masked language model, found vit",
         ),
         (lambda folder: (folder / "config.json").write_text('{"model_type": "llama"}'), "cannot be loaded"),
     ],

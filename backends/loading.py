@@ -1,0 +1,173 @@
+"""Loading a model: which kind it is, where it runs, in which dtype, and what identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import psutil
+import torch
+
+from ..search.errors import BackendError
+from .default_model import default_model_folder
+
+Kind = Literal["causal", "seq2seq", "masked"]
+DTYPES = ("float32", "bfloat16", "float16")
+_CPU_TOKENS, _GPU_TOKENS = 1024, 16_384
+_MEMORY_SHARE = 0.25
+
+
+class Loaded(NamedTuple):
+    """A model, its tokenizer, what kind of model it is, and a hash of all that decides its numbers."""
+
+    model: Any
+    tokenizer: Any
+    kind: Kind
+    fingerprint: str
+
+
+def load(name: str | None, *, device: str | None, dtype: str | None, trust_remote_code: bool) -> Loaded:
+    """Load a model.
+
+    Parameters
+    ----------
+    name
+        A Hugging Face id or a folder; by default the default model.
+    device
+        A torch device, or ``"auto"`` to spread the layers over all GPUs; by default the first GPU or the CPU.
+    dtype
+        One of `DTYPES`; by default bfloat16 on a GPU and float32 on a CPU.
+    trust_remote_code
+        Whether code that comes with the model may run here.
+
+    Raises
+    ------
+    BackendError
+        If there is no such model, it is of no kind that can score, or it does not fit the device or dtype.
+    """
+    source = str(default_model_folder()) if name is None else name
+    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if dtype not in (None, *DTYPES):
+        raise BackendError(f"--dtype: expected one of {', '.join(DTYPES)}, found {dtype}")
+    _check_device(place)
+    weights = dtype or ("float32" if place == "cpu" else "bfloat16")
+    with quiet_transformers():
+        tokenizer, model, kind = _read(source, name or source, trust_remote_code, place, getattr(torch, weights))
+    if place == "cpu":
+        _use_physical_cores()
+    return Loaded(model.eval(), tokenizer, kind, _fingerprint(model, tokenizer))
+
+
+def batch_tokens(model: Any) -> int:  # noqa: ANN401 (transformers publishes no types)
+    """Return how many tokens one pass may have: what is fastest, or fewer where memory is short.
+
+    A layer's widest activations and a share for logits are counted, in a quarter of the memory that is free.
+    """
+    config = model.config.get_text_config()
+    width = int(getattr(config, "hidden_size", 1024))
+    inner = int(getattr(config, "intermediate_size", None) or 4 * width)
+    layers = int(getattr(config, "num_hidden_layers", 24))
+    size = torch.finfo(model.dtype).bits // 8
+    per_token = size * (8 * width + 3 * inner + 2 * layers * width) + 4 * int(config.vocab_size) // 8
+    if model.device.type == "cuda":
+        free, most = torch.cuda.mem_get_info(model.device)[0], _GPU_TOKENS
+    else:
+        free, most = psutil.virtual_memory().available, _CPU_TOKENS
+    return int(max(64, min(most, _MEMORY_SHARE * free // per_token)))
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bars and notices off the terminal for a while."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _read(source: str, name: str, trust_remote_code: bool, place: str, dtype: torch.dtype) -> tuple[Any, Any, Kind]:
+    from transformers import AutoConfig, AutoTokenizer
+
+    if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
+        raise BackendError(
+            f"--model {name}: expected a folder with a config.json, weights and a tokenizer, but it has no config.json"
+        )
+    try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
+        kind, auto = _kind(config, name, trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+        spread = {"device_map": "auto"} if place == "auto" else {}
+        model = auto.from_pretrained(source, dtype=dtype, trust_remote_code=trust_remote_code, **spread)
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BackendError(
+            f"--model {name}: expected the id or folder of a Hugging Face model, but it cannot be loaded ({reason}); "
+            "check the name, and the network if it is not on this machine"
+        ) from error
+    return tokenizer, model if place == "auto" else model.to(place), kind
+
+
+def _kind(config: Any, name: str, trust_remote_code: bool) -> tuple[Kind, Any]:  # noqa: ANN401
+    """Return what kind of language model a configuration describes, and the class that loads it."""
+    import transformers
+    from transformers.models.auto import modeling_auto as auto
+
+    masked = any(str(a).endswith("ForMaskedLM") for a in config.architectures or ())
+    if config.is_encoder_decoder and config.model_type in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        return "seq2seq", transformers.AutoModelForSeq2SeqLM
+    if masked and config.model_type in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        return "masked", transformers.AutoModelForMaskedLM
+    if not config.is_encoder_decoder and (
+        config.model_type in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or trust_remote_code
+    ):
+        return "causal", transformers.AutoModelForCausalLM
+    raise BackendError(
+        f"--model {name}: expected a causal, encoder-decoder or masked language model, found {config.model_type}"
+    )
+
+
+def _check_device(place: str) -> None:
+    if place == "auto":
+        return
+    try:
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise BackendError(f"--device {place}: expected a device of this machine ({reason})") from error
+
+
+def _use_physical_cores() -> None:
+    """Hyper-threads share their core's multipliers, so a thread for each only gets in the way; a user's choice stands."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(torch.get_num_threads(), psutil.cpu_count(logical=False) or 1))
+
+
+def _fingerprint(model: Any, tokenizer: Any) -> str:  # noqa: ANN401
+    """Hash what decides the numbers: every weight, the configuration, tokenizer, chat template, dtype and kind of device."""
+    config = {k: v for k, v in model.config.to_dict().items() if k not in {"_name_or_path", "transformers_version"}}
+    described = json.dumps([config, str(model.dtype), model.device.type], sort_keys=True, default=str)
+    digest = hashlib.sha256(described.encode())
+    digest.update(tokenizer.backend_tokenizer.to_str().encode())
+    digest.update(str(tokenizer.chat_template).encode())
+    integers = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    for name, weight in sorted(model.state_dict().items()):
+        bits = weight.detach().contiguous().view(-1).view(integers[weight.element_size()])
+        sums = [
+            int(bits.sum(dtype=torch.int64)),
+            int(bits[::2].sum(dtype=torch.int64)),
+            int(bits[::7].sum(dtype=torch.int64)),
+        ]
+        digest.update(json.dumps([name, list(weight.shape), *sums]).encode())
+    return digest.hexdigest()[:32]

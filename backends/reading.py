@@ -1,0 +1,75 @@
+"""From logits to log-probabilities, and from those to the log-likelihoods of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from ..search.errors import BackendError
+
+if TYPE_CHECKING:
+    from .tokenization import Encoded, Tokens
+
+Wanted = dict["Tokens", set[int]]
+"""Contexts, and the next tokens whose log-probabilities are wanted after each."""
+LogProbs = dict["Tokens", dict[int, float]]
+Place = TypeVar("Place", bound=Hashable)
+
+
+def chain(requests: Sequence[Encoded], compute: Callable[[Wanted], LogProbs]) -> list[tuple[float, ...]]:
+    """Return log P(continuation | prompt) of each continuation of each request, by the chain rule."""
+    wanted: Wanted = {}
+    for request in requests:
+        for continuation in request.continuations:
+            for i, token in enumerate(continuation):
+                wanted.setdefault(request.prompt + continuation[:i], set()).add(token)
+    found = compute(wanted)
+    return [
+        tuple(sum(found[r.prompt + c[:i]][token] for i, token in enumerate(c)) for c in r.continuations)
+        for r in requests
+    ]
+
+
+def read(logits: torch.Tensor, wanted: Sequence[tuple[Place, set[int]]]) -> dict[Place, dict[int, float]]:
+    """Return log-probabilities over the whole vocabulary, in float32, at the tokens asked for.
+
+    Parameters
+    ----------
+    logits
+        Shape ``(n, vocabulary)``.
+    wanted
+        ``n`` places with the tokens that are wanted there.
+
+    Raises
+    ------
+    BackendError
+        If the model gave NaN.
+    """
+    pairs = [(i, token) for i, (_, tokens) in enumerate(wanted) for token in sorted(tokens)]
+    rows, tokens = torch.tensor(pairs, device=logits.device).T
+    dtype, logits = logits.dtype, logits.float()
+    values = (logits[rows, tokens] - torch.logsumexp(logits, dim=-1)[rows]).tolist()
+    if any(value != value for value in values):
+        raise BackendError(
+            f"the model gave NaN log-probabilities in {dtype}: run it in a wider dtype (--dtype float32)"
+        )
+    found: dict[Place, dict[int, float]] = {}
+    for (i, token), value in zip(pairs, values, strict=True):
+        found.setdefault(wanted[i][0], {})[token] = value
+    return found
+
+
+def output_head(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:  # noqa: ANN401 (transformers publishes no types)
+    """Return what turns a causal model's last hidden states into logits, with the scalings its architecture adds."""
+    config = model.config.get_text_config()
+    cap = getattr(config, "final_logit_softcapping", None)
+    scale = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
+
+    def logits(hidden: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = model.get_output_embeddings()(hidden)
+        found = found if scale == 1 else found * scale
+        return found if cap is None else cap * torch.tanh(found / cap)
+
+    return logits

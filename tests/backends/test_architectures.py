@@ -1,0 +1,183 @@
+"""Every kind of model transformers offers, small and random, against one plain forward pass per answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+import transformers
+from tokenizers.processors import TemplateProcessing
+
+from promptfront.backends.engine import PackedEngine
+from promptfront.backends.hf import HFBackend
+from promptfront.backends.plain import PlainEngine
+from promptfront.search.contracts import Message, Request
+from promptfront.search.errors import BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_VOCABULARY = 49_160
+_SIZE: dict[str, Any] = {
+    "vocab_size": _VOCABULARY,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+}
+_GROUPED: dict[str, Any] = {**_SIZE, "num_key_value_heads": 2}
+_CAUSAL: dict[str, Callable[[], Any]] = {
+    "llama": lambda: transformers.LlamaConfig(**_GROUPED),
+    "qwen2": lambda: transformers.Qwen2Config(**_GROUPED),
+    "qwen3": lambda: transformers.Qwen3Config(**_GROUPED, head_dim=8),
+    "mistral": lambda: transformers.MistralConfig(**_GROUPED, sliding_window=8),
+    "gemma2": lambda: transformers.Gemma2Config(**_GROUPED, head_dim=8, sliding_window=8),
+    "gemma3": lambda: transformers.Gemma3TextConfig(
+        **_GROUPED,
+        head_dim=8,
+        sliding_window=8,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+    ),
+    "granite": lambda: transformers.GraniteConfig(**_GROUPED, logits_scaling=3.0),
+    "gpt2": lambda: transformers.GPT2Config(vocab_size=_VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=1024),
+    "gpt_neox": lambda: transformers.GPTNeoXConfig(**_SIZE),
+    "opt": lambda: transformers.OPTConfig(
+        vocab_size=_VOCABULARY, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=64
+    ),
+}
+_TRANSLATING: dict[str, Callable[[], Any]] = {
+    "t5": lambda: transformers.T5Config(
+        vocab_size=_VOCABULARY, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0
+    ),
+    "bart": lambda: transformers.BartConfig(
+        vocab_size=_VOCABULARY, d_model=32, encoder_layers=2, decoder_layers=2, decoder_start_token_id=2
+    ),
+}
+_MASKED: dict[str, Callable[[], Any]] = {
+    "bert": lambda: transformers.BertConfig(**_SIZE),
+    "roberta": lambda: transformers.RobertaConfig(**_SIZE, pad_token_id=1, max_position_embeddings=514),
+}
+_LABELS = (" positive", " very good indeed", " very bad", " very", "\n")
+_TEXTS = ["great fun", "a {x} mess {{y}}", "很好，推荐 🎬", "two\nlines", "", "long " * 90]
+_PREFIXES = ["", "Classify the review as positive or negative.\n\n", "Review: loved it\nSentiment: positive\n\n" * 16]
+_REQUESTS = [Request(f"{p}Review: {t}\nSentiment:", _LABELS) for p in _PREFIXES for t in _TEXTS]
+
+
+def saved(config: Any, auto: Any, folder: Path, backend: HFBackend) -> str:
+    """Save a random model with the default model's tokenizer, and start, end and mask tokens; return its folder."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(backend._tokenizer.name_or_path)
+    tokenizer.add_special_tokens({"mask_token": "<mask>"})
+    start, end = ("<|im_start|>", 1), ("<|im_end|>", 2)
+    if auto is not transformers.AutoModelForCausalLM:
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+            single="<|im_start|> $A <|im_end|>", special_tokens=[start, end]
+        )
+    torch.manual_seed(0)
+    model = auto.from_config(config)
+    for weight in model.parameters():  # larger than models begin with, so that every part of them shows in the result
+        torch.nn.init.normal_(weight, std=0.2) if weight.dim() > 1 else None
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def close(found: list[tuple[float, ...]], expected: list[tuple[float, ...]]) -> None:
+    """Check that all numbers agree to 1e-4 and every arg-max is the same."""
+    worst = max(abs(a - b) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True))
+    assert worst < 1e-4
+    assert [f.index(max(f)) for f in found] == [e.index(max(e)) for e in expected]
+
+
+def logs(logits: torch.Tensor) -> torch.Tensor:
+    """Return log-probabilities in double precision."""
+    return torch.log_softmax(logits.double(), dim=-1)
+
+
+@pytest.mark.parametrize("kind", sorted(_CAUSAL))
+def test_causal_models_are_packed_and_exact(kind: str, tmp_path: Path, backend: HFBackend) -> None:
+    """Rotary and absolute positions, grouped heads, capped logits, and windows shorter than the prompt."""
+    other = HFBackend(saved(_CAUSAL[kind](), transformers.AutoModelForCausalLM, tmp_path, backend))
+    expected = []
+    for encoded in other._encoder.encode(_REQUESTS):
+        scores = []
+        for answer in encoded.continuations:
+            with torch.inference_mode():
+                found = other._model(input_ids=torch.tensor([encoded.prompt + answer])).logits[0]
+            rows = logs(found[len(encoded.prompt) - 1 :])
+            scores.append(sum(float(rows[i, token]) for i, token in enumerate(answer)))
+        expected.append(tuple(scores))
+    assert isinstance(other._engine, PackedEngine)
+    close(other.loglikelihoods(_REQUESTS), expected)
+    close(other.loglikelihoods(_REQUESTS[::-1])[::-1], expected)
+    assert other.fingerprint != backend.fingerprint
+
+
+@pytest.mark.parametrize("kind", sorted(_TRANSLATING))
+def test_encoder_decoder_models_are_exact(kind: str, tmp_path: Path, backend: HFBackend) -> None:
+    """An answer is what the decoder writes from its start token on."""
+    other = HFBackend(saved(_TRANSLATING[kind](), transformers.AutoModelForSeq2SeqLM, tmp_path, backend))
+    start = other._model.config.decoder_start_token_id
+    expected = []
+    for encoded in other._encoder.encode(_REQUESTS):
+        assert encoded.prompt[0] == 1
+        scores = []
+        for answer in encoded.continuations:
+            with torch.inference_mode():
+                rows = logs(
+                    other._model(
+                        input_ids=torch.tensor([[*encoded.prompt, 2]]),
+                        decoder_input_ids=torch.tensor([[start, *answer[:-1]]]),
+                    ).logits[0]
+                )
+            scores.append(sum(float(rows[i, token]) for i, token in enumerate(answer)))
+        expected.append(tuple(scores))
+    close(other.loglikelihoods(_REQUESTS), expected)
+    assert len(other.generate(["Say it", "Say it again, please"], max_tokens=4, temperature=0, seed=0)) == 2
+
+
+@pytest.mark.parametrize("kind", sorted(_MASKED))
+def test_masked_models_are_exact(kind: str, tmp_path: Path, backend: HFBackend) -> None:
+    """An answer is read at masks after the prompt, token by token, the other tokens being shown."""
+    other = HFBackend(saved(_MASKED[kind](), transformers.AutoModelForMaskedLM, tmp_path, backend))
+    mask = other._tokenizer.mask_token_id
+    expected = []
+    for encoded in other._encoder.encode(_REQUESTS):
+        scores = []
+        for answer in encoded.continuations:
+            score = 0.0
+            for i, token in enumerate(answer):
+                shown = [*encoded.prompt, *answer[:i], mask, *answer[i + 1 :], 2]
+                with torch.inference_mode():
+                    found = other._model(input_ids=torch.tensor([shown])).logits[0]
+                score += float(logs(found[len(encoded.prompt) + i])[token])
+            scores.append(score)
+        expected.append(tuple(scores))
+    close(other.loglikelihoods(_REQUESTS), expected)
+    with pytest.raises(BackendError, match="cannot write any"):
+        other.generate(["Say it"], max_tokens=4, temperature=0, seed=0)
+    with pytest.raises(BackendError, match="does not fit into the 51"):
+        other.loglikelihoods([Request("word " * 600, _LABELS)])
+
+
+def test_what_cannot_be_packed_is_scored_plainly(tmp_path: Path, backend: HFBackend) -> None:
+    """Positions by slopes instead of embeddings (ALiBi): one warning, then right numbers."""
+    config = transformers.BloomConfig(vocab_size=_VOCABULARY, hidden_size=32, n_layer=2, n_head=4)
+    folder = saved(config, transformers.AutoModelForCausalLM, tmp_path, backend)
+    with pytest.warns(UserWarning, match="scoring goes on with plain passes, slower"):
+        other = HFBackend(folder)
+    assert isinstance(other._engine, PlainEngine)
+    encoded = other._encoder.encode(_REQUESTS[:1])[0]
+    with torch.inference_mode():
+        rows = logs(other._model(input_ids=torch.tensor([encoded.prompt])).logits[0])
+    found = other.loglikelihoods(_REQUESTS[:1])[0]
+    assert found[0] == pytest.approx(float(rows[-1, encoded.continuations[0][0]]), abs=1e-4)
+
+
+def test_chat_needs_a_template(tmp_path: Path, backend: HFBackend) -> None:
+    """A model without a chat template says so."""
+    folder = Path(saved(_CAUSAL["llama"](), transformers.AutoModelForCausalLM, tmp_path, backend))
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(BackendError, match="has no chat template"):
+        HFBackend(str(folder)).loglikelihoods([Request((Message("user", "Hi"),), _LABELS)])
