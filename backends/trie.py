@@ -148,8 +148,8 @@ def _chunks(group: Group, max_tokens: int) -> Iterator[Chunk]:
     size, before = 0, group.sequences[0][:depth]
     for sequence in group.sequences:
         shared = max(depth, common_length(before, sequence))
-        limit = min(max_tokens, _CHUNK if shared == depth else _MAX_CHUNK)
-        if taken and shared - depth < _MIN_STEM and size + len(sequence) - shared > limit:
+        limit = _CHUNK if shared == depth else _MAX_CHUNK if shared - depth < _MIN_STEM else max_tokens
+        if taken and size + len(sequence) - shared > min(limit, max_tokens):
             yield _chunk(taken, depth)
             taken, size, shared = [], 0, depth
         taken.append(sequence)
