@@ -1,0 +1,210 @@
+"""The scoring engine against every other way to score the same prompts, side by side and interleaved in one run.
+
+What: log-likelihoods of labels for real reviews on the default model, by ours, padded batches and expanded prefix caches in transformers,
+lm-evaluation-harness, and vLLM. Why: scoring is nearly all that a search spends.
+
+    python benchmarks/engine.py --python lm-eval=/path/to/python --python vllm=/path/to/python
+
+Peers run in a Python of their own, since their requirements exclude one another; one that is not named is left out. Workloads:
+
+a  zero-shot instruction, 500 examples
+b  2 of 16 candidates with 600-token prefixes, 200 examples each: engines that share nothing get every 12th request
+c  6 labels of two to three tokens, two of which begin alike, 200 examples
+full-b, full-d  ours alone: all 16 candidates, half of which share their first demonstrations, in one call and in racing blocks of 16
+growth  ours alone: 1x, 4x and 16x the examples and the candidates
+
+The last line of stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from promptfront.backends.default_model import default_model_folder
+from promptfront.backends.tokenization import Encoder
+from promptfront.backends.trie import distinct_tokens
+from promptfront.search import load_task
+from promptfront.search.contracts import Request as Asked
+
+Request = dict[str, Any]
+"""What `engine_peers.py` reads: text and answers, the same as token ids, and the length of the candidate's prefix."""
+INSTRUCTION = "Classify the sentiment of the movie review as positive or negative.\n\n"
+LABELS = [" positive", " negative"]
+GRADES = [f" {degree} {label}" for label in ("negative", "positive") for degree in ("extremely", "very", "slightly")]
+PREFIX, SHARED = 600, 300
+SHARES_NOTHING = {"padded", "lm-eval"}
+
+
+class Worker:
+    """An engine in a process of its own, which waits while another one works."""
+
+    def __init__(self, name: str, python: str, folder: Path) -> None:
+        script = Path(__file__).with_name("engine_peers.py")
+        self._process = subprocess.Popen(
+            [python, str(script), name, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": str(os.cpu_count()), "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"},
+        )
+        if self._read() != "ready\n":
+            raise SystemExit(f"{name} did not start with {python}")
+
+    def run(self, calls: list[list[Request]]) -> dict[str, Any]:
+        """Score calls one after the other from a cold cache."""
+        assert self._process.stdin  # noqa: S101 (a pipe was asked for)
+        self._process.stdin.write(json.dumps(calls) + "\n")
+        self._process.stdin.flush()
+        return dict(json.loads(self._read()))
+
+    def _read(self) -> str:
+        assert self._process.stdout  # noqa: S101
+        return self._process.stdout.readline()
+
+
+class Workloads:
+    """Requests made of real reviews, as text and as the token ids the backend would read."""
+
+    def __init__(self, folder: Path) -> None:
+        from transformers import AutoTokenizer
+
+        task = load_task("sentiment")
+        self._encoder = Encoder(AutoTokenizer.from_pretrained(folder), str(folder))
+        self._pool = [f"Review: {row.inputs[0][1]}\nSentiment: {row.target}\n\n" for row in task.pool]
+        self._reviews = [row.inputs[0][1] for row in (*task.test, *task.dev)]
+
+    def requests(self, prefix: str, examples: int, answers: list[str]) -> list[Request]:
+        """Return the first reviews after a prefix."""
+        texts = [f"{prefix}Review: {review}\nSentiment:" for review in self._reviews[:examples]]
+        encoded = self._encoder.encode([Asked(text, tuple(answers)) for text in texts])
+        shared = len(self._encoder.encode_prompts([prefix.rstrip("\n")])[0]) if prefix else 0
+        return [
+            {"text": t, "answers": answers, "prompt": e.prompt, "continuations": e.continuations, "prefix": shared}
+            for t, e in zip(texts, encoded, strict=True)
+        ]
+
+    def prefixes(self, count: int) -> list[str]:
+        """Return few-shot prefixes of about 600 tokens; every second one begins with the same demonstrations."""
+        rng = random.Random(0)
+        start = self._grown(INSTRUCTION, SHARED, rng)
+        return [self._grown(INSTRUCTION if i % 2 else start, PREFIX, rng) for i in range(count)]
+
+    def _grown(self, prefix: str, tokens: int, rng: random.Random) -> str:
+        while len(self._encoder.encode_prompts([prefix])[0]) < tokens:
+            prefix += rng.choice(self._pool)
+        return prefix
+
+
+def flops(requests: list[Request], computed: int, config: Any) -> float:  # noqa: ANN401 (transformers publishes no types)
+    """Return the multiply-adds x 2 of all matrix products but attention's over branches, which are under 2 %."""
+    width, inner, head = config.hidden_size, config.intermediate_size, config.head_dim
+    heads, groups = config.num_attention_heads, config.num_key_value_heads
+    layer = width * head * (2 * heads + 2 * groups) + 3 * width * inner
+    stem = statistics.fmean(r["prefix"] for r in requests) * heads * head * 2
+    read = len({(*r["prompt"], *c[:i]) for r in requests for c in r["continuations"] for i in range(len(c))})
+    return float(2 * (computed * config.num_hidden_layers * (layer + stem) + read * width * config.vocab_size))
+
+
+def compare(workers: dict[str, Worker], requests: list[Request], repeats: int, step: int) -> dict[str, dict[str, Any]]:
+    """Time every engine on a workload, in turn; return the median rate and the largest difference to ours."""
+    rates: dict[str, list[float]] = {name: [] for name in workers}
+    scores: dict[str, dict[str, list[float]]] = {}
+    for _ in range(repeats):
+        for name, worker in workers.items():
+            some = requests[:: step if name in SHARES_NOTHING else 1]
+            found = worker.run([some])
+            rates[name].append(len(some) / found["seconds"])
+            scores[name] = {r["text"]: s for r, s in zip(some, found["scores"], strict=True)}
+    rows = {}
+    for name in workers:
+        pairs = [(scores["ours"][text], s) for text, s in scores[name].items()]
+        rate = statistics.median(rates[name])
+        rows[name] = {
+            "examples_per_s": round(rate, 2),
+            "ours_over_it": round(statistics.median(rates["ours"]) / rate, 2),
+            "rates": [round(r, 2) for r in rates[name]],
+            "scored": len(pairs),
+            "largest_difference": max(abs(a - b) for ours, its in pairs for a, b in zip(ours, its, strict=True)),
+            "same_argmax": statistics.fmean(a.index(max(a)) == b.index(max(b)) for a, b in pairs),
+        }
+    return rows
+
+
+def alone(worker: Worker, gemm: Worker, calls: list[list[Request]], config: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Time ours on calls, with the machine's matrix product measured before and after."""
+    requests = [request for call in calls for request in call]
+    sequences = [(*r["prompt"], *c[:i]) for r in requests for c in r["continuations"] for i in range(len(c))]
+    before = gemm.run([[]])["scores"][0][0]
+    found = worker.run(calls)
+    peak = statistics.fmean([before, gemm.run([[]])["scores"][0][0]])
+    return {
+        "scored": len(requests),
+        "seconds": round(found["seconds"], 1),
+        "examples_per_s": round(len(requests) / found["seconds"], 2),
+        "computed_over_distinct": round(found["computed"] / distinct_tokens(sequences), 4),
+        "share_of_gemm_peak": round(flops(requests, found["computed"], config) / found["seconds"] / peak, 3),
+        "gemm_gflops": round(peak / 1e9),
+        "peak_mb": found["peak_mb"],
+    }
+
+
+def main() -> None:
+    """Run the workloads and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", action="append", default=[], metavar="ENGINE=PYTHON", help="lm-eval or vllm")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--only", default="a,b,c,full,growth", help="workloads (default: all)")
+    options = parser.parse_args()
+    only = options.only.split(",")
+    from transformers import AutoConfig
+
+    folder = default_model_folder()
+    config = AutoConfig.from_pretrained(folder)
+    pythons = {"ours": sys.executable, "padded": sys.executable, "expanded": sys.executable}
+    pythons |= dict(entry.split("=", 1) for entry in options.python)
+    gemm = Worker("gemm", sys.executable, folder)
+    peers = {"a", "b", "c"} & {*only}
+    workers = {name: Worker(name, p, folder) for name, p in pythons.items() if peers or name == "ours"}
+    made = Workloads(folder)
+    prefixes = made.prefixes(16)
+    zero_shot = made.requests(INSTRUCTION, 500, LABELS)
+    few_shot = [made.requests(prefix, 200, LABELS) for prefix in prefixes]
+    graded = made.requests(INSTRUCTION, 200, GRADES)
+    result: dict[str, Any] = {"benchmark": "engine", "threads": os.cpu_count()}
+    compared = {"a": (zero_shot, 4), "b": (few_shot[0] + few_shot[1], 12), "c": (graded, 4)}
+    for name, (requests, step) in compared.items():
+        if name in only:
+            result[name] = compare(workers, requests, options.repeats, step)
+            show(name, result[name])
+    everything = [request for candidate in few_shot for request in candidate]
+    blocks = [[r for c in few_shot for r in c[start : start + 16]] for start in range(0, 200, 16)]
+    singles = {"full-a": [zero_shot], "full-b": [everything], "full-c": [graded], "full-d": blocks}
+    growth = {
+        f"examples x{n}": [[r for p in prefixes[:4] for r in made.requests(p, 25 * n, LABELS)]] for n in (1, 4, 16)
+    }
+    growth |= {f"candidates x{n}": [[r for p in few_shot[:n] for r in p[:50]]] for n in (1, 4, 16)}
+    for name, calls in ((singles if "full" in only else {}) | (growth if "growth" in only else {})).items():
+        result[name] = alone(workers["ours"], gemm, calls, config)
+    show("ours alone", {name: row for name, row in result.items() if isinstance(row, dict) and "gemm_gflops" in row})
+    print(json.dumps(result))
+
+
+def show(title: str, rows: dict[str, dict[str, Any]]) -> None:
+    """Print one table."""
+    columns = [column for column in next(iter(rows.values()), {}) if column != "rates"]
+    print(f"\n{title:16}" + "".join(f"{column:>24}" for column in columns))
+    for name, row in rows.items():
+        cells = [f"{row[c]:.2g}" if c == "largest_difference" else f"{row[c]:g}" for c in columns]
+        print(f"{name:16}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
+
+
+if __name__ == "__main__":
+    main()
