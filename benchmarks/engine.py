@@ -7,9 +7,9 @@ lm-evaluation-harness, and vLLM. Why: scoring is nearly all that a search spends
 
 Peers run in a Python of their own, since their requirements exclude one another; one that is not named is left out. Workloads:
 
-a  zero-shot instruction, 500 examples
+a  zero-shot instruction, 500 examples; engines that share nothing get every fourth request
 b  2 of 16 candidates with 600-token prefixes, 200 examples each: engines that share nothing get every 12th request
-c  6 labels of two to three tokens, two of which begin alike, 200 examples
+c  6 labels of two tokens, each of which begins like one other, 200 examples; every fourth request as above
 full-b, full-d  ours alone: all 16 candidates, half of which share their first demonstrations, in one call and in racing blocks of 16
 growth  ours alone: 1x, 4x and 16x the examples and the candidates
 
@@ -25,12 +25,13 @@ import random
 import statistics
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from promptfront.backends.default_model import default_model_folder
 from promptfront.backends.tokenization import Encoder
-from promptfront.backends.trie import distinct_tokens
+from promptfront.backends.trie import common_length, distinct_tokens
 from promptfront.search import load_task
 from promptfront.search.contracts import Request as Asked
 
@@ -103,14 +104,16 @@ class Workloads:
         return prefix
 
 
-def flops(requests: list[Request], computed: int, config: Any) -> float:  # noqa: ANN401 (transformers publishes no types)
-    """Return the multiply-adds x 2 of all matrix products but attention's over branches, which are under 2 %."""
+def flops(sequences: list[tuple[int, ...]], computed: int, config: Any) -> float:  # noqa: ANN401 (transformers publishes no types)
+    """Return the floating-point operations of all matrix products: each token computed, and each pair of tokens that must attend."""
     width, inner, head = config.hidden_size, config.intermediate_size, config.head_dim
     heads, groups = config.num_attention_heads, config.num_key_value_heads
-    layer = width * head * (2 * heads + 2 * groups) + 3 * width * inner
-    stem = statistics.fmean(r["prefix"] for r in requests) * heads * head * 2
-    read = len({(*r["prompt"], *c[:i]) for r in requests for c in r["continuations"] for i in range(len(c))})
-    return float(2 * (computed * config.num_hidden_layers * (layer + stem) + read * width * config.vocab_size))
+    ordered = sorted(set(sequences))
+    shared = [0, *(common_length(a, b) for a, b in pairwise(ordered))]
+    pairs = sum(sum(range(start + 1, len(s) + 1)) for start, s in zip(shared, ordered, strict=True))
+    linear = computed * (width * head * (2 * heads + 2 * groups) + 3 * width * inner)
+    layers = config.num_hidden_layers * (linear + pairs * heads * head * 2)
+    return float(2 * (layers + len(ordered) * width * config.vocab_size))
 
 
 def compare(workers: dict[str, Worker], requests: list[Request], repeats: int, step: int) -> dict[str, dict[str, Any]]:
@@ -150,7 +153,7 @@ def alone(worker: Worker, gemm: Worker, calls: list[list[Request]], config: Any)
         "seconds": round(found["seconds"], 1),
         "examples_per_s": round(len(requests) / found["seconds"], 2),
         "computed_over_distinct": round(found["computed"] / distinct_tokens(sequences), 4),
-        "share_of_gemm_peak": round(flops(requests, found["computed"], config) / found["seconds"] / peak, 3),
+        "share_of_gemm_peak": round(flops(sequences, found["computed"], config) / found["seconds"] / peak, 3),
         "gemm_gflops": round(peak / 1e9),
         "peak_mb": found["peak_mb"],
     }

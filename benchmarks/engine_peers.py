@@ -4,10 +4,12 @@
 
 Every line of stdin is one job: requests as token ids (and, for ours, as text). Every line of the protocol's stdout is its answer:
 seconds, log-likelihoods, and what the engine says of itself. All peers read token ids, so none pays for a tokenizer; ours does.
+A peer's Python has no promptfront, so contexts and the chain rule are written here again.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import resource
@@ -62,48 +64,26 @@ def ours(folder: str) -> Callable[[list[Request]], Scores]:
 
 def padded(folder: str) -> Callable[[list[Request]], Scores]:
     """Full prompts in padded batches through transformers, by length; the head runs at the wanted positions only."""
-    import torch
-    from transformers import AutoModelForCausalLM
+    model = transformers_model(folder)
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-
-    @torch.inference_mode()
     def score(requests: list[Request]) -> Scores:
-        wanted = contexts(requests)
-        found: dict[Tokens, dict[int, float]] = {}
-        for batch in batches(sorted(wanted, key=len), PADDED_BATCH):
-            ids, mask = right_padded(batch)
-            hidden = model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-            last = hidden[torch.arange(len(batch)), mask.sum(1) - 1]
-            found |= read(model.lm_head(last), batch, wanted)
-        return chain(requests, found)
+        return chain(requests, forward(model, contexts(requests), PADDED_BATCH))
 
     return score
 
 
 def expanded(folder: str) -> Callable[[list[Request]], Scores]:
-    """Compute the candidate's prefix once, and its keys and values are expanded for each padded batch of the rest."""
-    import copy
-
+    """Compute the candidate's prefix once, and expand its keys and values for each padded batch of the rest."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = transformers_model(folder)
 
-    @torch.inference_mode()
     def score(requests: list[Request]) -> Scores:
         found: dict[Tokens, dict[int, float]] = {}
         for prefix, run in groupby(requests, key=lambda r: tuple(r["prompt"][: r["prefix"]])):
-            wanted = contexts(list(run))
-            kept = model.model(input_ids=torch.tensor([prefix]), use_cache=True).past_key_values
-            for batch in batches(sorted(wanted, key=len), EXPANDED_BATCH):
-                ids, mask = right_padded([tokens[len(prefix) :] for tokens in batch])
-                cache = copy.deepcopy(kept)
-                cache.batch_repeat_interleave(len(batch))
-                whole = torch.cat([torch.ones(len(batch), len(prefix), dtype=mask.dtype), mask], 1)
-                hidden = model.model(input_ids=ids, attention_mask=whole, past_key_values=cache).last_hidden_state
-                last = hidden[torch.arange(len(batch)), mask.sum(1) - 1]
-                found |= read(model.lm_head(last), batch, wanted)
+            with torch.inference_mode():
+                kept = model.model(input_ids=torch.tensor([prefix]), use_cache=True).past_key_values
+            found |= forward(model, contexts(list(run)), EXPANDED_BATCH, len(prefix), kept)
         return chain(requests, found)
 
     return score
@@ -157,25 +137,42 @@ def vllm(folder: str) -> Callable[[list[Request]], Scores]:
     return score
 
 
-def batches(items: list[Tokens], size: int) -> list[list[Tokens]]:
-    """Return the items, ``size`` at a time."""
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def transformers_model(folder: str) -> Any:  # noqa: ANN401 (transformers publishes no types)
+    """Return the model in float32."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 
-def right_padded(batch: list[Tokens]) -> tuple[Any, Any]:
-    """Return token ids and attention mask."""
+def forward(
+    model: Any,  # noqa: ANN401
+    wanted: dict[Tokens, set[int]],
+    size: int,
+    skip: int = 0,
+    kept: Any = None,  # noqa: ANN401
+) -> dict[Tokens, dict[int, float]]:
+    """Return the wanted log-probabilities, in padded batches by length; ``kept`` is the cache of the first ``skip`` tokens."""
     import torch
 
-    width = max(map(len, batch))
-    ids = torch.tensor([[*tokens, *[0] * (width - len(tokens))] for tokens in batch])
-    mask = torch.tensor([[1] * len(tokens) + [0] * (width - len(tokens)) for tokens in batch])
-    return ids, mask
-
-
-def read(logits: Any, batch: list[Tokens], wanted: dict[Tokens, set[int]]) -> dict[Tokens, dict[int, float]]:  # noqa: ANN401
-    """Return the log-probabilities that are wanted after each context of a batch."""
-    logs = logits.log_softmax(-1)
-    return {context: {t: float(logs[i, t]) for t in wanted[context]} for i, context in enumerate(batch)}
+    ordered = sorted(wanted, key=len)
+    found: dict[Tokens, dict[int, float]] = {}
+    for start in range(0, len(ordered), size):
+        batch = ordered[start : start + size]
+        rest = [tokens[skip:] for tokens in batch]
+        width = max(map(len, rest))
+        ids = torch.tensor([[*tokens, *[0] * (width - len(tokens))] for tokens in rest])
+        mask = torch.tensor([[1] * (skip + len(tokens)) + [0] * (width - len(tokens)) for tokens in rest])
+        cache = copy.deepcopy(kept)
+        if cache is not None:
+            cache.batch_repeat_interleave(len(batch))
+        with torch.inference_mode():
+            hidden = model.model(
+                input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=cache is not None
+            ).last_hidden_state
+            logs = model.lm_head(hidden[torch.arange(len(batch)), mask.sum(1) - skip - 1]).log_softmax(-1)
+        found |= {context: {t: float(logs[i, t]) for t in wanted[context]} for i, context in enumerate(batch)}
+    return found
 
 
 def peak_gemm(_: str) -> Callable[[list[Request]], Scores]:
