@@ -1,8 +1,8 @@
 """Attention over packed branches: each token sees its stem and its own ancestors, and nothing else is computed.
 
-The two are attended to apart and joined by their log-sum-exps (as in Hydragen, Juravsky et al. 2024, arXiv
-2402.05099): a stem's keys and values are read once for all branches, unmasked and uncopied, and a chunk of branches
-costs the square of its own length instead of the row's. Transformers calls `packed_attention` in every layer through
+Long stems and branches are attended to apart and joined by their log-sum-exps (as in Hydragen, Juravsky et al. 2024,
+arXiv 2402.05099): a stem's keys and values are read once for all branches, unmasked and uncopied, and branches cost the
+square of their chunk's length instead of the row's. Transformers calls `packed_attention` in every layer through
 its attention interface, so any architecture that uses that interface is served.
 """
 
@@ -11,47 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from transformers import AttentionInterface, PreTrainedModel
 
-KeyValues = dict[int, tuple[torch.Tensor, torch.Tensor]]
-"""Keys and values of each layer, of shape ``(1, heads, tokens, width)``."""
+from .packing import Batch, Pass, Stem
+
 NAME = "promptfront"
 _WITHOUT_EFFECT = frozenset({"dropout", "position_ids", "use_cache", "is_causal", "cache_position"})
-
-
-@dataclass(slots=True)
-class PackedChunk:
-    """Tokens ``start`` to ``stop`` of a row and which of them see which: ``sees`` has shape ``(n, n)``."""
-
-    start: int
-    stop: int
-    sees: torch.Tensor
-    masks: dict[tuple[int | None, torch.device], torch.Tensor] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class PackedPart:
-    """Chunks that lie side by side and continue the same stem, whose keys and values are ``stem``."""
-
-    stem: KeyValues
-    depth: int
-    chunks: list[PackedChunk]
-    masks: dict[tuple[int, torch.device], torch.Tensor] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Pass:
-    """One pass over a row; ``computed`` receives the keys and values of its tokens where they are wanted."""
-
-    positions: torch.Tensor
-    parts: list[PackedPart]
-    computed: KeyValues | None = None
-
-
+_FLASH_KEYS = 128
+"""From so many keys on the blockwise kernel is faster on a CPU than plain products."""
 _PASS: ContextVar[Pass | None] = ContextVar("pass", default=None)
 
 
@@ -117,55 +87,53 @@ def packed_attention(
     if row.computed is not None:
         row.computed[module.layer_idx] = (key, value)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    output = torch.empty(query.shape[:-1] + value.shape[-1:], dtype=query.dtype, device=query.device)
-    for part in row.parts:
-        window = sliding_window if sliding_window and _reaches(row, part, sliding_window) else None
-        if part.stem:
-            start, stop = part.chunks[0].start, part.chunks[-1].stop
-            mask = None if window is None else _stem_mask(row, part, window, query)
-            keys, values = part.stem[module.layer_idx]
-            seen, weight = _attend(query[:, :, start:stop], keys, values, mask, scale, softcap)
-        for chunk in part.chunks:
-            here = slice(chunk.start, chunk.stop)
-            mask = _chunk_mask(row, chunk, window, query)
-            found, own = _attend(query[:, :, here], key[:, :, here], value[:, :, here], mask, scale, softcap)
-            if part.stem:
-                there = slice(chunk.start - start, chunk.stop - start)
-                share = torch.sigmoid(weight[:, :, there] - own).unsqueeze(-1).to(found.dtype)
-                torch.lerp(found, seen[:, :, there], share, out=found)
-            output[:, :, here] = found
-    return output.transpose(1, 2), None
+    heads, kv_heads = query.shape[1], key.shape[1]
+    queries, keys, values = _rows(query), _rows(key), _rows(value)
+    if row.short:
+        before = row.short[module.layer_idx]
+        keys, values = torch.cat([_rows(before[0]), keys]), torch.cat([_rows(before[1]), values])
+    found = []
+    for batch in row.batches:
+        q, k, v = batch.queries(queries, heads), batch.keys(keys, kv_heads), batch.keys(values, kv_heads)
+        found.append(_attend(q, k, v, _batch_mask(batch, sliding_window, query), scale, softcap))
+    output = row.in_order([own for own, _ in found], heads)
+    if row.stems:
+        weight = row.in_order([own.unsqueeze(-1) for _, own in found], heads)
+    for stem in row.stems:
+        here = slice(stem.start, stem.stop)
+        mask = _stem_mask(row, stem, sliding_window, query)
+        seen, seen_weight = _attend(query[:, :, here], *stem.keys[module.layer_idx], mask, scale, softcap)
+        share = torch.sigmoid(seen_weight[0].T.unsqueeze(-1) - weight[here]).to(output.dtype)
+        output[here].lerp_(seen[0].transpose(0, 1), share)
+    return output[None], None
 
 
-def _reaches(row: Pass, part: PackedPart, window: int) -> bool:
-    """Whether some token of the part is further than ``window`` from the sequence's start."""
-    return bool(row.positions[part.chunks[0].start : part.chunks[-1].stop].max() >= window)
+def _rows(states: torch.Tensor) -> torch.Tensor:
+    """Turn ``(1, heads, tokens, width)`` into ``(tokens * heads, width)``, the layout of the layers around attention."""
+    return states[0].transpose(0, 1).reshape(-1, states.shape[-1])
 
 
-def _chunk_mask(row: Pass, chunk: PackedChunk, window: int | None, like: torch.Tensor) -> torch.Tensor:
-    key = (window, like.device)
-    if key not in chunk.masks:
-        sees = chunk.sees
-        if window is not None:
-            positions = row.positions[chunk.start : chunk.stop]
-            sees = sees & (positions[:, None] - positions[None, :] < window)
-        chunk.masks[key] = _additive(sees, like)
-    return chunk.masks[key]
+def _batch_mask(batch: Batch, window: int | None, like: torch.Tensor) -> torch.Tensor:
+    if window not in batch.masks:
+        sees = batch.sees if window is None else batch.sees & (batch.distances < window)
+        batch.masks[window] = _additive(sees, like)
+    return batch.masks[window].to(like.device)
 
 
-def _stem_mask(row: Pass, part: PackedPart, window: int, like: torch.Tensor) -> torch.Tensor:
-    key = (window, like.device)
-    if key not in part.masks:
-        positions = row.positions[part.chunks[0].start : part.chunks[-1].stop]
-        stem = torch.arange(part.depth, device=positions.device)
-        part.masks[key] = _additive(positions[:, None] - stem[None, :] < window, like)
-    return part.masks[key]
+def _stem_mask(row: Pass, stem: Stem, window: int | None, like: torch.Tensor) -> torch.Tensor | None:
+    positions = row.positions[stem.start : stem.stop]
+    if not window or positions.max() < window:
+        return None
+    if window not in stem.masks:
+        distances = positions[:, None] - torch.arange(stem.depth, device=positions.device)
+        stem.masks[window] = _additive(distances[None] < window, like)
+    return stem.masks[window].to(like.device)
 
 
 def _additive(sees: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     # Not minus infinity: a token may see nothing of its stem through a window, and its weight must be 0, not NaN.
     mask = torch.zeros(sees.shape, dtype=like.dtype, device=like.device)
-    return mask.masked_fill_(~sees.to(like.device), torch.finfo(like.dtype).min / 2)
+    return mask.masked_fill_(~sees.to(like.device), torch.finfo(like.dtype).min / 2).unsqueeze(1)
 
 
 def _attend(
@@ -176,23 +144,31 @@ def _attend(
     scale: float,
     softcap: float | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the output and, for each query, the log of the sum of its exponentiated scores."""
-    if query.device.type == "cpu" and softcap is None and query.shape[-1] == value.shape[-1]:
+    """Return the output and, for each query, the log of the sum of its exponentiated scores.
+
+    The shapes are ``(n, heads, queries, width)``, ``(n, key-value heads, keys, width)`` and, of the mask that is added
+    to the scores, ``(n, 1, queries, keys)``.
+    """
+    plain = softcap is None and query.shape[-1] == value.shape[-1]
+    if plain and query.device.type == "cpu" and key.shape[2] > _FLASH_KEYS:
         output, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             query, key, value, 0.0, False, attn_mask=mask, scale=scale
         )
         return output, weight
     # Queries of one group of heads lie one after the other, so that keys and values need no copies.
-    groups, shape = query.shape[1] // key.shape[1], query.shape
-    grouped = query.reshape(1, key.shape[1], groups * shape[2], shape[3])
-    scores = torch.matmul(grouped, key.transpose(-1, -2)).float() * scale
+    chunks, heads, length, width = query.shape
+    groups = heads // key.shape[1]
+    grouped = query.reshape(chunks, -1, groups * length, width)
+    scores = torch.matmul(grouped, key.transpose(-1, -2)).float().mul_(scale)
     if softcap is not None:
-        scores = softcap * torch.tanh(scores / softcap)
+        scores = scores.div_(softcap).tanh_().mul_(softcap)
     if mask is not None:
-        scores = scores + mask.repeat(groups, 1)
-    weight = torch.logsumexp(scores, dim=-1)
-    output = torch.matmul(torch.exp(scores - weight.unsqueeze(-1)).to(value.dtype), value)
-    return output.reshape(*shape[:3], value.shape[-1]), weight.reshape(shape[:3])
+        scores.view(chunks, -1, groups, length, key.shape[2]).add_(mask.unsqueeze(1))
+    most = scores.amax(-1, keepdim=True)
+    total = scores.sub_(most).exp_().sum(-1, keepdim=True)
+    output = torch.matmul(scores.to(value.dtype), value).div_(total)
+    weight = total.log_().add_(most)
+    return output.reshape(chunks, heads, length, -1), weight.reshape(chunks, heads, length)
 
 
 AttentionInterface.register(NAME, packed_attention)

@@ -6,11 +6,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
-from .attention import KeyValues, PackedChunk, PackedPart, Pass, packed, running
+from .attention import packed, running
+from .packing import KeyValues, Pass, joined, lay_out
 from .reading import LogProbs, Wanted, chain, output_head, read
-from .trie import BLOCK, Path, Row, plan, rows
+from .trie import Chunk, Part, Path, Row, plan, rows
 
 if TYPE_CHECKING:
     from .tokenization import Encoded
@@ -51,7 +53,7 @@ class PackedEngine:
         groups = plan(list(wanted), self.max_batch_tokens)
         with packed(self._model):
             for row in rows(groups, self.max_batch_tokens):
-                found |= self._read(row, self._hidden(row), wanted)
+                found |= self._read(row, self._forward(self._lay_out(row)), wanted)
                 self._evict()
         return found
 
@@ -73,30 +75,12 @@ class PackedEngine:
             found |= read(self._head(hidden[places[some]]), contexts[some])
         return found
 
-    def _hidden(self, row: Row) -> torch.Tensor:
-        """Return the last hidden state of each token of a row."""
-        parts: list[PackedPart] = []
-        start = 0
-        for part in row:
-            chunks = []
-            for chunk in part.chunks:
-                sees = torch.from_numpy(chunk.ancestors).to(self._model.device)
-                chunks.append(PackedChunk(start, start + len(chunk.tokens), sees))
-                start = chunks[-1].stop
-            parts.append(PackedPart(self._stem(part.stem), sum(map(len, part.stem)), chunks))
-        tokens = [token for part in row for chunk in part.chunks for token in chunk.tokens]
-        positions = [position for part in row for chunk in part.chunks for position in chunk.positions]
-        return self._forward(tokens, Pass(torch.tensor(positions, device=self._model.device), parts))
+    def _lay_out(self, row: Row) -> Pass:
+        return lay_out(row, [self._stem(part.stem) for part in row], self._model.device)
 
     def _stem(self, path: Path) -> KeyValues:
         """Return the keys and values of a whole stem."""
-        segments = [self._segment(path[:end]) for end in range(1, len(path) + 1)]
-        if len(segments) < 2:
-            return segments[0] if segments else {}
-        return {
-            layer: (torch.cat([s[layer][0] for s in segments], 2), torch.cat([s[layer][1] for s in segments], 2))
-            for layer in segments[0]
-        }
+        return joined([self._segment(path[:end]) for end in range(1, len(path) + 1)])
 
     def _segment(self, path: Path) -> KeyValues:
         """Return the keys and values of a stem's last segment.
@@ -105,24 +89,23 @@ class PackedEngine:
         whatever else is in the call or in the cache.
         """
         if path not in self._cache:
-            before, depth = self._stem(path[:-1]), BLOCK * (len(path) - 1)
-            length = len(path[-1])
-            sees = torch.ones(length, length, dtype=torch.bool, device=self._model.device).tril()
-            part = PackedPart(before, depth, [PackedChunk(0, length, sees)])
-            row = Pass(torch.arange(depth, depth + length, device=self._model.device), [part], {})
-            self._forward(path[-1], row)
-            self._cache[path] = row.computed or {}
+            depth, tokens = sum(map(len, path[:-1])), list(path[-1])
+            sees = np.tri(len(tokens), dtype=np.bool_)
+            chunk = Chunk(tokens, list(range(depth, depth + len(tokens))), [], sees, {})
+            run = self._lay_out([Part(path[:-1], [chunk])])
+            run.computed = {}
+            self._forward(run)
+            self._cache[path] = run.computed
         self._cache.move_to_end(path)
         return self._cache[path]
 
-    def _forward(self, tokens: Sequence[int], row: Pass) -> torch.Tensor:
-        with running(row):
+    def _forward(self, run: Pass) -> torch.Tensor:
+        """Return the last hidden state of each token of a pass."""
+        with running(run):
             output = self._model.base_model(
-                input_ids=torch.tensor([list(tokens)], device=self._model.device),
-                position_ids=row.positions[None],
-                use_cache=False,
+                input_ids=run.tokens[None], position_ids=run.positions[None], use_cache=False
             )
-        self.computed_tokens += len(tokens)
+        self.computed_tokens += len(run.tokens)
         hidden: torch.Tensor = output.last_hidden_state[0]
         return hidden
 

@@ -25,8 +25,8 @@ BLOCK = 128
 _MIN_STEM = 8
 _MIN_BRANCHES = 128
 """Tokens that must follow a stem: fewer share it as well inside one chunk."""
-_CHUNK = 64
-_MAX_CHUNK = 512
+_CHUNK = 32
+"""Tokens after which a chunk ends where sequences share fewer than ``_MIN_STEM``: attention costs its square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +39,24 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Branches whose tokens see nothing outside the chunk but their stem.
+    """Branches whose tokens see their stem, a few tokens of chunks before, and nothing else outside the chunk.
 
     Parameters
     ----------
     tokens, positions
         Shape ``(n,)``; positions count from the sequence's start.
-    ancestors
-        Shape ``(n, n)``: whether token ``i`` sees token ``j``.
+    before
+        Tokens of the part, counted from its first, that branches of the chunk begin with: at most ``m`` of them.
+    sees
+        Shape ``(n, m + n)``: whether a token sees those before and those of the chunk.
     ends
         Where each sequence ends in the chunk.
     """
 
     tokens: list[int]
     positions: list[int]
-    ancestors: NDArray[np.bool_]
+    before: list[int]
+    sees: NDArray[np.bool_]
     ends: dict[Tokens, int]
 
 
@@ -78,17 +81,17 @@ def plan(sequences: Sequence[Tokens], max_tokens: int) -> list[Group]:
 
 def rows(groups: Sequence[Group], max_tokens: int) -> Iterator[Row]:
     """Pack the groups' branches into rows of about equal size, of at most ``max_tokens`` tokens where branches allow."""
-    chunks = [(group.stem, chunk) for group in groups for chunk in _chunks(group, max_tokens)]
-    total = sum(len(chunk.tokens) for _, chunk in chunks)
-    size = total / max(1, -(-total // max_tokens))
-    row: list[tuple[Path, Chunk]] = []
+    runs = [(group.stem, run, size) for group in groups for run, size in _runs(group, max_tokens)]
+    total = sum(size for _, _, size in runs)
+    target = total / max(1, -(-total // max_tokens))
+    row: list[tuple[Path, Sequence[Tokens]]] = []
     filled = 0
-    for stem, chunk in chunks:
-        if row and (filled + len(chunk.tokens) > max_tokens or filled >= size):
+    for stem, run, size in runs:
+        if row and (filled + size > max_tokens or filled >= target):
             yield _parts(row)
             row, filled = [], 0
-        row.append((stem, chunk))
-        filled += len(chunk.tokens)
+        row.append((stem, run))
+        filled += size
     if row:
         yield _parts(row)
 
@@ -141,45 +144,58 @@ def _end_of_stem(branch: Sequence[Tokens]) -> int:
     return min(common_length(branch[0], branch[-1]), min(map(len, branch)) - 1)
 
 
-def _chunks(group: Group, max_tokens: int) -> Iterator[Chunk]:
-    """Cut a group's branches into chunks of about 64 tokens, where they share nothing or next to nothing."""
+def _runs(group: Group, max_tokens: int) -> Iterator[tuple[list[Tokens], int]]:
+    """Cut a group's branches into runs of about 32 tokens, where they share next to nothing; give the size of each."""
     depth = sum(map(len, group.stem))
-    taken: list[Tokens] = []
+    run: list[Tokens] = []
     size, before = 0, group.sequences[0][:depth]
     for sequence in group.sequences:
         shared = max(depth, common_length(before, sequence))
-        limit = _CHUNK if shared == depth else _MAX_CHUNK if shared - depth < _MIN_STEM else max_tokens
-        if taken and size + len(sequence) - shared > min(limit, max_tokens):
-            yield _chunk(taken, depth)
-            taken, size, shared = [], 0, depth
-        taken.append(sequence)
+        limit = max_tokens if shared - depth >= _MIN_STEM else min(_CHUNK, max_tokens)
+        if run and size + len(sequence) - shared > limit:
+            yield run, size
+            run, size, shared = [], 0, depth  # a row may begin here, without what was shared
+        run.append(sequence)
         size, before = size + len(sequence) - shared, sequence
-    yield _chunk(taken, depth)
+    yield run, size
 
 
-def _chunk(sequences: Sequence[Tokens], depth: int) -> Chunk:
-    tokens: list[int] = []
-    positions: list[int] = []
-    ends: dict[Tokens, int] = {}
-    sees: list[tuple[int, int, list[int]]] = []
-    path: list[int] = []  # the chunk's index of each token of the sequence before
-    before: Tokens = sequences[0][:depth]
-    for sequence in sequences:
-        shared = max(depth, common_length(before, sequence))
-        start = len(tokens)
-        tokens += sequence[shared:]
-        positions += range(shared, len(sequence))
-        path = [*path[: shared - depth], *range(start, len(tokens))]
-        sees.append((start, shared - depth, path))
-        ends[sequence] = len(tokens) - 1
-        before = sequence
-    ancestors = np.zeros((len(tokens), len(tokens)), dtype=np.bool_)
-    for start, shared, path in sees:
-        stop = start + len(path) - shared
-        ancestors[start:stop, path[:shared]] = True
-        ancestors[start:stop, start:stop] = np.tri(stop - start, dtype=np.bool_)
-    return Chunk(tokens, positions, ancestors, ends)
+def _parts(row: Sequence[tuple[Path, Sequence[Tokens]]]) -> Row:
+    parts = groupby(row, key=lambda entry: entry[0])
+    return [Part(stem, list(_chunks([run for _, run in runs], sum(map(len, stem))))) for stem, runs in parts]
 
 
-def _parts(row: Sequence[tuple[Path, Chunk]]) -> Row:
-    return [Part(stem, [chunk for _, chunk in run]) for stem, run in groupby(row, key=lambda entry: entry[0])]
+def _chunks(runs: Sequence[Sequence[Tokens]], depth: int) -> Iterator[Chunk]:
+    """Lay out one part: a chunk of each run, in which tokens that an earlier chunk has are not repeated."""
+    previous: Tokens = runs[0][0][:depth]
+    path: list[int] = []  # where in the part each token of the previous sequence is
+    start = 0
+    for run in runs:
+        before = path[: max(0, common_length(previous, run[0]) - depth)]
+        tokens: list[int] = []
+        positions: list[int] = []
+        ends: dict[Tokens, int] = {}
+        branches: list[tuple[int, list[int]]] = []
+        for sequence in run:
+            shared = max(depth, common_length(previous, sequence))
+            branches.append((len(tokens), path[: shared - depth]))
+            tokens += sequence[shared:]
+            positions += range(shared, len(sequence))
+            path = [*path[: shared - depth], *range(start + branches[-1][0], start + len(tokens))]
+            ends[sequence] = len(tokens) - 1
+            previous = sequence
+        yield Chunk(tokens, positions, before, _sees(branches, before, start, len(tokens)), ends)
+        start += len(tokens)
+
+
+def _sees(
+    branches: Sequence[tuple[int, list[int]]], before: Sequence[int], start: int, length: int
+) -> NDArray[np.bool_]:
+    """Return what each token of a chunk sees, from where its branches begin and what they share."""
+    sees = np.zeros((length, len(before) + length), dtype=np.bool_)
+    column = {token: i for i, token in enumerate(before)} | {start + i: len(before) + i for i in range(length)}
+    for (first, shared), stop in zip(branches, [*(first for first, _ in branches[1:]), length], strict=True):
+        own = slice(len(before) + first, len(before) + stop)
+        sees[first:stop, [column[token] for token in shared]] = True
+        sees[first:stop, own] = np.tri(stop - first, dtype=np.bool_)
+    return sees

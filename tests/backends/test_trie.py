@@ -35,11 +35,13 @@ def test_each_sequence_is_computed_once_and_sees_its_own_past(sequences: list[To
         for part in row:
             stem = tuple(token for segment in part.stem for token in segment)
             assert all(len(segment) == BLOCK for segment in part.stem[:-1])
+            laid_out: list[tuple[int, int]] = []
             for chunk in part.chunks:
+                visible = [laid_out[i] for i in chunk.before]
+                laid_out += zip(chunk.positions, chunk.tokens, strict=True)
+                visible += zip(chunk.positions, chunk.tokens, strict=True)
                 for sequence, end in chunk.ends.items():
-                    seen = sorted(
-                        (chunk.positions[j], chunk.tokens[j]) for j, sees in enumerate(chunk.ancestors[end]) if sees
-                    )
+                    seen = sorted(token for token, sees in zip(visible, chunk.sees[end], strict=True) if sees)
                     assert [position for position, _ in seen] == list(range(len(stem), len(sequence)))
                     found.append(stem + tuple(token for _, token in seen))
     assert sorted(found) == sorted(set(sequences))
