@@ -149,25 +149,24 @@ def _attend(
     The shapes are ``(n, heads, queries, width)``, ``(n, key-value heads, keys, width)`` and, of the mask that is added
     to the scores, ``(n, 1, queries, keys)``.
     """
-    plain = softcap is None and query.shape[-1] == value.shape[-1]
-    if plain and query.device.type == "cpu" and key.shape[2] > _FLASH_KEYS:
+    # Queries of one group of heads lie one after the other: larger products, and keys and values need no copies.
+    (chunks, heads, length, width), (kv_heads, keys) = query.shape, key.shape[1:3]
+    grouped = query.reshape(chunks, kv_heads, -1, width)
+    if keys > _FLASH_KEYS and query.device.type == "cpu" and softcap is None and width == value.shape[-1]:
+        mask = None if mask is None else mask.repeat(1, 1, heads // kv_heads, 1)
         output, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            query, key, value, 0.0, False, attn_mask=mask, scale=scale
+            grouped, key, value, 0.0, False, attn_mask=mask, scale=scale
         )
-        return output, weight
-    # Queries of one group of heads lie one after the other, so that keys and values need no copies.
-    chunks, heads, length, width = query.shape
-    groups = heads // key.shape[1]
-    grouped = query.reshape(chunks, -1, groups * length, width)
-    scores = torch.matmul(grouped, key.transpose(-1, -2)).float().mul_(scale)
-    if softcap is not None:
-        scores = scores.div_(softcap).tanh_().mul_(softcap)
-    if mask is not None:
-        scores.view(chunks, -1, groups, length, key.shape[2]).add_(mask.unsqueeze(1))
-    most = scores.amax(-1, keepdim=True)
-    total = scores.sub_(most).exp_().sum(-1, keepdim=True)
-    output = torch.matmul(scores.to(value.dtype), value).div_(total)
-    weight = total.log_().add_(most)
+    else:
+        scores = torch.matmul(grouped, key.transpose(-1, -2)).float().mul_(scale)
+        if softcap is not None:
+            scores = scores.div_(softcap).tanh_().mul_(softcap)
+        if mask is not None:
+            scores.view(chunks, kv_heads, -1, length, keys).add_(mask.unsqueeze(1))
+        most = scores.amax(-1, keepdim=True)
+        total = scores.sub_(most).exp_().sum(-1, keepdim=True)
+        output = torch.matmul(scores.to(value.dtype), value).div_(total)
+        weight = total.log_().add_(most)
     return output.reshape(chunks, heads, length, -1), weight.reshape(chunks, heads, length)
 
 
