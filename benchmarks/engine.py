@@ -167,6 +167,8 @@ def main() -> None:
     parser.add_argument("--only", default="a,b,c,full,growth", help="workloads (default: all)")
     options = parser.parse_args()
     only = options.only.split(",")
+    if unknown := {*only} - {"a", "b", "c", "full", "growth"}:
+        parser.error(f"--only takes a, b, c, full and growth, not {', '.join(sorted(unknown))}")
     from transformers import AutoConfig
 
     folder = default_model_folder()
