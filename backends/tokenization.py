@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..search.contracts import Message, Request, Text
 
 Tokens = tuple[int, ...]
+_TOKENIZED_TOGETHER = 256
+"""What a tokenizer returns holds some hundred bytes a token, so long calls are tokenized in slices."""
 # Private-use characters that stand for a message's content while the chat template is rendered.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _SLOT = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
@@ -151,10 +153,14 @@ class Encoder:
         return text
 
     def _tokenize(self, texts: Sequence[str]) -> dict[str, Tokens]:
-        if not texts:
-            return {}
-        encoded = self._tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)
-        return {text: tuple(ids) for text, ids in zip(texts, encoded["input_ids"], strict=True)}
+        known: dict[str, Tokens] = {}
+        for start in range(0, len(texts), _TOKENIZED_TOGETHER):
+            some = list(texts[start : start + _TOKENIZED_TOGETHER])
+            encoded = self._tokenizer(
+                some, add_special_tokens=False, split_special_tokens=True, return_attention_mask=False
+            )
+            known |= {text: tuple(ids) for text, ids in zip(some, encoded["input_ids"], strict=True)}
+        return known
 
 
 def _specials(tokenizer: Any) -> tuple[Tokens, Tokens]:  # noqa: ANN401
