@@ -1,11 +1,12 @@
 """The scoring engine against every other way to score the same prompts, side by side and interleaved in one run.
 
 What: log-likelihoods of labels for real reviews on the default model, by ours, padded batches and expanded prefix caches in transformers,
-lm-evaluation-harness, and vLLM. Why: scoring is nearly all that a search spends.
+lm-evaluation-harness, vLLM and llama.cpp. Why: scoring is nearly all that a search spends.
 
     python benchmarks/engine.py --python lm-eval=/path/to/python --python vllm=/path/to/python
 
-Peers run in a Python of their own, since their requirements exclude one another; one that is not named is left out. Workloads:
+Peers run in a Python of their own, since their requirements exclude one another; one that is not named is left out. llama.cpp is left
+out unless LLAMA_CPP_URL is the address of its server, started anew, with the same model in float32. Workloads:
 
 a  zero-shot instruction, 500 examples; engines that share nothing get every fourth request
 b  2 of 16 candidates with 600-token prefixes, 200 examples each: engines that share nothing get every 12th request
@@ -174,6 +175,8 @@ def main() -> None:
     folder = default_model_folder()
     config = AutoConfig.from_pretrained(folder)
     pythons = {"ours": sys.executable, "padded": sys.executable, "expanded": sys.executable}
+    if "LLAMA_CPP_URL" in os.environ:
+        pythons["llama.cpp"] = sys.executable
     pythons |= dict(entry.split("=", 1) for entry in options.python)
     gemm = Worker("gemm", sys.executable, folder)
     peers = {"a", "b", "c"} & {*only}

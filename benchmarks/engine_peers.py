@@ -26,6 +26,8 @@ Request = dict[str, Any]
 """``prompt`` and ``continuations`` as token ids, ``text`` and ``answers`` as strings, ``prefix``: leading tokens shared by the candidate."""
 Scores = list[list[float]]
 PADDED_BATCH, EXPANDED_BATCH = 16, 50
+LLAMA_PROBS = 1000
+"""llama.cpp gives the likeliest tokens only; a label that is not among so many ends the comparison with an error."""
 
 
 def contexts(requests: list[Request]) -> dict[Tokens, set[int]]:
@@ -137,6 +139,31 @@ def vllm(folder: str) -> Callable[[list[Request]], Scores]:
     return score
 
 
+def llama_cpp(_: str) -> Callable[[list[Request]], Scores]:
+    """Ask a llama.cpp server at LLAMA_CPP_URL: one token, the likeliest next tokens, prompt caching, as many requests at once as it has slots."""
+    import urllib.request
+    from concurrent.futures import ThreadPoolExecutor
+
+    url = os.environ["LLAMA_CPP_URL"].rstrip("/")
+    slots = json.load(urllib.request.urlopen(f"{url}/props"))["total_slots"]  # noqa: S310
+
+    def ask(context: Tokens) -> dict[int, float]:
+        asked = {"prompt": context, "n_predict": 1, "n_probs": LLAMA_PROBS, "temperature": 0, "cache_prompt": True}
+        request = urllib.request.Request(f"{url}/completion", json.dumps(asked).encode())  # noqa: S310
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
+            likeliest = json.load(answer)["completion_probabilities"][0]["top_logprobs"]
+        return {entry["id"]: entry["logprob"] for entry in likeliest}
+
+    def score(requests: list[Request]) -> Scores:
+        wanted = contexts(requests)
+        with ThreadPoolExecutor(slots) as pool:
+            found = dict(zip(wanted, pool.map(ask, wanted), strict=True))
+        return chain(requests, found)
+
+    return score
+
+
 def transformers_model(folder: str) -> Any:  # noqa: ANN401 (transformers publishes no types)
     """Return the model in float32."""
     import torch
@@ -197,6 +224,7 @@ ENGINES = {
     "expanded": expanded,
     "lm-eval": lm_eval,
     "vllm": vllm,
+    "llama.cpp": llama_cpp,
     "gemm": peak_gemm,
 }
 
