@@ -15,6 +15,7 @@ from .generation import generate
 from .loading import batch_tokens, load, quiet_transformers
 from .masked import MaskedEngine
 from .plain import PlainEngine
+from .quantization import quantize
 from .seq2seq import Seq2SeqEngine
 from .tokenization import Encoded, Encoder
 
@@ -61,7 +62,8 @@ class HFBackend:
     device
         A torch device, or ``"auto"`` to spread the layers over all GPUs; by default the first GPU or the CPU.
     dtype
-        ``"float32"``, ``"bfloat16"`` or ``"float16"``; by default bfloat16 on a GPU and float32 on a CPU.
+        ``"float32"``, ``"bfloat16"``, ``"float16"`` or, on a CPU, ``"int8"``: about twice as fast as float32 where the
+        processor multiplies bytes, and less exact; by default bfloat16 on a GPU and float32 on a CPU.
 
     Raises
     ------
@@ -95,6 +97,8 @@ class HFBackend:
         self.fingerprint = loaded.fingerprint
         self._kind = loaded.kind
         self._engine = self._make_engine(loaded.kind, max_batch_tokens or batch_tokens(self._model))
+        if dtype == "int8":
+            self._quantize()
 
     def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats, over the whole vocabulary."""
@@ -159,6 +163,12 @@ class HFBackend:
             why = f"packed and plain passes differ by {difference:.2g}"
         warnings.warn(f"{self.model}: {why}; scoring goes on with plain passes, slower", stacklevel=2)
         return plain
+
+    def _quantize(self) -> None:
+        """Round the model's weights, once the engine is checked: rounding alone moves numbers more than a check allows."""
+        if not quantize(self._model):
+            raise BackendError(f"--dtype int8: {self.model} has no linear layers that could be int8; leave --dtype out")
+        self._engine.forget()
 
     def _use_less_memory(self, error: MemoryError | RuntimeError) -> None:
         """Halve the tokens of a pass if memory is what ran out, else raise."""

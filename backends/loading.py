@@ -17,7 +17,7 @@ from ..search.errors import BackendError
 from .default_model import default_model_folder
 
 Kind = Literal["causal", "seq2seq", "masked"]
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = ("float32", "bfloat16", "float16", "int8")
 _CPU_TOKENS, _GPU_TOKENS = 1024, 16_384
 _MEMORY_SHARE = 0.25
 
@@ -41,7 +41,8 @@ def load(name: str | None, *, device: str | None, dtype: str | None, trust_remot
     device
         A torch device, or ``"auto"`` to spread the layers over all GPUs; by default the first GPU or the CPU.
     dtype
-        One of `DTYPES`; by default bfloat16 on a GPU and float32 on a CPU.
+        One of `DTYPES`; by default bfloat16 on a GPU and float32 on a CPU. For int8 the model comes in float32, to be
+        quantized.
     trust_remote_code
         Whether code that comes with the model may run here.
 
@@ -55,12 +56,15 @@ def load(name: str | None, *, device: str | None, dtype: str | None, trust_remot
     if dtype not in (None, *DTYPES):
         raise BackendError(f"--dtype: expected one of {', '.join(DTYPES)}, found {dtype}")
     _check_device(place)
-    weights = dtype or ("float32" if place == "cpu" else "bfloat16")
+    dtype = dtype or ("float32" if place == "cpu" else "bfloat16")
+    if dtype == "int8" and place != "cpu":
+        raise BackendError(f"--dtype int8: expected --device cpu, found {place}; on a GPU bfloat16 is the fast choice")
     with quiet_transformers():
-        tokenizer, model, kind = _read(source, name or source, trust_remote_code, place, getattr(torch, weights))
+        weights = torch.float32 if dtype == "int8" else getattr(torch, dtype)
+        tokenizer, model, kind = _read(source, name or source, trust_remote_code, place, weights)
     if place == "cpu":
         _use_physical_cores()
-    return Loaded(model.eval(), tokenizer, kind, _fingerprint(model, tokenizer))
+    return Loaded(model.eval(), tokenizer, kind, _fingerprint(model, tokenizer, dtype))
 
 
 def batch_tokens(model: Any) -> int:  # noqa: ANN401 (transformers publishes no types)
@@ -154,10 +158,10 @@ def _use_physical_cores() -> None:
         torch.set_num_threads(min(torch.get_num_threads(), psutil.cpu_count(logical=False) or 1))
 
 
-def _fingerprint(model: Any, tokenizer: Any) -> str:  # noqa: ANN401
+def _fingerprint(model: Any, tokenizer: Any, dtype: str) -> str:  # noqa: ANN401
     """Hash what decides the numbers: every weight, the configuration, tokenizer, chat template, dtype and kind of device."""
     config = {k: v for k, v in model.config.to_dict().items() if k not in {"_name_or_path", "transformers_version"}}
-    described = json.dumps([config, str(model.dtype), model.device.type], sort_keys=True, default=str)
+    described = json.dumps([config, dtype, model.device.type], sort_keys=True, default=str)
     digest = hashlib.sha256(described.encode())
     digest.update(tokenizer.backend_tokenizer.to_str().encode())
     digest.update(str(tokenizer.chat_template).encode())

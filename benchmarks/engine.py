@@ -1,7 +1,7 @@
 """The scoring engine against every other way to score the same prompts, side by side and interleaved in one run.
 
-What: log-likelihoods of labels for real reviews on the default model, by ours, padded batches and expanded prefix caches in transformers,
-lm-evaluation-harness, vLLM and llama.cpp. Why: scoring is nearly all that a search spends.
+What: log-likelihoods of labels for real reviews on the default model in float32, by ours, padded batches and expanded prefix caches in
+transformers, lm-evaluation-harness, vLLM and llama.cpp; and by ours in bfloat16 and int8. Why: scoring is nearly all that a search spends.
 
     python benchmarks/engine.py --python lm-eval=/path/to/python --python vllm=/path/to/python
 
@@ -174,7 +174,7 @@ def main() -> None:
 
     folder = default_model_folder()
     config = AutoConfig.from_pretrained(folder)
-    pythons = {"ours": sys.executable, "padded": sys.executable, "expanded": sys.executable}
+    pythons = dict.fromkeys(("ours", "ours-bfloat16", "ours-int8", "padded", "expanded"), sys.executable)
     if "LLAMA_CPP_URL" in os.environ:
         pythons["llama.cpp"] = sys.executable
     pythons |= dict(entry.split("=", 1) for entry in options.python)

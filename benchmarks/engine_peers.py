@@ -15,6 +15,7 @@ import os
 import resource
 import sys
 import time
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +49,12 @@ def chain(requests: list[Request], found: dict[Tokens, dict[int, float]]) -> Sco
     ]
 
 
-def ours(folder: str) -> Callable[[list[Request]], Scores]:
+def ours(folder: str, dtype: str = "float32") -> Callable[[list[Request]], Scores]:
     """Promptfront's Hugging Face backend, tokenizer included."""
     from promptfront.backends.hf import HFBackend
     from promptfront.search.contracts import Request as Asked
 
-    backend = HFBackend(folder)
+    backend = HFBackend(folder, dtype=dtype)
 
     def score(requests: list[Request]) -> Scores:
         asked = [Asked(r["text"], tuple(r["answers"])) for r in requests]
@@ -218,8 +219,10 @@ def peak_gemm(_: str) -> Callable[[list[Request]], Scores]:
     return score
 
 
-ENGINES = {
+ENGINES: dict[str, Callable[[str], Callable[[list[Request]], Scores]]] = {
     "ours": ours,
+    "ours-bfloat16": partial(ours, dtype="bfloat16"),
+    "ours-int8": partial(ours, dtype="int8"),
     "padded": padded,
     "expanded": expanded,
     "lm-eval": lm_eval,

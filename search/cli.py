@@ -112,7 +112,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 ..., or auto to spread the model over all GPUs"
     )
     model.add_argument(
-        "--dtype", metavar="DTYPE", help="float32, bfloat16 or float16 (default: bfloat16 on a GPU, float32 on a CPU)"
+        "--dtype",
+        metavar="DTYPE",
+        help="float32, bfloat16, float16 or int8 (default: bfloat16 on a GPU, float32 on a CPU)",
     )
     model.add_argument(
         "--max-batch-tokens", type=int, metavar="N", help="tokens in one pass of the model (default: by free memory)"

@@ -175,6 +175,17 @@ def test_what_cannot_be_packed_is_scored_plainly(tmp_path: Path, backend: HFBack
     assert found[0] == pytest.approx(float(rows[-1, encoded.continuations[0][0]]), abs=1e-4)
 
 
+def test_int8_needs_linear_layers(tmp_path: Path, backend: HFBackend) -> None:
+    """T5's layers are rounded and its answers stay near; GPT-2 has layers of another kind, and the sentence says so."""
+    folder = saved(_TRANSLATING["t5"](), transformers.AutoModelForSeq2SeqLM, tmp_path / "t5", backend)
+    exact, rounded = HFBackend(folder), HFBackend(folder, dtype="int8")
+    pairs = zip(rounded.loglikelihoods(_REQUESTS), exact.loglikelihoods(_REQUESTS), strict=True)
+    assert 0 < max(abs(a - b) for f, e in pairs for a, b in zip(f, e, strict=True)) < 2
+    folder = saved(_CAUSAL["gpt2"](), transformers.AutoModelForCausalLM, tmp_path / "gpt2", backend)
+    with pytest.raises(BackendError, match="has no linear layers that could be int8; leave --dtype out"):
+        HFBackend(folder, dtype="int8")
+
+
 def test_chat_needs_a_template(tmp_path: Path, backend: HFBackend) -> None:
     """A model without a chat template says so."""
     folder = Path(saved(_CAUSAL["llama"](), transformers.AutoModelForCausalLM, tmp_path, backend))

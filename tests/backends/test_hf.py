@@ -127,7 +127,8 @@ def test_nan_is_told(backend: HFBackend, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"dtype": "int3"}, "--dtype: expected one of float32, bfloat16, float16, found int3"),
+        ({"dtype": "int3"}, "--dtype: expected one of float32, bfloat16, float16, int8, found int3"),
+        ({"device": "meta", "dtype": "int8"}, "--dtype int8: expected --device cpu, found meta"),
         ({"device": "cuda:99"}, "--device cuda:99: expected a device of this machine"),
         ({"device": "gpu"}, "--device gpu: expected a device of this machine"),
     ],
@@ -138,13 +139,18 @@ def test_devices_and_dtypes_that_are_none_are_told(options: dict[str, Any], says
         HFBackend(**options)
 
 
-def test_bfloat16_agrees(backend: HFBackend) -> None:
-    """Half the width gives nearly the same numbers and is another model to the store."""
+@pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 1.0), ("int8", 2.0)])
+def test_narrow_dtypes_give_nearly_the_same_numbers(backend: HFBackend, dtype: str, tolerance: float) -> None:
+    """Each is another model to the store, generates too, and reads a token alike whatever is beside it."""
     made = requests(["Classify the review.\n\n"])
-    half = HFBackend(dtype="bfloat16")
-    pairs = zip(half.loglikelihoods(made), backend.loglikelihoods(made), strict=True)
-    assert max(abs(a - b) for f, e in pairs for a, b in zip(f, e, strict=True)) < 1
-    assert half.fingerprint != backend.fingerprint
+    narrow = HFBackend(dtype=dtype)
+    found = narrow.loglikelihoods(made)
+    pairs = zip(found, backend.loglikelihoods(made), strict=True)
+    assert 0 < max(abs(a - b) for f, e in pairs for a, b in zip(f, e, strict=True)) < tolerance
+    alone = [narrow.loglikelihoods([request])[0] for request in made]
+    assert max(abs(a - b) for f, e in zip(found, alone, strict=True) for a, b in zip(f, e, strict=True)) < 0.5
+    assert narrow.fingerprint != backend.fingerprint
+    assert narrow.generate(["The film was"], max_tokens=4, temperature=0, seed=0)[0].strip()
 
 
 def test_control_tokens_in_data_are_text(backend: HFBackend) -> None:
