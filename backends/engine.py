@@ -33,6 +33,8 @@ class PackedEngine:
         Stem tokens whose keys and values are kept for later calls; the least recently used go first.
     """
 
+    description = "packed token trie"
+
     def __init__(self, model: Any, max_batch_tokens: int, max_cached_tokens: int = 32_768) -> None:  # noqa: ANN401 (transformers publishes no types)
         self._model = model
         self._head = output_head(model)

@@ -36,6 +36,7 @@ _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
 class Engine(Protocol):
     """Scores encoded requests with one model."""
 
+    description: str
     max_batch_tokens: int
     computed_tokens: int
 
@@ -61,6 +62,8 @@ class HFBackend:
         Whether code that comes with the model may run here.
     device
         A torch device, or ``"auto"`` to spread the layers over all GPUs; by default the first GPU or the CPU.
+    packed
+        Whether causal models are scored over packed token tries; false for plain passes, to compare with.
     dtype
         ``"float32"``, ``"bfloat16"``, ``"float16"`` or, on a CPU, ``"int8"``: about twice as fast as float32 where the
         processor multiplies bytes, and less exact; by default bfloat16 on a GPU and float32 on a CPU.
@@ -86,6 +89,7 @@ class HFBackend:
         trust_remote_code: bool = False,
         device: str | None = None,
         dtype: str | None = None,
+        packed: bool = True,
     ) -> None:
         self.model = NAME if model is None else model
         loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
@@ -96,19 +100,14 @@ class HFBackend:
         self.max_context = _max_context(loaded)
         self.fingerprint = loaded.fingerprint
         self._kind = loaded.kind
-        self._engine = self._make_engine(loaded.kind, max_batch_tokens or batch_tokens(self._model))
+        self._engine = self._make_engine(loaded.kind, max_batch_tokens or batch_tokens(self._model), packed)
         if dtype == "int8":
             self._quantize()
+        self.scoring = f"{self._engine.description}, {dtype or str(self._model.dtype).removeprefix('torch.')}"
 
     def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats, over the whole vocabulary."""
-        encoded = self._encoder.encode(requests)
-        for request in encoded:
-            longest = len(request.prompt) + max(map(len, request.continuations))
-            if longest > self.max_context:
-                raise BackendError(
-                    f"a prompt of {longest} tokens does not fit into the {self.max_context} that {self.model} reads"
-                )
+        encoded = self._encoder.encode(requests, self.max_context)
         while True:
             try:
                 return self._engine.loglikelihoods(encoded) if encoded else []
@@ -133,13 +132,13 @@ class HFBackend:
         """Return the longest beginning of ``text`` that has at most ``max_tokens`` tokens."""
         return self._encoder.truncate(text, max_tokens)
 
-    def _make_engine(self, kind: Kind, max_batch_tokens: int) -> Engine:
+    def _make_engine(self, kind: Kind, max_batch_tokens: int, packed: bool) -> Engine:
         if kind == "seq2seq":
             return Seq2SeqEngine(self._model, self._encoder.end, max_batch_tokens)
         if kind == "masked":
             pad, mask = self._tokenizer.pad_token_id or 0, self._tokenizer.mask_token_id
             return MaskedEngine(self._model, mask, pad, self._encoder.end, max_batch_tokens)
-        return self._checked(PackedEngine(self._model, max_batch_tokens))
+        return self._checked(PackedEngine(self._model, max_batch_tokens)) if packed else PlainEngine(self._model)
 
     def _checked(self, packed: PackedEngine) -> PackedEngine | PlainEngine:
         """Return the packed engine if it agrees with plain passes on a probe, else plain passes."""

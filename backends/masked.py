@@ -37,6 +37,8 @@ class MaskedEngine:
         Tokens in one pass, padding included.
     """
 
+    description = "pseudo-log-likelihoods at mask positions"
+
     def __init__(self, model: Any, mask: int, pad: int, end: Tokens, max_batch_tokens: int) -> None:  # noqa: ANN401 (transformers publishes no types)
         self._model = model
         self._mask = mask

@@ -22,6 +22,8 @@ class PlainEngine:
         Any transformers causal language model.
     """
 
+    description = "plain passes"
+
     def __init__(self, model: Any) -> None:  # noqa: ANN401 (transformers publishes no types)
         self._model = model
         self.max_batch_tokens = 1

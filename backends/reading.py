@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 Wanted = dict["Tokens", set[int]]
 """Contexts, and the next tokens whose log-probabilities are wanted after each."""
 LogProbs = dict["Tokens", dict[int, float]]
+Pair = tuple["Tokens", "Tokens"]
+"""A context, and what may follow it."""
+_CHAINED = 8
+"""Tokens up to which a continuation is read one by one off its cached context."""
 Place = TypeVar("Place", bound=Hashable)
 
 
@@ -29,6 +34,22 @@ def chain(requests: Sequence[Encoded], compute: Callable[[Wanted], LogProbs]) ->
     return [
         tuple(sum(found[r.prompt + c[:i]][token] for i, token in enumerate(c)) for c in r.continuations)
         for r in requests
+    ]
+
+
+def chain_or_whole(
+    requests: Sequence[Encoded],
+    read_next: Callable[[Wanted], LogProbs],
+    read_whole: Callable[[Sequence[Pair]], dict[Pair, float]],
+) -> list[tuple[float, ...]]:
+    """Return the same where contexts cost a request each: long continuations are read at once, as parts of a prompt."""
+    pairs = {(r.prompt, c) for r in requests for c in r.continuations if len(c) > _CHAINED}
+    short = [replace(r, continuations=tuple(c for c in r.continuations if len(c) <= _CHAINED)) for r in requests]
+    whole = read_whole(sorted(pairs)) if pairs else {}
+    found = [iter(scores) for scores in chain(short, read_next)]
+    return [
+        tuple(next(scores) if len(c) <= _CHAINED else whole[r.prompt, c] for c in r.continuations)
+        for r, scores in zip(requests, found, strict=True)
     ]
 
 

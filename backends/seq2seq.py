@@ -31,6 +31,8 @@ class Seq2SeqEngine:
         Encoder tokens in one pass, padding included.
     """
 
+    description = "inputs encoded once, answers as branches of the decoder"
+
     def __init__(self, model: Any, end: Tokens, max_batch_tokens: int) -> None:  # noqa: ANN401 (transformers publishes no types)
         self._model = model
         self._end = end

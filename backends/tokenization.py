@@ -60,21 +60,32 @@ class Encoder:
         controls = sorted({*special, *added}, key=len, reverse=True)
         self._controls = re.compile("(" + "|".join(map(re.escape, controls)) + ")") if controls else None
 
-    def encode(self, requests: Sequence[Request]) -> list[Encoded]:
-        """Return the tokens of each request."""
+    def encode(self, requests: Sequence[Request], max_context: int | None = None) -> list[Encoded]:
+        """Return the tokens of each request.
+
+        Raises
+        ------
+        BackendError
+            If a prompt and a continuation have more than ``max_context`` tokens, where given, or a continuation none.
+        """
         pieces = [self._pieces(request.prompt) for request in requests]
-        if self._apart:
-            return self._encode_apart(requests, pieces)
-        tails = [str(parts[-1]).rstrip(" ") for parts in pieces]
-        spaces = [str(parts[-1])[len(tail) :] for parts, tail in zip(pieces, tails, strict=True)]
-        texts = {part for parts in pieces for part in parts[:-1] if isinstance(part, str)} | set(tails)
-        for request, tail, space in zip(requests, tails, spaces, strict=True):
-            texts |= {text for c in request.continuations for text in (tail + space + c, space + c)}
-        known = self._tokenize(sorted(texts))
-        return [
-            self._assemble(parts[:-1], tail, [space + c for c in request.continuations], known)
-            for request, parts, tail, space in zip(requests, pieces, tails, spaces, strict=True)
-        ]
+        encode = self._encode_apart if self._apart else self._encode_together
+        encoded = encode(requests, pieces)
+        for request in encoded:
+            longest = len(request.prompt) + max(map(len, request.continuations))
+            if max_context is not None and longest > max_context:
+                raise BackendError(
+                    f"a prompt of {longest} tokens does not fit into the {max_context} that {self._model} reads"
+                )
+        return encoded
+
+    def __len__(self) -> int:
+        """Return the number of tokens the tokenizer knows."""
+        return len(self._tokenizer)
+
+    def decode(self, token: int) -> str:
+        """Return a token's text."""
+        return str(self._tokenizer.decode([token]))
 
     def encode_prompts(self, texts: Sequence[Text]) -> list[Tokens]:
         """Return the tokens of each prompt alone."""
@@ -95,6 +106,18 @@ class Encoder:
         while end and len(self._tokenize([text[:end]])[text[:end]]) > max_tokens:
             end -= 1
         return text[:end]
+
+    def _encode_together(self, requests: Sequence[Request], pieces: Sequence[Sequence[str | int]]) -> list[Encoded]:
+        tails = [str(parts[-1]).rstrip(" ") for parts in pieces]
+        spaces = [str(parts[-1])[len(tail) :] for parts, tail in zip(pieces, tails, strict=True)]
+        texts = {part for parts in pieces for part in parts[:-1] if isinstance(part, str)} | set(tails)
+        for request, tail, space in zip(requests, tails, spaces, strict=True):
+            texts |= {text for c in request.continuations for text in (tail + space + c, space + c)}
+        known = self._tokenize(sorted(texts))
+        return [
+            self._assemble(parts[:-1], tail, [space + c for c in request.continuations], known)
+            for request, parts, tail, space in zip(requests, pieces, tails, spaces, strict=True)
+        ]
 
     def _encode_apart(self, requests: Sequence[Request], pieces: Sequence[Sequence[str | int]]) -> list[Encoded]:
         answers = [[text.lstrip(" ") for text in request.continuations] for request in requests]

@@ -5,12 +5,15 @@ transformers, lm-evaluation-harness, vLLM and llama.cpp; and by ours in bfloat16
 
     python benchmarks/engine.py --python lm-eval=/path/to/python --python vllm=/path/to/python
 
-Peers run in a Python of their own, since their requirements exclude one another; one that is not named is left out. llama.cpp is left
-out unless LLAMA_CPP_URL is the address of its server, started anew, with the same model in float32. Workloads:
+Peers run in a Python of their own, since their requirements exclude one another; one that is not named is left out. vLLM is run by
+promptfront's own backend, installed in that Python. Servers are left out unless the environment has their address: LLAMA_CPP_URL, and
+VLLM_URL (with /v1) for promptfront's backend for servers and a plain loop of the official client on the same one; each started anew,
+with the same model in float32. Workloads:
 
 a  zero-shot instruction, 500 examples; engines that share nothing get every fourth request
 b  2 of 16 candidates with 600-token prefixes, 200 examples each: engines that share nothing get every 12th request
-c  6 labels of two tokens, each of which begins like one other, 200 examples; every fourth request as above
+c  6 labels of two tokens, each of which begins like one other, 200 examples; every fourth request as above; without llama.cpp, whose
+   server gives likely tokens only
 full-b, full-d  ours alone: all 16 candidates, half of which share their first demonstrations, in one call and in racing blocks of 16
 growth  ours alone: 1x, 4x and 16x the examples and the candidates
 
@@ -175,8 +178,8 @@ def main() -> None:
     folder = default_model_folder()
     config = AutoConfig.from_pretrained(folder)
     pythons = dict.fromkeys(("ours", "ours-bfloat16", "ours-int8", "padded", "expanded"), sys.executable)
-    if "LLAMA_CPP_URL" in os.environ:
-        pythons["llama.cpp"] = sys.executable
+    servers = {"llama.cpp": "LLAMA_CPP_URL", "vllm-server": "VLLM_URL", "vllm-server-loop": "VLLM_URL"}
+    pythons |= {name: sys.executable for name, address in servers.items() if address in os.environ}
     pythons |= dict(entry.split("=", 1) for entry in options.python)
     gemm = Worker("gemm", sys.executable, folder)
     peers = {"a", "b", "c"} & {*only}
@@ -190,7 +193,8 @@ def main() -> None:
     compared = {"a": (zero_shot, 4), "b": (few_shot[0] + few_shot[1], 12), "c": (graded, 4)}
     for name, (requests, step) in compared.items():
         if name in only:
-            result[name] = compare(workers, requests, options.repeats, step)
+            able = {n: w for n, w in workers.items() if n != "llama.cpp" or name != "c"}
+            result[name] = compare(able, requests, options.repeats, step)
             show(name, result[name])
     everything = [request for candidate in few_shot for request in candidate]
     blocks = [[r for c in few_shot for r in c[start : start + 16]] for start in range(0, 200, 16)]

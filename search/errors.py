@@ -3,8 +3,14 @@
 PromptfrontError            anything promptfront reports as a sentence; exit code 2
 ├── InputError              the user's data, options, files or plugins are not usable
 ├── BackendError            a model could not be loaded, reached, or gave unusable numbers
+│   └── InterruptedCallError    the rest of a call could not be answered; what was answered is kept
 └── VerificationError       an exported prompt does not reproduce its numbers; exit code 1
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class PromptfrontError(Exception):
@@ -19,6 +25,15 @@ class InputError(PromptfrontError):
 
 class BackendError(PromptfrontError):
     """A model could not be loaded or reached, or it returned unusable numbers."""
+
+
+class InterruptedCallError(BackendError):
+    """A call that was answered in part: a server fell silent, or the cost limit was reached."""
+
+    def __init__(self, message: str, answered: Mapping[int, Any] | None = None) -> None:
+        super().__init__(message)
+        self.answered: Mapping[int, Any] = answered or {}
+        """What was answered, by position in the call."""
 
 
 class VerificationError(PromptfrontError):

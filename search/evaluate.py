@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .contracts import Example, Prompt, Request, Score, Task
-from .errors import InputError
+from .errors import InputError, InterruptedCallError
 from .prompt import continuation, render
 
 if TYPE_CHECKING:
@@ -129,9 +129,16 @@ class Evaluator:
         missing = {key: request for key, request in wanted.items() if key not in self._memory}
         if not missing:
             return
-        outputs = dict(zip(missing, self.backend.loglikelihoods(list(missing.values())), strict=True))
+        try:
+            self._keep(dict(zip(missing, self.backend.loglikelihoods(list(missing.values())), strict=True)))
+        except InterruptedCallError as error:
+            keys = list(missing)
+            self._keep({keys[i]: outputs for i, outputs in error.answered.items()})
+            raise
+
+    def _keep(self, outputs: dict[str, Outputs]) -> None:
         self.scored_pairs += len(outputs)
-        if self._store:
+        if self._store and outputs:
             self._store.write_scores(self.backend.fingerprint, outputs)
         self._memory.update(outputs)
 

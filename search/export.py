@@ -97,7 +97,7 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
             "p_value": entry.p_value,
             "start": asdict(frontier.start.test) if frontier.start.test else None,
         },
-        "model": {key: config[key] for key in ("model", "revision", "fingerprint", "backend")},
+        "model": {key: config[key] for key in ("model", "revision", "fingerprint", "backend", "scoring")},
         "data": {key: config[key] for key in ("source", "data_hash", "sizes", "load")},
         "seed": frontier.seed,
         "study": frontier.study,

@@ -22,6 +22,7 @@ def plan_lines(plan: Plan) -> list[str]:
         f"task       {task.name}: {task.source}",
         f"splits     {len(task.pool)} pool, {len(task.dev)} dev, {len(task.test)} test",
         f"model      {plan.model} on {plan.backend}",
+        f"scoring    {plan.scoring}",
         f"start      {task.start.instruction or '(no instruction)'!r}, {plan.start_tokens} tokens",
         f"budget     {plan.budget} candidates by {plan.sampler}: "
         f"about {plan.pairs:,} pairs and at least {plan.tokens:,} tokens, then the test",

@@ -34,8 +34,10 @@ def test_batch_calibration_removes_the_bias() -> None:
 
 
 def test_ties_go_to_the_first_label() -> None:
-    """A tie is broken the same way every time."""
-    assert [s.value for s in LabelScorer().score(_TASK, _ROWS[:2], [(-1.0, -1.0)] * 2, ())] == [1.0, 0.0]
+    """A tie is broken the same way every time; where all labels tie, nothing was answered."""
+    three = replace(_TASK, labels=("no", "yes", "maybe"))
+    assert [s.value for s in LabelScorer().score(three, _ROWS[:2], [(-1.0, -1.0, -2.0)] * 2, ())] == [1.0, 0.0]
+    assert [s.value for s in LabelScorer().score(_TASK, _ROWS[:2], [(-1.0, -1.0)] * 2, ())] == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("texts", [("a", "a"), ("a", " "), (" a", "a")])

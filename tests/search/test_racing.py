@@ -29,7 +29,7 @@ TASK = Task("made-up", "here", START, ("text",), "label", ("a", "b"), ROWS[:10],
 class KnownModel:
     """A model for pure logic: a prompt whose instruction is "70" is right on 70 % of rows, by a hash of both."""
 
-    model, fingerprint, revision, max_context = "known", "known", "", 1000
+    model, fingerprint, revision, scoring, max_context = "known", "known", "", "known", 1000
 
     def __init__(self) -> None:
         self.calls: list[int] = []

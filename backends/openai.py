@@ -1,0 +1,204 @@
+"""The backend for OpenAI-compatible servers: vLLM's, llama.cpp's, and hosted ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..search.errors import BackendError
+from .http import Budget, Client, UnsupportedError, UnusableAnswerError
+from .loading import quiet_transformers
+from .server_scores import LikelyFirstTokens, NextTokens, Path, WrittenAnswers, messages
+from .tokenization import Encoder
+
+if TYPE_CHECKING:
+    from ..search.contracts import Request, Text
+
+_BYTES_A_TOKEN = 4
+_CONTEXT = 128_000
+"""Taken for the context of a server that does not say."""
+
+
+class OpenAIBackend:
+    """A model behind an OpenAI-compatible server.
+
+    With the model's tokenizer at hand, prompts are sent as token ids, and log-likelihoods are those that a local
+    backend gives. Without it prompts are chat messages, tokens are counted as four bytes each, and log-likelihoods are
+    approximate; `scoring` says which way is in use.
+
+    Parameters
+    ----------
+    model
+        The model's name on the server; by default the only one that it serves.
+    base_url
+        The server's address, with ``/v1``; by default OpenAI's. The key is read from OPENAI_API_KEY.
+    tokenizer
+        A Hugging Face id or folder with the model's tokenizer; by default what the model's name names, if anything.
+    concurrency
+        Requests in flight, at most.
+    timeout, retry_timeout
+        Seconds for one attempt, and for all attempts at one request, after which the run ends and keeps what it has.
+    max_cost, price
+        Dollars that this run may cost, and dollars for a million prompt tokens and a million completion tokens.
+
+    Raises
+    ------
+    BackendError
+        If the server cannot be asked or does not serve the model.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        base_url: str | None = None,
+        tokenizer: str | None = None,
+        concurrency: int = 16,
+        timeout: float = 120.0,
+        retry_timeout: float = 600.0,
+        max_cost: float | None = None,
+        price: Sequence[float] = (),
+    ) -> None:
+        self._client = Client(base_url, concurrency, timeout, retry_timeout, _budget(max_cost, price))
+        card = self._card(model)
+        self.model = str(card.id)
+        self.revision = ""
+        self._encoder = _encoder(tokenizer or self.model, required=tokenizer is not None)
+        self.max_context = int(getattr(card, "max_model_len", None) or _CONTEXT)
+        self._path = self._best_path()
+        self.scoring = f"{self._client.name}: {self._path.description}"
+        described = [self._client.name, self.model, self._path.description, tokenizer]
+        self.fingerprint = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
+
+    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+        """Return log P(continuation | prompt) in nats, or what stands for it.
+
+        Raises
+        ------
+        InterruptedCallError
+            If the server stays silent or the cost limit is reached; it holds what was answered.
+        """
+        return self._path.loglikelihoods(requests) if requests else []
+
+    def generate(
+        self,
+        prompts: Sequence[Text],
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        stop: Sequence[str] = (),
+        choices: Sequence[str] = (),
+    ) -> list[str]:
+        """Return one completion per prompt, sampled at ``temperature`` (0: the most likely token each time).
+
+        Each ends before one of ``stop``, where given, and is one of ``choices``, where given and the server knows
+        structured outputs.
+        """
+        sampling: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+        sampling |= {"top_p": 0.95} if temperature > 0 else {}
+        sampling |= {"stop": list(stop)} if stop else {}
+        sampling |= {"extra_body": {"structured_outputs": {"choice": list(choices)}}} if choices else {}
+        tokens = (
+            self._encoder.encode_prompts(prompts)
+            if isinstance(self._path, NextTokens) and self._encoder is not None
+            else None
+        )
+
+        def ask(official: Any, i: int) -> Any:  # noqa: ANN401 (one of the official client's types)
+            if tokens is not None:
+                return official.completions.create(model=self.model, prompt=list(tokens[i]), **sampling)
+            return official.chat.completions.create(model=self.model, messages=messages(prompts[i]), **sampling)
+
+        return self._client.map(ask, lambda _, answer: _written(answer), range(len(prompts)))
+
+    def count_tokens(self, texts: Sequence[Text]) -> list[int]:
+        """Return the number of tokens the model reads for each text; without its tokenizer, an estimate."""
+        if self._encoder is not None:
+            return [len(tokens) for tokens in self._encoder.encode_prompts(texts)]
+        turns = [[text] if isinstance(text, str) else [message.content for message in text] for text in texts]
+        return [sum(math.ceil(len(part.encode()) / _BYTES_A_TOKEN) for part in parts) for parts in turns]
+
+    def truncate(self, text: str, max_tokens: int) -> str:
+        """Return the longest beginning of ``text`` that has at most ``max_tokens`` tokens."""
+        if self._encoder is not None:
+            return self._encoder.truncate(text, max_tokens)
+        return text.encode()[: max_tokens * _BYTES_A_TOKEN].decode(errors="ignore")
+
+    def close(self) -> None:
+        """Say what was used."""
+        used, cost = self._client.usage, self._client.budget.cost(self._client.usage)
+        dollars = f", {cost:.4g} dollars" if cost else ""
+        faults = f", {used.faults} faults" if used.faults else ""
+        print(  # noqa: T201
+            f"{self._client.name}: {used.requests} requests, {used.prompt_tokens} prompt tokens, "
+            f"{used.completion_tokens} completion tokens{dollars}{faults}",
+            file=sys.stderr,
+        )
+
+    def _card(self, model: str | None) -> Any:  # noqa: ANN401 (one of the official client's types)
+        """Return what the server says of a model."""
+        cards = self._client.map(lambda official, _: official.models.list(), lambda _, answer: _cards(answer), [None])[
+            0
+        ]
+        names = [card.id for card in cards]
+        if model is None and len(cards) != 1:
+            raise BackendError(f"--model: expected one of the server's {len(cards)} models: {', '.join(names[:10])}")
+        if model is not None and model not in names:
+            raise BackendError(f"--model {model}: {self._client.name} serves {', '.join(names[:10]) or 'nothing'}")
+        return cards[0] if model is None else cards[names.index(model)]
+
+    def _best_path(self) -> Path:
+        if self._encoder is not None:
+            try:
+                return NextTokens(self._client, self.model, self._encoder, self.max_context)
+            except UnsupportedError:
+                pass
+        try:
+            return LikelyFirstTokens(self._client, self.model)
+        except UnsupportedError:
+            return WrittenAnswers(self._client, self.model)
+
+
+def _budget(max_cost: float | None, price: Sequence[float]) -> Budget:
+    if price and (len(price) != 2 or min(price) < 0):
+        raise BackendError(
+            "--price: expected dollars for a million prompt tokens and for a million completion tokens, as 0.15,0.6"
+        )
+    if max_cost is not None and not price:
+        raise BackendError(
+            "--max-cost: expected --price too, as 0.15,0.6 (dollars for a million prompt and completion tokens)"
+        )
+    return Budget(max_cost, (price[0], price[1]) if price else (0.0, 0.0))
+
+
+def _cards(answer: Any) -> list[Any]:  # noqa: ANN401
+    cards = getattr(answer, "data", None)
+    if not isinstance(cards, list):
+        raise UnusableAnswerError(f"expected a list of models, found {str(answer)[:100]}")
+    return cards
+
+
+def _written(answer: Any) -> str:  # noqa: ANN401
+    choices = getattr(answer, "choices", None)
+    if not choices:
+        raise UnusableAnswerError(f"expected a completion, found {str(answer)[:100]}")
+    return str(choices[0].message.content or "" if hasattr(choices[0], "message") else choices[0].text)
+
+
+def _encoder(source: str, *, required: bool) -> Encoder | None:
+    """Return the tokenizer of a model's name, if it names one."""
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet_transformers():
+            return Encoder(AutoTokenizer.from_pretrained(source), source)
+    except (OSError, ValueError, KeyError) as error:
+        if required:
+            reason = " ".join(str(error).split())[:150]
+            raise BackendError(f"--tokenizer {source}: expected the id or folder of a tokenizer ({reason})") from error
+        return None

