@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from promptfront.search.contracts import Backend, Task, Text
 
 _INSTALLED = importlib.util.find_spec("vllm") is not None
-needs_vllm = [pytest.mark.vllm, pytest.mark.skipif(not _INSTALLED, reason="needs vLLM, in an environment of its own")]
+needs_vllm = [
+    pytest.mark.vllm,
+    pytest.mark.skipif(not _INSTALLED, reason="needs vLLM, in an environment of its own"),
+    pytest.mark.filterwarnings("default"),  # its own libraries deprecate one another
+]
 _ROWS = 200
 _LABELS = (" positive", " negative")
 _GRADES = tuple(
