@@ -22,6 +22,7 @@ from promptfront.search import load_task, optimize
 from promptfront.search.contracts import Message, Request
 from promptfront.search.doctor import examine
 from promptfront.search.errors import BackendError
+from tests.backends.serving import proxy_handler, running, url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -192,6 +193,18 @@ class TestServed:
         """A sentence is read as part of a prompt."""
         asked = requests(texts[:5], (" unquestionably, and without any doubt at all, a great film", " bad"), chat=False)
         agree(OpenAIBackend(base_url=address).loglikelihoods(asked), backend.loglikelihoods(asked))
+
+    def test_a_bad_network_loses_nothing(self, address: str, backend: HFBackend) -> None:
+        """1,000 requests, a fifth of which meet a fault: all answered, each counted once, none from an error body."""
+        asked = [Request(f"Review: film number {i}\nSentiment:", _LABELS) for i in range(1000)]
+        proxy = proxy_handler(int(address.rsplit(":", 1)[1].removesuffix("/v1")), share=0.2)
+        with running(proxy) as bad:
+            served = OpenAIBackend(base_url=url(bad))
+            before = served._client.usage.requests
+            served._path._together = 1  # type: ignore[attr-defined]
+            agree(served.loglikelihoods(asked), backend.loglikelihoods(asked))
+        assert served._client.usage.requests - before == 1000
+        assert sum(proxy.faults.values()) > 150  # type: ignore[attr-defined]
 
     def test_generates(self, address: str) -> None:
         """Seeds are seeds, stop strings stop, and choices are all there is."""
