@@ -62,9 +62,9 @@ class NextTokens:
         self._asks, self._listed = True, _LISTED
         self._probe()
         self._together = _TOGETHER if self._asks else 1
-        ways = {True: "the asked tokens", False: f"the {_LISTED} likeliest tokens, and an echo for others"}
-        rest = f"the {_LISTED} likeliest tokens, and all for others"
-        self.description = f"completions with log-probabilities of {ways[self._asks] if self._echoes else rest}"
+        others = "an echo" if self._echoes else "all"
+        way = "the asked tokens" if self._asks else f"the {_LISTED} likeliest tokens, and {others} for others"
+        self.description = f"completions with log-probabilities of {way}"
 
     def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) of each continuation of each request."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def by_label(task: Task, examples: Sequence[Example]) -> list[list[Example]]:
     return [group for group in groups if group]
 
 
+@cache
 def _length(text: str) -> int:
     # Chinese has no spaces: there a character counts as half a word.
     return max(len(text.split()), sum(c >= "\u2e80" for c in text) // 2)
