@@ -1,4 +1,4 @@
-"""vLLM in this process and `vllm serve` over HTTP, against the Hugging Face backend: the same model, the same numbers."""
+"""vLLM in this process and its server over HTTP, against the Hugging Face backend: the same model, the same numbers."""
 
 from __future__ import annotations
 
@@ -58,14 +58,16 @@ def address() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("vllm")), "serve", str(default_model_folder()), "--port", str(port)]
-    command += ["--host", "127.0.0.1", "--dtype", "float32", "--enforce-eager", "--max-model-len", "2048"]
+    # What `vllm serve` runs; that command of the CPU build looks for a distribution of another name and ends.
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(default_model_folder())]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "2048"]
     environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):
             time.sleep(1)
-            assert server.poll() is None, "vllm serve ended"
+            assert server.poll() is None, "the server ended"
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
                 break
@@ -174,7 +176,7 @@ class TestInProcess:
 
 
 class TestServed:
-    """`OpenAIBackend` on `vllm serve`."""
+    """`OpenAIBackend` on vLLM's server."""
 
     pytestmark = needs_vllm
 
