@@ -8,7 +8,7 @@ transformers, lm-evaluation-harness, vLLM and llama.cpp; and by ours in bfloat16
 Peers run in a Python of their own, since their requirements exclude one another; one that is not named is left out. vLLM is run by
 promptfront's own backend, installed in that Python. Servers are left out unless the environment has their address: LLAMA_CPP_URL, and
 VLLM_URL (with /v1) for promptfront's backend for servers and a plain loop of the official client on the same one; each started anew,
-with the same model in float32. Workloads:
+with the same model in float32, vLLM's with VLLM_SERVER_DEV_MODE=1, so that its prefix cache can be emptied. Workloads:
 
 a  zero-shot instruction, 500 examples; engines that share nothing get every fourth request
 b  2 of 16 candidates with 600-token prefixes, 200 examples each: engines that share nothing get every 12th request

@@ -127,7 +127,9 @@ def served(_: str) -> Callable[[list[Request]], Scores]:
     """Promptfront's backend for servers, on a vLLM server at VLLM_URL."""
     from promptfront.backends.openai import OpenAIBackend
 
-    return asking(OpenAIBackend(base_url=os.environ["VLLM_URL"]))
+    score = asking(OpenAIBackend(base_url=os.environ["VLLM_URL"]))
+    score.forget = forget_prefixes  # type: ignore[attr-defined]
+    return score
 
 
 def served_loop(_: str) -> Callable[[list[Request]], Scores]:
@@ -149,7 +151,16 @@ def served_loop(_: str) -> Callable[[list[Request]], Scores]:
     def score(requests: list[Request]) -> Scores:
         return chain(requests, {context: ask(context, tokens) for context, tokens in contexts(requests).items()})
 
+    score.forget = forget_prefixes  # type: ignore[attr-defined]
     return score
+
+
+def forget_prefixes() -> None:
+    """Empty the prefix cache of the server at VLLM_URL."""
+    import urllib.request
+
+    url = os.environ["VLLM_URL"].removesuffix("/v1")
+    urllib.request.urlopen(urllib.request.Request(f"{url}/reset_prefix_cache", method="POST"))  # noqa: S310
 
 
 def llama_cpp(_: str) -> Callable[[list[Request]], Scores]:
