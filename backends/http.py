@@ -203,7 +203,7 @@ class Client:
             pause = min(2 * pause, _LONGEST_WAIT)
             spent = time.monotonic() - started
             if spent + seconds > patience:
-                raise InterruptedCallError(f"{self.name}: no answer for {spent:.0f} s, last: {fault.reason}")
+                raise InterruptedCallError(f"{self.name}: no answer within {patience:g} s, last: {fault.reason}")
             self._say(spent, fault.reason)
             self._stop.wait(seconds)
         raise InterruptedCallError(f"{self.name}: stopped")

@@ -29,7 +29,7 @@ def test_what_is_missing_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["doctor", "--backend", "vlm"]) == 2
     assert "unknown backend 'vlm' (did you mean 'vllm'?)" in capsys.readouterr().err
     assert main(["doctor", "--backend", "openai", "--base-url", "http://127.0.0.1:9/v1", "--retry-timeout", "0.5"]) == 2
-    assert "no answer for" in capsys.readouterr().err
+    assert "no answer within" in capsys.readouterr().err
     assert main(["doctor", "--base-url", "http://127.0.0.1:9/v1"]) == 2
     assert "--base-url: the backend 'hf' does not take it" in capsys.readouterr().err
     assert main(["doctor", "--backend-option", "packed"]) == 2
