@@ -27,7 +27,7 @@ PROMPT = Prompt(
 )
 CHAT = Prompt("Say it.", Structure(("Review",), "Sentiment", layout="chat"), PROMPT.demonstrations)
 CONFIG: dict[str, Any] = {
-    "task": "t", "model": "m", "backend": "hf", "seed": 0, "source": "s", "revision": "r", "fingerprint": "f",
+    "task": "t", "model": "m", "backend": "hf", "seed": 0, "source": "s", "revision": "r", "fingerprint": "f", "scoring": "z",
     "input_fields": ["text"], "target_field": "mood", "labels": ["negative", "positive"], "scorer": "labels",
     "sizes": {"pool": 5, "dev": 40, "test": 50}, "data_hash": "h", "load": {}, "versions": {}, "identity": {},
 }  # fmt: skip
