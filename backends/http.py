@@ -21,7 +21,7 @@ _KEY = "OPENAI_API_KEY"
 _TRY_AGAIN = frozenset({408, 409, 425, 429})
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 20.0
 _SAY_AFTER = 3.0
-_PROBE_SECONDS = 8.0
+_PROBE_SECONDS = 4.0
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import torch
 
+from ..backends.default_model import NAME
 from .api import make_backend, versions
 from .contracts import Request
 from .errors import PromptfrontError
@@ -130,7 +130,7 @@ def examine(backend: str = "hf", model: str | None = None, options: dict[str, An
 
 def _plain(model: str | None, loaded: Backend) -> tuple[list[tuple[float, ...]] | None, str]:
     """Return what plain passes of transformers give in float32 on the CPU, if the model's weights can be had."""
-    source = model or (loaded.model if os.path.isdir(loaded.model) else None)  # noqa: PTH112 (a name, not yet a path)
+    source = model or (None if loaded.model == NAME else loaded.model)
     try:
         plain = make_backend("hf", source, {"packed": False, "device": "cpu", "dtype": "float32"})
         return plain.loglikelihoods(_PROBE), "plain passes of transformers in float32"

@@ -104,8 +104,8 @@ def test_written_answers_are_the_last_resort(backend: HFBackend) -> None:
 
 
 def test_a_bad_network_loses_nothing_and_counts_nothing_twice(backend: HFBackend) -> None:
-    """120 requests, a third of which meet a fault of each kind: all answered, each counted once, none from an error."""
-    asked = [Request(f"Review: film number {i}\nSentiment:", (" positive", " negative")) for i in range(120)]
+    """80 requests, a third of which meet a fault of each kind: all answered, each counted once, none from an error."""
+    asked = [Request(f"Review: film number {i}\nSentiment:", (" positive", " negative")) for i in range(80)]
     model = model_handler(backend)
     with running(model) as server:
         proxy = proxy_handler(server.server_port, share=0.33)
@@ -117,7 +117,7 @@ def test_a_bad_network_loses_nothing_and_counts_nothing_twice(backend: HFBackend
             used = remote._client.usage
     assert worst(found, backend.loglikelihoods(asked)) < 1e-3
     assert all(count > 0 for count in proxy.faults.values())  # type: ignore[attr-defined]
-    assert used.requests - before == 120
+    assert used.requests - before == 80
     assert used.faults == sum(count for kind, count in proxy.faults.items() if kind != "delay")  # type: ignore[attr-defined]
 
 
@@ -146,7 +146,7 @@ def test_a_server_that_comes_back_is_waited_for(backend: HFBackend, capfd: pytes
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.extend(remote.loglikelihoods(_REQUESTS)))
     thread.start()
-    time.sleep(6)
+    time.sleep(5)
     with running(model_handler(backend), port):
         thread.join(60)
     assert worst(found, backend.loglikelihoods(_REQUESTS)) < 1e-3
