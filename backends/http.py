@@ -204,7 +204,7 @@ class Client:
             spent = time.monotonic() - started
             if spent + seconds > patience:
                 raise InterruptedCallError(f"{self.name}: no answer within {patience:g} s, last: {fault.reason}")
-            self._say(spent, fault.reason)
+            self._say(spent + seconds, fault.reason)
             self._stop.wait(seconds)
         raise InterruptedCallError(f"{self.name}: stopped")
 
@@ -242,10 +242,10 @@ class Client:
         if silent:
             print(f"{self.name} answers again", file=sys.stderr)  # noqa: T201
 
-    def _say(self, spent: float, reason: str) -> None:
-        """Say once that the server is waited for."""
+    def _say(self, silence: float, reason: str) -> None:
+        """Say once that the server is waited for, if it is for more than a moment."""
         with self._lock:
-            first = spent > _SAY_AFTER and not self._silent
+            first = silence > _SAY_AFTER and not self._silent
             self._silent = self._silent or first
         if first:
             print(f"{self.name}: waiting up to {self.retry_timeout:.0f} s for an answer ({reason})", file=sys.stderr)  # noqa: T201
