@@ -1,4 +1,4 @@
-"""Int8 linear layers for CPUs: some three times as fast as float32 where the processor multiplies bytes (AVX-512 VNNI)."""
+"""Int8 linear layers for CPUs: faster than float32 where the processor multiplies bytes (AVX-512 VNNI), and less exact."""
 
 from __future__ import annotations
 

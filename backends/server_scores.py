@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..search.errors import InterruptedCallError
 from .http import UnsupportedError, UnusableAnswerError
-from .reading import chain_or_whole
+from .reading import chain, chain_or_whole
+from .tokenization import Encoded
 
 if TYPE_CHECKING:
     from ..search.contracts import Request, Text
     from .http import Client
     from .reading import LogProbs, Pair, Wanted
-    from .tokenization import Encoded, Encoder, Tokens
+    from .tokenization import Encoder, Tokens
 
 _TOGETHER = 16
 """Contexts in one request."""
@@ -173,12 +174,9 @@ class NextTokens:
         """Return log P(continuation | context), as parts of prompts."""
         if self._echoes:
             return dict(zip(pairs, self._client.map(self._ask_echo, _read_echo, pairs), strict=True))
-        steps = {(context + c[:i], token) for context, c in pairs for i, token in enumerate(c)}
-        wanted: Wanted = {}
-        for context, token in steps:
-            wanted.setdefault(context, set()).add(token)
-        found = self._next(wanted, {})
-        return {(a, c): sum(found[a + c[:i]][token] for i, token in enumerate(c)) for a, c in pairs}
+        encoded = [Encoded(context, (continuation,)) for context, continuation in pairs]
+        scores = chain(encoded, lambda wanted: self._next(wanted, {}))
+        return {pair: score for pair, (score,) in zip(pairs, scores, strict=True)}
 
     def _ask_echo(self, official: Any, pair: Pair) -> Any:  # noqa: ANN401
         return official.completions.create(

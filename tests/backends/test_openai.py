@@ -70,7 +70,7 @@ def test_completions_give_the_numbers_of_the_model(abilities: dict[str, bool], s
     with running(model_handler(backend, **abilities)) as server:
         remote = OpenAIBackend(base_url=url(server))
         assert says in remote.scoring
-        asked = [*_REQUESTS, *_CHAT, *long] if len(abilities) < 2 else _REQUESTS[:2]
+        asked = [*_REQUESTS, *_CHAT, *long] if len(abilities) < 2 else [*_REQUESTS[:2], *long]
         assert worst(remote.loglikelihoods(asked), backend.loglikelihoods(asked)) < 1e-3
         texts = [request.prompt for request in asked]
         assert remote.count_tokens(texts) == backend.count_tokens(texts)
