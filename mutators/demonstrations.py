@@ -106,6 +106,23 @@ class HardDemonstrations:
         return replace(prompt, demonstrations=_balanced(hard, context.rng))
 
 
+class AddDemonstration:
+    """One demonstration more, of a label that is shown least."""
+
+    gene: Gene = "demonstrations"
+
+    def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
+        """Return the prompt with one more demonstration at any place."""
+        shown = list(prompt.demonstrations)
+        groups = by_label(context.task, without(shown, short_examples(context.task.pool)))
+        if not groups or len(shown) >= _MOST:
+            return prompt
+        times = [sum(example.target == group[0].target for example in shown) for group in groups]
+        fewest = [group for group, n in zip(groups, times, strict=True) if n == min(times)]
+        shown.insert(context.rng.randrange(len(shown) + 1), context.rng.choice(context.rng.choice(fewest)))
+        return replace(prompt, demonstrations=tuple(shown))
+
+
 class SwapDemonstration:
     """Another example of the same label in the place of one."""
 

@@ -60,10 +60,11 @@ def optimize(
     budget: int = 200,
     seed: int = 0,
     model: str | None = None,
-    backend: str = "hf",
+    backend: str | Backend = "hf",
     backend_options: dict[str, Any] | None = None,
     sampler: str = "tpe",
     mutators: Sequence[str] = (),
+    without: Sequence[str] = (),
     data: DataOptions | None = None,
     limits: Limits | None = None,
     storage: str = DEFAULT_STORAGE,
@@ -85,11 +86,14 @@ def optimize(
     model
         A Hugging Face id or folder; by default a small instruct model that promptfront obtains itself.
     backend, backend_options
-        The backend's name and what its constructor takes, such as ``max_batch_tokens``.
+        The backend's name and what its constructor takes, such as ``max_batch_tokens``; or a backend of one's own, which
+        is left open.
     sampler
         ``"tpe"``, ``"nsga2"``, ``"gp"`` or ``"random"``.
     mutators
-        More mutators, each as ``path/to/file.py:Name``; installed ones are always used.
+        More mutators, each as ``path/to/file.py:Name``.
+    without
+        Names of installed mutators not to use: without ``"calibration"`` every prompt decides by its plain likelihoods.
     data
         The user's own data, instruction and labels.
     limits
@@ -118,20 +122,23 @@ def optimize(
     """
     limits = replace(limits or Limits(), budget=budget)
     make_sampler(sampler, seed)
-    inventors = load_mutators(mutators)
+    inventors = load_mutators(mutators, without)
     store = Store(storage)
     options = data or DataOptions()
     loaded = task if isinstance(task, Task) else load_task(task, **asdict(options), seed=seed)
     evaluator = make_evaluator(loaded, model=model, backend=backend, backend_options=backend_options, store=store)
     sources = {"task": None if isinstance(task, Task) else task, "data": asdict(options), "model": model}
-    config = _config(evaluator, seed, sampler, mutators, sources, backend, backend_options or {})
+    config = _config(evaluator, seed, sampler, (mutators, without), sources, _name(backend), backend_options or {})
     held = Study(store, study or _study_name(config), config)
-    space = Space(inventors, sampler, seed, _context_maker(evaluator, held), favoured=mutators)
+    space = Space(
+        inventors, sampler, seed, _context_maker(evaluator, held), favoured=mutators, first=loaded.instructions
+    )
     on_plan(_plan(evaluator, held, limits))
     try:
         return Search(evaluator, space, held, limits, on_progress, should_stop).run()
     finally:
-        getattr(evaluator.backend, "close", lambda: None)()
+        if isinstance(backend, str):
+            getattr(evaluator.backend, "close", lambda: None)()
 
 
 def load_frontier(storage: str = DEFAULT_STORAGE, study: str | None = None) -> Frontier:
@@ -146,10 +153,21 @@ def load_frontier(storage: str = DEFAULT_STORAGE, study: str | None = None) -> F
     return Study(store, study or latest_study(store)).frontier()
 
 
-def load_mutators(files: Sequence[str]) -> dict[str, Mutator]:
-    """Return every installed mutator by name, and those of ``files`` (``path/to/file.py:Name``) by their text."""
+def load_mutators(files: Sequence[str], without: Sequence[str] = ()) -> dict[str, Mutator]:
+    """Return every installed mutator by name but those of ``without``, and those of ``files`` (``path/to/file.py:Name``).
+
+    Raises
+    ------
+    InputError
+        If a mutator cannot be loaded, or one to be left out is not there.
+    """
+    installed = sorted(available("promptfront.mutators"))
+    for name in (name for name in without if name not in installed):
+        raise InputError(
+            f"--without: there is no mutator {name!r}{closest(name, installed)}; see `optimize list mutators`"
+        )
     found: dict[str, Mutator] = {}
-    for name in sorted(available("promptfront.mutators")):
+    for name in (name for name in installed if name not in without):
         found[name] = cast("Callable[[], Mutator]", load("promptfront.mutators", name))()
     return found | {file: mutator_from_file(file) for file in files}
 
@@ -158,13 +176,13 @@ def make_evaluator(
     task: Task,
     *,
     model: str | None = None,
-    backend: str = "hf",
+    backend: str | Backend = "hf",
     backend_options: dict[str, Any] | None = None,
     store: Store | None = None,
 ) -> Evaluator:
     """Load the model and return what scores prompts on the task, whose over-long inputs it has shortened."""
     scorer = cast("Callable[[], Scorer]", load("promptfront.scorers", task.scorer))()
-    loaded = make_backend(backend, model, backend_options or {})
+    loaded = make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
     task = shorten_inputs(task, loaded.truncate, loaded.count_tokens)
     return Evaluator(task, loaded, scorer, store)
 
@@ -199,11 +217,15 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _name(backend: str | Backend) -> str:
+    return backend if isinstance(backend, str) else type(backend).__qualname__
+
+
 def _config(
     evaluator: Evaluator,
     seed: int,
     sampler: str,
-    mutators: Sequence[str],
+    mutators: tuple[Sequence[str], Sequence[str]],
     sources: dict[str, Any],
     backend: str,
     backend_options: dict[str, Any],
@@ -232,13 +254,15 @@ def _config(
             "task": task.name,
             "data": task.data_hash,
             "starting prompt": prompt_to_dict(task.start),
+            "instructions to try first": list(task.instructions),
             "constraints": [asdict(constraint) for constraint in task.constraints],
             "labels": list(task.labels),
             "scorer": task.scorer,
             "model": loaded.fingerprint,
             "seed": seed,
             "sampler": sampler,
-            "mutators": list(mutators),
+            "mutators": list(mutators[0]),
+            "mutators left out": sorted(mutators[1]),
         },
     }
 

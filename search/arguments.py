@@ -70,7 +70,13 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--input-column", action="append", default=[], metavar="NAME", help="an input column; repeat for several"
     )
     data.add_argument("--target-column", metavar="NAME", help="the column that holds the answer")
-    data.add_argument("--instruction", metavar="TEXT", help="the instruction to start from")
+    data.add_argument(
+        "--instruction",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="the instruction to start from; repeat for others to try first",
+    )
     data.add_argument("--choices", metavar="A,B,C", help="the labels (default: those seen)")
     _add_model(run)
     search = run.add_argument_group("search")
@@ -81,6 +87,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     search.add_argument("--sampler", default="tpe", metavar="NAME", help="tpe, nsga2, gp or random (default: tpe)")
     search.add_argument(
         "--mutator", action="append", default=[], metavar="FILE:NAME", help="a mutator class of your own"
+    )
+    search.add_argument(
+        "--without", action="append", default=[], metavar="MUTATOR", help="a mutator not to use, such as calibration"
     )
     search.add_argument("--seed", type=int, default=0, metavar="N", help="decides splits and search (default: 0)")
     _add_study(run)

@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
         options.test,
         tuple(options.input_column),
         options.target_column,
-        options.instruction,
+        tuple(options.instruction),
         _choices(options.choices),
     )
     if not any((options.task, data.data, data.train)):
@@ -81,6 +81,7 @@ def _run(options: argparse.Namespace) -> int:
             backend_options=_backend_options(options),
             sampler=options.sampler,
             mutators=options.mutator,
+            without=options.without,
             data=data,
             limits=limits,
             storage=options.storage,

@@ -135,7 +135,7 @@ class Task:
     """What is to be solved: the data, split once by the seed, and the prompt the search starts from.
 
     Demonstrations and proposals come from ``pool``; ``dev`` guides the search; ``test`` is scored once, at the end.
-    No input is in two splits.
+    No input is in two splits. ``instructions`` are others than the starting prompt's, tried first.
     """
 
     name: str
@@ -149,6 +149,7 @@ class Task:
     test: tuple[Example, ...]
     scorer: str = "labels"
     constraints: tuple[Constraint, ...] = ()
+    instructions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

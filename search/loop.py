@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import InputError, PromptfrontError
-from .racing import Finish, race
+from .racing import Finish, expected_pairs, race
 from .results import HeldOutScore
-from .space import Alleles, Proposal
+from .space import Proposal, Tried
 from .statistics import paired_p_value, wilson_interval
 from .study import SEARCH, held_out_name, proposals_from_json, proposals_to_json
 
@@ -90,6 +91,8 @@ class Search:
         self._should_stop = should_stop
         self._started = time.monotonic()
         self._in_flight = Spent(0, 0)
+        self._told, self._told_trials = Spent(0, 0), 0
+        self._tried, self._tried_batches = Tried(), 0
 
     def run(self) -> Frontier:
         """Search until the budget or a limit is reached, test the front, and return it."""
@@ -109,7 +112,7 @@ class Search:
         batch = self._store.claim_abandoned(self._study.name, SEARCH) or self._compose(batches)
         if batch is None:
             if all(b.done for b in batches):
-                return sum(len(b.payload["candidates"]) for b in batches) < self._limits.budget
+                return self._room(batches) > 0
             time.sleep(_WAIT_SECONDS)
             return True
         self._work(batch)
@@ -117,19 +120,31 @@ class Search:
 
     def _compose(self, batches: Sequence[Batch]) -> Batch | None:
         """Write down the next batch of candidates; nothing if the budget is used or another worker was faster."""
-        candidates = [c for batch in batches for c in proposals_from_json(batch.payload["candidates"])]
-        size = min(BATCH, self._limits.budget - len(candidates))
+        size = self._room(batches)
         if size <= 0 or (batches and not batches[0].done):  # everything is compared with the starting prompt
             return None
         if not batches:
             proposals, pairs = [Proposal(self._evaluator.task.start)], 0
         else:
             before = self._evaluator.mutator_pairs
-            tried = [c.prompt for c in candidates if c.prompt]
-            proposals = self._space.compose(len(batches), size, tried, self._study.history())
+            proposals = self._space.compose(len(batches), size, self._tried_in(batches), self._study.history())
             pairs = self._evaluator.mutator_pairs - before
         payload = {"candidates": proposals_to_json(proposals), "pairs": pairs}
         return self._store.add_batch(self._study.name, f"{SEARCH}{len(batches):06d}", payload)
+
+    def _room(self, batches: Sequence[Batch]) -> int:
+        """Return how many candidates the next batch can have so that its race ends within the limits."""
+        sizes = [len(batch.payload["candidates"]) for batch in batches]
+        size = min(BATCH, self._limits.budget - sum(sizes))
+        if self._limits.max_pairs is None or not batches:
+            return size
+        rows = len(self._evaluator.task.dev)
+        racing = sum(expected_pairs(n, rows, BATCH) for n, b in zip(sizes, batches, strict=True) if not b.done)
+        asked = math.ceil(self._study.mutator_pairs() / len(batches))
+        left = self._limits.max_pairs - self._spent().pairs - racing - asked
+        while size > 0 and expected_pairs(size, rows, BATCH) > left:
+            size -= 1
+        return size
 
     def _work(self, batch: Batch) -> None:
         """Race a batch and store its trials; those that a killed worker stored already are left as they are."""
@@ -146,12 +161,13 @@ class Search:
             return
         self._in_flight = Spent(0, 0)
         finishes = dict(zip(valid, ends, strict=True))
-        slots = self._slots(batch.name)
+        written = self._store.batches(self._study.name)
+        tried = self._tried_in([b for b in written if b.name.startswith(SEARCH) and b.name <= batch.name])
         told = self._study.told(batch.name)
         for i, proposal in enumerate(proposals):
             if i not in told:
                 end = errors[i] or finishes[proposal.prompt]  # type: ignore[index]
-                numbers = slots.numbers(proposal.prompt) if proposal.prompt else None
+                numbers = tried.numbers(proposal.prompt) if proposal.prompt else None
                 self._study.add(batch.name, i, proposal, numbers, end)
         self._store.finish_batch(self._study.name, batch.name)
         self._report("search")
@@ -172,14 +188,16 @@ class Search:
             return str(error)
         return ""
 
-    def _slots(self, name: str) -> Alleles:
-        alleles = Alleles()
-        for batch in self._store.batches(self._study.name):
-            if batch.name.startswith(SEARCH) and batch.name <= name:
-                for proposal in proposals_from_json(batch.payload["candidates"]):
-                    if proposal.prompt:
-                        alleles.add(proposal.prompt)
-        return alleles
+    def _tried_in(self, batches: Sequence[Batch]) -> Tried:
+        """Return what was written down in the first batches of the study; what was read before is not read again."""
+        if len(batches) < self._tried_batches:
+            self._tried, self._tried_batches = Tried(), 0
+        for batch in batches[self._tried_batches :]:
+            for proposal in proposals_from_json(batch.payload["candidates"]):
+                if proposal.prompt:
+                    self._tried.add(proposal.prompt)
+        self._tried_batches = len(batches)
+        return self._tried
 
     def _before_block(self, prompts: Sequence[Prompt], rows: Sequence[Example]) -> None:
         """Count a block against the limits; end the search if it would pass one."""
@@ -196,13 +214,16 @@ class Search:
 
     def _spent(self) -> Spent:
         """Return what the study has evaluated, this worker's batch in flight included."""
-        pairs, tokens = self._study.mutator_pairs() + self._in_flight.pairs, self._in_flight.tokens
-        for finish in self._study.finishes():
+        pairs, tokens = self._told
+        finishes = self._study.finishes()
+        for finish in finishes[self._told_trials :]:
             pairs += finish.rows
             tokens += finish.rows * finish.tokens + sum(
                 self._evaluator.example_tokens(self._evaluator.task.dev[: finish.rows])
             )
-        return Spent(pairs, tokens)
+        self._told, self._told_trials = Spent(pairs, tokens), len(finishes)
+        pairs += self._study.mutator_pairs() + self._in_flight.pairs
+        return Spent(pairs, tokens + self._in_flight.tokens)
 
     def _test(self) -> None:
         """Score start, best and front on the held-out rows, once; another worker's result is waited for."""

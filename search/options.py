@@ -19,8 +19,8 @@ class DataOptions:
         Files that are already split; ``train`` is the pool for demonstrations.
     input_columns, target_column
         Column names; found by their usual names where they are not given.
-    instruction
-        The instruction the search starts from.
+    instructions
+        The instruction the search starts from, and others to try first.
     choices
         The labels; by default those seen in the data.
     """
@@ -31,7 +31,7 @@ class DataOptions:
     test: str | None = None
     input_columns: tuple[str, ...] = ()
     target_column: str | None = None
-    instruction: str | None = None
+    instructions: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
 
 

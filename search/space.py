@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections import Counter
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 Sampler = Literal["tpe", "nsga2", "gp", "random"]
 SLOTS = 256
 """The number of alleles a gene can have in one study: Optuna wants it fixed."""
+REMEMBERED = 512
+"""The latest trials that sampler and bandit learn from: more would cost more for every candidate, and older ones are worse."""
 
 PROPOSER_CALLS = 1
 """Calls of the proposer in one batch: on the machine that scores, a call costs as much time as racing a candidate."""
@@ -56,7 +58,8 @@ class Outcome:
     """A finished trial as the search sees it.
 
     ``quality`` is the dev mean of a fully evaluated prompt, an estimate for one that was stopped, and missing for a
-    failed one.
+    failed one. ``worth`` is the part of the dev rows it was scored on before it left the race: what it turned out to
+    be worth.
     """
 
     number: int
@@ -65,31 +68,51 @@ class Outcome:
     quality: float | None
     tokens: int | None
     complete: bool
+    worth: float = 0.0
 
 
 @dataclass
-class Alleles:
-    """The values each gene has taken, in the order they were found."""
+class History:
+    """The finished trials: the latest as they are, of all of them where each prompt's number."""
 
-    pools: dict[Gene, list[Any]] = field(default_factory=lambda: {gene: [] for gene in GENES})
+    latest: deque[Outcome] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    numbers: dict[Prompt, int] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in the next trial."""
+        self.latest.append(outcome)
+        if outcome.prompt:
+            self.numbers[outcome.prompt] = outcome.number
+
+
+@dataclass
+class Tried:
+    """The prompts written down so far, and the alleles of their genes, numbered in the order they were found."""
+
+    prompts: dict[Prompt, None] = field(default_factory=dict)
+    alleles: dict[Gene, dict[Any, int]] = field(default_factory=lambda: {gene: {} for gene in GENES})
 
     def add(self, prompt: Prompt) -> None:
-        """Take in the prompt's genes."""
-        for gene in GENES:
-            value = getattr(prompt, gene)
-            if value not in self.pools[gene] and len(self.pools[gene]) < SLOTS:
-                self.pools[gene].append(value)
+        """Take in a prompt; a gene whose slots are full takes no more alleles."""
+        self.prompts[prompt] = None
+        for gene, pool in self.alleles.items():
+            if len(pool) < SLOTS:
+                pool.setdefault(getattr(prompt, gene), len(pool))
 
     def numbers(self, prompt: Prompt) -> dict[str, int] | None:
         """Return the prompt's allele number per gene; nothing if a gene's slots were full before it."""
         try:
-            return {gene: self.pools[gene].index(getattr(prompt, gene)) for gene in GENES}
-        except ValueError:
+            return {gene: pool[getattr(prompt, gene)] for gene, pool in self.alleles.items()}
+        except KeyError:
             return None
+
+    def distributions(self) -> dict[str, Any]:
+        """Return the choices a sampler has."""
+        return {gene: CategoricalDistribution(tuple(range(len(pool)))) for gene, pool in self.alleles.items()}
 
     def prompt(self, numbers: Mapping[str, int]) -> Prompt:
         """Return the prompt made of those alleles."""
-        return Prompt(**{gene: self.pools[gene][numbers[gene]] for gene in GENES})
+        return Prompt(**{gene: list(pool)[numbers[gene]] for gene, pool in self.alleles.items()})
 
 
 def make_sampler(name: str, seed: int) -> BaseSampler:
@@ -123,6 +146,8 @@ class Space:
         Returns the context for one candidate from the candidate's own generator.
     favoured
         Names of mutators to try often at first: the user's own.
+    first
+        Instructions to try before anything else.
     """
 
     def __init__(
@@ -132,6 +157,7 @@ class Space:
         seed: int,
         make_context: Callable[[random.Random], MutationContext],
         favoured: Collection[str] = (),
+        first: Sequence[str] = (),
     ) -> None:
         make_sampler(sampler, seed)
         self._mutators = dict(mutators)
@@ -139,8 +165,9 @@ class Space:
         self._seed = seed
         self._make_context = make_context
         self._favoured = frozenset(favoured)
+        self._first = tuple(first)
 
-    def compose(self, batch: int, size: int, tried: Sequence[Prompt], history: Sequence[Outcome]) -> list[Proposal]:
+    def compose(self, batch: int, size: int, tried: Tried, history: History) -> list[Proposal]:
         """Return ``size`` new candidates.
 
         Parameters
@@ -148,47 +175,43 @@ class Space:
         batch
             The batch's number, which with the run's seed decides everything random.
         tried
-            Every prompt written down so far, in order; the first is the starting prompt.
+            The prompts written down so far; the first is the starting prompt.
         history
-            The finished trials in order of number.
+            The finished trials.
         """
-        alleles = Alleles()
-        for prompt in tried:
-            alleles.add(prompt)
-        seen = set(tried)
+        seen = dict(tried.prompts)
         proposals: list[Proposal] = []
-        proposer = _Allowance(PROPOSER_CALLS)
+        proposer, distributions = _Allowance(PROPOSER_CALLS), tried.distributions()
         with quiet_optuna():
-            study = self._mirror(batch, alleles, history)
-            proposals += _twins(history, seen)[:size]
-            seen |= {proposal.prompt for proposal in proposals if proposal.prompt}
+            study = self._mirror(batch, tried, history)
+            proposals += self._given(next(iter(seen)), seen, history)[:size]
+            seen |= {proposal.prompt: None for proposal in proposals if proposal.prompt}
             for index in range(len(proposals), size):
                 rng = random.Random(f"{self._seed}/{batch}/{index}")  # noqa: S311 (not cryptography)
-                base = alleles.prompt(study.ask(_distributions(alleles)).params)
+                base = tried.prompt(study.ask(distributions).params)
                 context = self._make_context(rng)
                 context = replace(context, propose=proposer.limit(context.propose))
                 proposal = self._propose(base, context, seen, history)
-                seen |= {proposal.prompt} if proposal.prompt else set()
+                seen |= {proposal.prompt: None} if proposal.prompt else {}
                 proposals.append(proposal)
         return proposals
 
-    def _mirror(self, batch: int, alleles: Alleles, history: Sequence[Outcome]) -> optuna.Study:
+    def _mirror(self, batch: int, tried: Tried, history: History) -> optuna.Study:
         sampler = make_sampler(self._sampler, random.Random(f"{self._seed}/{batch}").getrandbits(31))  # noqa: S311
         study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
-        distributions = _distributions(alleles)
-        for outcome in history:
-            numbers = alleles.numbers(outcome.prompt) if outcome.prompt else None
+        distributions = tried.distributions()
+        for outcome in history.latest:
+            numbers = tried.numbers(outcome.prompt) if outcome.prompt else None
             if numbers is not None and outcome.quality is not None and outcome.tokens is not None:
                 values = [outcome.quality, float(outcome.tokens)]
                 study.add_trial(create_trial(values=values, params=numbers, distributions=distributions))
         return study
 
     def _propose(
-        self, sampled: Prompt, context: MutationContext, seen: set[Prompt], history: Sequence[Outcome]
+        self, sampled: Prompt, context: MutationContext, seen: Collection[Prompt], history: History
     ) -> Proposal:
         """Recombine or mutate until the prompt is one that was not tried before."""
         rng = context.rng
-        numbers = {o.prompt: o.number for o in history if o.prompt}
         if sampled not in seen and rng.random() < 0.5:
             return Proposal(sampled)
         # Half of the mutations start from what the sampler thinks promising, half from a prompt that is on the front.
@@ -205,27 +228,37 @@ class Space:
                 prompt, applied = changed, [*applied, name]
             if len(applied) >= wanted and prompt not in seen:
                 break
-        parents = (numbers[base],) if base in numbers else ()
+        parents = (history.numbers[base],) if base in history.numbers else ()
         return Proposal(prompt, parents, tuple(applied))
 
-    def _choose(self, rng: random.Random, history: Sequence[Outcome]) -> str:
-        """Choose a mutator by Thompson sampling: a win is a candidate of its making that was worth evaluating fully."""
-        wins, uses = Counter[str](), Counter[str]()
-        for outcome in history:
-            uses.update(outcome.mutators)
-            wins.update(outcome.mutators if outcome.complete else ())
-        draws = {name: self._draw(rng, name, wins[name], uses[name]) for name in self._mutators}
-        return max(draws, key=lambda name: draws[name])
+    def _choose(self, rng: random.Random, history: History) -> str:
+        """Choose a gene, then a mutator of it, by Thompson sampling on what their candidates were worth so far.
 
-    def _draw(self, rng: random.Random, name: str, wins: int, uses: int) -> float:
-        prior_wins, prior_losses = (6, 1) if name in self._favoured else (1, 2)
-        return rng.betavariate(prior_wins + wins, prior_losses + uses - wins)
+        The gene comes first: else a gene would be changed the more often the more mutators it happens to have.
+        """
+        arms: dict[str, list[float]] = {name: [1.0, 2.0] for name in self._mutators}
+        genes: dict[str, list[float]] = {mutator.gene: [1.0, 2.0] for mutator in self._mutators.values()}
+        for name in self._favoured:
+            arms[name], genes[self._mutators[name].gene] = [6.0, 1.0], [6.0, 1.0]
+        for outcome in history.latest:
+            for name in set(outcome.mutators) & set(arms):
+                for arm in (arms[name], genes[self._mutators[name].gene]):
+                    arm[0] += outcome.worth
+                    arm[1] += 1 - outcome.worth
+        gene = _best_draw(rng, genes)
+        return _best_draw(rng, {name: arm for name, arm in arms.items() if self._mutators[name].gene == gene})
+
+    def _given(self, start: Prompt, seen: Collection[Prompt], history: History) -> list[Proposal]:
+        """Return what no sampler has to find: the user's other instructions, and calibrated twins of what did well."""
+        others = [replace(start, instruction=text) for text in self._first]
+        twins = _twins(history, seen) if "calibration" in self._mutators else []
+        return [Proposal(prompt) for prompt in others if prompt not in seen] + twins
 
 
-def _twins(history: Sequence[Outcome], seen: Collection[Prompt]) -> list[Proposal]:
+def _twins(history: History, seen: Collection[Prompt]) -> list[Proposal]:
     """Return fully evaluated prompts with their calibration switched: what was scored is only read in another way."""
     found = []
-    for outcome in history:
+    for outcome in history.latest:
         if outcome.complete and outcome.prompt:
             structure = outcome.prompt.structure
             switched = replace(structure, calibration="batch" if structure.calibration == "none" else "none")
@@ -233,6 +266,11 @@ def _twins(history: Sequence[Outcome], seen: Collection[Prompt]) -> list[Proposa
             if twin not in seen:
                 found.append(Proposal(twin, (outcome.number,), ("calibration",)))
     return found[:_TWINS]
+
+
+def _best_draw(rng: random.Random, arms: Mapping[str, Sequence[float]]) -> str:
+    draws = {name: rng.betavariate(gains, losses) for name, (gains, losses) in arms.items()}
+    return max(draws, key=lambda name: draws[name])
 
 
 class _Allowance:
@@ -281,10 +319,6 @@ def _well_formed(prompt: Prompt) -> bool:
         and isinstance(prompt.constraints, tuple)
         and all(isinstance(constraint, Constraint) for constraint in prompt.constraints)
     )
-
-
-def _distributions(alleles: Alleles) -> dict[str, Any]:
-    return {gene: CategoricalDistribution(tuple(range(len(pool)))) for gene, pool in alleles.pools.items()}
 
 
 def stored_distributions() -> dict[str, Any]:

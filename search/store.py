@@ -92,6 +92,7 @@ class Store:
 
     def __init__(self, url: str, *, create: bool = True) -> None:
         self.url = url
+        self._done: dict[tuple[str, str], Batch] = {}
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
         parsed = _parse(url)
         sqlite = parsed.get_backend_name() == "sqlite"
@@ -139,12 +140,8 @@ class Store:
 
     def claim_abandoned(self, study: str, prefix: str) -> Batch | None:
         """Take over the oldest unfinished batch of that kind whose worker is gone, if there is one."""
-        for row in self._batches(study):
-            if (
-                not row.name.startswith(prefix)
-                or row.done
-                or (row.owner != self.owner and _alive(row.owner, row.heartbeat))
-            ):
+        for row in self._rows(study, _BATCHES.c.done.is_(False)):
+            if not row.name.startswith(prefix) or (row.owner != self.owner and _alive(row.owner, row.heartbeat)):
                 continue
             claim = (
                 sa.update(_BATCHES)
@@ -179,11 +176,20 @@ class Store:
 
     def owns(self, study: str, name: str) -> bool:
         """Whether the batch is still this worker's: a worker that slept too long finds it taken over."""
-        return any(row.name == name and row.owner == self.owner for row in self._batches(study))
+        return any(row.owner == self.owner for row in self._rows(study, _BATCHES.c.name == name))
 
     def batches(self, study: str) -> list[Batch]:
         """Return the study's batches in order of name."""
-        return [Batch(row.name, json.loads(row.payload), row.done) for row in self._batches(study)]
+        # What is done never changes: it is read once.
+        known = self._done
+        names = [row.name for row in self._rows(study, columns=(_BATCHES.c.name,))]
+        new = [name for name in names if (study, name) not in known]
+        found: dict[str, Batch] = {}
+        for start in range(0, len(new), 500):
+            for row in self._rows(study, _BATCHES.c.name.in_(new[start : start + 500])):
+                found[row.name] = Batch(row.name, json.loads(row.payload), row.done)
+        known.update(((study, name), batch) for name, batch in found.items() if batch.done)
+        return [known.get((study, name)) or found[name] for name in names]
 
     @contextmanager
     def heartbeat(self, study: str) -> Iterator[None]:
@@ -204,11 +210,10 @@ class Store:
             stop.set()
             thread.join()
 
-    def _batches(self, study: str) -> list[Any]:
+    def _rows(self, study: str, *where: Any, columns: Sequence[Any] = (_BATCHES,)) -> list[Any]:  # noqa: ANN401 (SQL terms)
+        query = sa.select(*columns).where(_BATCHES.c.study == study, *where).order_by(_BATCHES.c.name)
         with clear_errors(self.url), self._engine.connect() as connection:
-            return list(
-                connection.execute(sa.select(_BATCHES).where(_BATCHES.c.study == study).order_by(_BATCHES.c.name))
-            )
+            return list(connection.execute(query))
 
 
 def _parse(url: str) -> URL:

@@ -18,7 +18,7 @@ from .frontier import front_indices
 from .prompt import prompt_from_dict, prompt_to_dict
 from .racing import Finish
 from .results import Entry, Frontier, HeldOutScore
-from .space import Outcome, Proposal, quiet_optuna, stored_distributions
+from .space import History, Outcome, Proposal, quiet_optuna, stored_distributions
 from .store import clear_errors
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Study:
                 )
                 self._agree(config)
         self.config: dict[str, Any] = self._study.user_attrs[CONFIG]
+        self._read = _Read()
 
     def _agree(self, config: dict[str, Any]) -> None:
         found = self._study.user_attrs.get(CONFIG)
@@ -124,15 +125,15 @@ class Study:
 
     def told(self, batch: str) -> set[int]:
         """Return the indices of the batch's candidates that are stored already."""
-        return {t.user_attrs["index"] for t in self.trials() if t.user_attrs.get("batch") == batch}
+        return self._latest().told.get(batch, set())
 
-    def history(self) -> list[Outcome]:
+    def history(self) -> History:
         """Return the finished trials as the search sees them."""
-        return [_outcome(trial) for trial in self.trials() if "batch" in trial.user_attrs]
+        return self._latest().history
 
     def front(self, *, without: str = "") -> list[Candidate]:
         """Return the Pareto front in order of tokens, leaving out the trials of one batch."""
-        full = [_entry(t) for t in self.trials() if _is_full(t) and t.user_attrs["batch"] != without]
+        full = [entry for batch, entry in self._latest().full if batch != without]
         return [
             Candidate(full[i].prompt, full[i].quality, full[i].tokens)
             for i in front_indices([(e.quality, e.tokens) for e in full])
@@ -157,11 +158,7 @@ class Study:
 
     def finishes(self) -> list[Finish]:
         """Return how far each scored candidate came."""
-        found = [t.user_attrs for t in self.trials() if "rows" in t.user_attrs]
-        return [
-            Finish(a["tokens"], a["rows"], a["quality"], a["estimate"], tuple(a["offsets"]), a["stopped"])
-            for a in found
-        ]
+        return self._latest().finishes
 
     def mutator_pairs(self) -> int:
         """Return the pairs that mutators asked for (to find hard examples)."""
@@ -181,10 +178,38 @@ class Study:
             parents = attrs["parents"]
         return found
 
+    def _latest(self) -> _Read:
+        for trial in self.trials()[self._read.trials :]:
+            self._read.add(trial, self.config["sizes"]["dev"])
+        return self._read
+
     def _tests(self, frontier: Frontier) -> dict[str, Any]:
         name = held_out_name(frontier)
         done = [b.payload for b in self.store.batches(self.name) if b.name == name and b.done]
         return done[0]["results"] if done else {}
+
+
+class _Read:
+    """What the search needs of the finished trials; each is read once, for a finished trial never changes."""
+
+    def __init__(self) -> None:
+        self.trials = 0
+        self.history = History()
+        self.finishes: list[Finish] = []
+        self.full: list[tuple[str, Entry]] = []
+        self.told: dict[str, set[int]] = {}
+
+    def add(self, trial: FrozenTrial, rows: int) -> None:
+        self.trials += 1
+        attrs = trial.user_attrs
+        if "batch" not in attrs:
+            return
+        self.history.add(_outcome(trial, rows))
+        self.told.setdefault(attrs["batch"], set()).add(attrs["index"])
+        if "rows" in attrs:
+            self.finishes.append(_finish(attrs))
+        if _is_full(trial):
+            self.full.append((attrs["batch"], _entry(trial)))
 
 
 def held_out_name(frontier: Frontier) -> str:
@@ -246,12 +271,23 @@ def _is_full(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.COMPLETE and "batch" in trial.user_attrs
 
 
-def _outcome(trial: FrozenTrial) -> Outcome:
+def _outcome(trial: FrozenTrial, rows: int) -> Outcome:
     attrs = trial.user_attrs
     prompt: Prompt | None = prompt_from_dict(attrs["prompt"]) if attrs["prompt"] else None
     return Outcome(
-        trial.number, prompt, tuple(attrs["mutators"]), attrs.get("estimate"), attrs.get("tokens"), _is_full(trial)
+        trial.number,
+        prompt,
+        tuple(attrs["mutators"]),
+        attrs.get("estimate"),
+        attrs.get("tokens"),
+        complete=_is_full(trial),
+        worth=attrs.get("rows", 0) / rows,
     )
+
+
+def _finish(attrs: Mapping[str, Any]) -> Finish:
+    numbers = attrs["tokens"], attrs["rows"], attrs["quality"], attrs["estimate"]
+    return Finish(*numbers, tuple(attrs["offsets"]), attrs["stopped"])
 
 
 def _entry(trial: FrozenTrial) -> Entry:

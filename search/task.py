@@ -31,7 +31,7 @@ def load_task(
     test: str | None = None,
     input_columns: Sequence[str] = (),
     target_column: str | None = None,
-    instruction: str | None = None,
+    instructions: Sequence[str] = (),
     choices: Sequence[str] = (),
     seed: int = 0,
 ) -> Task:
@@ -41,7 +41,7 @@ def load_task(
     ----------
     task
         The name of an installed task, a task file, or nothing where ``data`` or ``train`` is given.
-    data, train, dev, test, input_columns, target_column, instruction, choices
+    data, train, dev, test, input_columns, target_column, instructions, choices
         See `DataOptions`; they go before what a task or task file says.
     seed
         Decides the splits.
@@ -62,7 +62,7 @@ def load_task(
         if task is not None:
             named = _named_task(task, seed)
             if not (data or train):
-                return _with_start(named, instruction, choices)
+                return _with_start(named, instructions, choices)
         spec = _spec_of(named)
     spec = replace(
         spec,
@@ -72,7 +72,7 @@ def load_task(
         test=test or (None if data or train else spec.test),
         inputs=_renamed(spec.inputs, input_columns),
         target=target_column or spec.target,
-        instruction=spec.instruction if instruction is None else instruction,
+        instructions=tuple(instructions) or spec.instructions,
         labels=tuple((c, dict(spec.labels).get(c, c)) for c in choices) or spec.labels,
     )
     return _build(spec, seed)
@@ -95,12 +95,14 @@ def _named_task(name: str, seed: int) -> Task:
     return make(seed=seed)
 
 
-def _with_start(task: Task, instruction: str | None, choices: Sequence[str]) -> Task:
+def _with_start(task: Task, instructions: Sequence[str], choices: Sequence[str]) -> Task:
     if choices and set(choices) != set(task.labels):
         raise InputError(
             f"--choices: task {task.name!r} has the labels {', '.join(task.labels)}, found {', '.join(choices)}"
         )
-    return task if instruction is None else replace(task, start=replace(task.start, instruction=instruction))
+    if not instructions:
+        return task
+    return replace(task, start=replace(task.start, instruction=instructions[0]), instructions=tuple(instructions[1:]))
 
 
 def _spec_of(task: Task | None) -> TaskFile:
@@ -113,7 +115,7 @@ def _spec_of(task: Task | None) -> TaskFile:
         target=task.target_field,
         target_label=structure.target_label,
         labels=tuple((label, structure.verbalize(label)) for label in task.labels),
-        instruction=task.start.instruction,
+        instructions=(task.start.instruction, *task.instructions),
         question=structure.question,
         scorer=task.scorer,
         constraints=task.constraints,
@@ -139,9 +141,7 @@ def _build(spec: TaskFile, seed: int) -> Task:
         question=spec.question,
         verbalizers=tuple((label, text) for label, text in labels if label != text),
     )
-    instruction = (
-        _instruction(structure, [text for _, text in labels]) if spec.instruction is None else spec.instruction
-    )
+    instruction, *others = spec.instructions or (_instruction(structure, [text for _, text in labels]),)
     name = Path(source).stem if spec.name == "data" else spec.name
     fields = tuple(column for column, _ in inputs)
     return Task(
@@ -156,6 +156,7 @@ def _build(spec: TaskFile, seed: int) -> Task:
         test=splits.test,
         scorer=spec.scorer,
         constraints=spec.constraints,
+        instructions=tuple(others),
         notes=splits.notes,
     )
 

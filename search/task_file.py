@@ -24,7 +24,8 @@ _KEYS = (
 class TaskFile:
     """What a task file says; what it leaves out is None or empty.
 
-    ``inputs`` maps input columns to the labels written before them; ``labels`` maps labels to their texts.
+    ``inputs`` maps input columns to the labels written before them; ``labels`` maps labels to their texts. The first of
+    ``instructions`` is what the search starts from.
     """
 
     name: str
@@ -36,7 +37,7 @@ class TaskFile:
     target: str | None = None
     target_label: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
-    instruction: str | None = None
+    instructions: tuple[str, ...] = ()
     question: str = ""
     scorer: str = "labels"
     constraints: tuple[Constraint, ...] = ()
@@ -98,7 +99,7 @@ class _Reader:
             target=target,
             target_label=target_label,
             labels=self._labels(),
-            instruction=self._text("instruction"),
+            instructions=self._instructions(),
             question=self._text("question") or "",
             scorer=self._text("scorer") or "labels",
             constraints=self._constraints(),
@@ -159,6 +160,15 @@ class _Reader:
         ):
             raise self._wrong("labels", "two or more labels, each quoted, or labels with their texts")
         return tuple((str(label), str(text)) for label, text in pairs)
+
+    def _instructions(self) -> tuple[str, ...]:
+        value = self._values.get("instruction")
+        if value is None:
+            return ()
+        texts = value if isinstance(value, list) else [value]
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise self._wrong("instruction", "text (quote it), or a list of texts of which the first is the start")
+        return tuple(texts)
 
     def _constraints(self) -> tuple[Constraint, ...]:
         value = self._values.get("constraints")

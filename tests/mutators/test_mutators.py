@@ -246,3 +246,15 @@ def test_sentences_survive_being_split_and_joined() -> None:
     """English keeps its spaces and Chinese gets none."""
     for text in (_CHINESE, "One. Two? Three!", ""):
         assert text == join_sentences(split_sentences(text))
+
+
+def test_a_demonstration_is_added_of_the_label_shown_least() -> None:
+    """Growing a set by one keeps its labels as even as they can be."""
+    pool = tuple(Example((("text", f"text {i}"),), ("bad", "good")[i % 2]) for i in range(20))
+    task = Task(
+        "t", "here", Prompt("Rate.", Structure(("Text",), "Label")), ("text",), "label", ("bad", "good"), pool, (), ()
+    )
+    prompt = replace(task.start, demonstrations=(pool[0], pool[2], pool[1]))
+    grown = make("add-demonstration").mutate(prompt, context(task, 0))
+    assert ["bad", "bad", "good", "good"] == sorted(example.target for example in grown.demonstrations)
+    assert set(prompt.demonstrations) < set(grown.demonstrations)

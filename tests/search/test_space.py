@@ -22,7 +22,7 @@ from promptfront.search.contracts import (
 )
 from promptfront.search.errors import InputError
 from promptfront.search.plugins import available, load
-from promptfront.search.space import SLOTS, Alleles, Outcome, Proposal, Space
+from promptfront.search.space import SLOTS, History, Outcome, Proposal, Space, Tried
 
 POOL = tuple(Example((("text", f"pool {i}"),), "ab"[i % 2]) for i in range(40))
 DEV = tuple(Example((("text", f"dev {i}"),), "ab"[i % 2]) for i in range(9))
@@ -42,26 +42,45 @@ def built_in() -> dict[str, Mutator]:
     return {name: cast("Callable[[], Mutator]", load("promptfront.mutators", name))() for name in names}
 
 
-def outcomes(proposals: list[Proposal]) -> list[Outcome]:
+def tried(*prompts: Prompt) -> Tried:
+    """Return prompts as written down."""
+    found = Tried()
+    for prompt in prompts:
+        found.add(prompt)
+    return found
+
+
+def told(*outcomes: Outcome) -> History:
+    """Return finished trials."""
+    found = History()
+    for outcome in outcomes:
+        found.add(outcome)
+    return found
+
+
+def outcomes(proposals: list[Proposal]) -> History:
     """Return made-up results: more demonstrations are better."""
     start = Outcome(0, START, (), 0.5, 10, complete=True)
-    return [start] + [
-        Outcome(i, p.prompt, p.mutators, 0.5 + len(p.prompt.demonstrations) / 20, 10 * i, complete=i % 3 == 0)
-        for i, p in enumerate(proposals, start=1)
-        if p.prompt
-    ]
+    return told(
+        start,
+        *(
+            Outcome(i, p.prompt, p.mutators, 0.5 + len(p.prompt.demonstrations) / 20, 10 * i, complete=i % 3 == 0)
+            for i, p in enumerate(proposals, start=1)
+            if p.prompt
+        ),
+    )
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "gp", "random"])
 def test_same_history_same_proposals(sampler: str) -> None:
     """With every sampler a batch follows from seed, number and history, and holds only new prompts."""
     make: Callable[[], Space] = lambda: Space(built_in(), sampler, 3, context)  # noqa: E731
-    first = make().compose(1, 20, [START], [])
-    tried = [START, *(p.prompt for p in first if p.prompt)]
-    second = make().compose(2, 8, tried, outcomes(first))
-    assert second == make().compose(2, 8, tried, outcomes(first))
-    assert second != make().compose(3, 8, tried, outcomes(first))
-    everything = [*tried, *(p.prompt for p in second if p.prompt)]
+    first = make().compose(1, 20, tried(START), told())
+    written = [START, *(p.prompt for p in first if p.prompt)]
+    second = make().compose(2, 8, tried(*written), outcomes(first))
+    assert second == make().compose(2, 8, tried(*written), outcomes(first))
+    assert second != make().compose(3, 8, tried(*written), outcomes(first))
+    everything = [*written, *(p.prompt for p in second if p.prompt)]
     assert len(set(everything)) == len(everything) == 29
 
 
@@ -95,7 +114,7 @@ def _raise(_: Prompt) -> object:
 )
 def test_a_misbehaving_mutator_fails_its_candidate_only(do: Callable[[Prompt], object], says: str) -> None:
     """Its candidates are recorded with the reason, and the others are made."""
-    proposals = Space({"bad": Bad(do)}, "random", 0, context).compose(1, 6, [START], [])
+    proposals = Space({"bad": Bad(do)}, "random", 0, context).compose(1, 6, tried(START), told())
     assert 6 == len(proposals)
     assert all(p.prompt is None and says in p.error and p.mutators == ("bad",) for p in proposals)
 
@@ -103,7 +122,7 @@ def test_a_misbehaving_mutator_fails_its_candidate_only(do: Callable[[Prompt], o
 def test_demonstrations_from_dev_are_refused() -> None:
     """A mutator cannot leak dev or test rows into a prompt."""
     leak = Bad(lambda p: replace(p, demonstrations=DEV[:1]), "demonstrations")
-    assert "not in the pool" in Space({"leak": leak}, "random", 0, context).compose(1, 1, [START], [])[0].error
+    assert "not in the pool" in Space({"leak": leak}, "random", 0, context).compose(1, 1, tried(START), told())[0].error
 
 
 def test_unknown_sampler_is_told() -> None:
@@ -114,7 +133,7 @@ def test_unknown_sampler_is_told() -> None:
 
 def test_alleles_are_numbered_in_the_order_found() -> None:
     """A prompt is one number per gene and back; a full gene takes no more."""
-    alleles = Alleles()
+    alleles = Tried()
     for i in range(SLOTS + 1):
         alleles.add(replace(START, instruction=str(i)))
     last, first = replace(START, instruction=str(SLOTS)), replace(START, instruction="0")
@@ -134,7 +153,7 @@ def test_the_proposer_is_called_once_a_batch() -> None:
     names = ("paraphrase", "induce", "random-demonstrations")
     mutators = {name: mutator for name, mutator in built_in().items() if name in names}
     space = Space(mutators, "random", 0, lambda rng: replace(context(rng), propose=propose))
-    proposals = space.compose(1, 16, [START], [])
+    proposals = space.compose(1, 16, tried(START), told())
     assert [4] == calls
     assert len({p.prompt for p in proposals}) == 16
 
@@ -142,6 +161,29 @@ def test_the_proposer_is_called_once_a_batch() -> None:
 def test_a_fully_evaluated_prompt_is_read_both_ways() -> None:
     """What was scored without calibration is tried with it, which costs no new score."""
     history = [Outcome(0, START, (), 0.5, 10, complete=True)]
-    first = Space(built_in(), "random", 0, context).compose(1, 4, [START], history)[0]
+    first = Space(built_in(), "random", 0, context).compose(1, 4, tried(START), told(*history))[0]
     calibrated = replace(START, structure=replace(START.structure, calibration="batch"))
     assert Proposal(calibrated, (0,), ("calibration",)) == first
+
+
+def test_the_users_other_instructions_come_first_and_calibration_can_be_left_out() -> None:
+    """Further instructions are the first candidates; without the mutator there are no calibrated twins."""
+    mutators = {name: mutator for name, mutator in built_in().items() if name != "calibration"}
+    history = [Outcome(0, START, (), 0.5, 10, complete=True)]
+    found = Space(mutators, "random", 0, context, first=("A or b?", "Which?")).compose(
+        1, 12, tried(START), told(*history)
+    )
+    assert ["A or b?", "Which?"] == [p.prompt.instruction for p in found[:2] if p.prompt]
+    assert {"none"} == {p.prompt.structure.calibration for p in found if p.prompt}
+
+
+def test_the_gene_whose_candidates_go_far_is_changed_most() -> None:
+    """The bandit learns from the part of the dev rows a candidate was worth."""
+    worth = {"demonstrations": 1.0, "instruction": 0.05, "constraints": 0.05, "structure": 0.05}
+    mutators = built_in()
+    history = [Outcome(0, START, (), 0.5, 10, complete=True, worth=1.0)]
+    for i, (name, mutator) in enumerate(list(mutators.items()) * 4, start=1):
+        history.append(Outcome(i, None, (name,), None, None, complete=False, worth=worth[mutator.gene]))
+    proposals = Space(mutators, "random", 0, context).compose(1, 64, tried(START), told(*history))
+    used = [mutators[name].gene for proposal in proposals for name in proposal.mutators if name != "calibration"]
+    assert used.count("demonstrations") > len(used) / 2

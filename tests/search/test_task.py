@@ -43,9 +43,11 @@ def test_a_file_alone_is_a_task(tmp_path: Path) -> None:
 def test_options_go_first(tmp_path: Path) -> None:
     """Columns, instruction and labels can be said; numbers sort as numbers."""
     data = write(tmp_path / "a.csv", [(t, str(i % 3 * 5)) for i, (t, _) in enumerate(rows(20))], ("body", "stars"))
-    task = load_task(data=data, input_columns=("body",), target_column="stars", instruction="Rate {it}.")
+    task = load_task(data=data, input_columns=("body",), target_column="stars", instructions=("Rate {it}.",))
     assert ("0", "5", "10") == task.labels
     assert task.start.instruction == "Rate {it}."
+    several = load_task(data=data, target_column="stars", instructions=("Rate {it}.", "Stars?"))
+    assert ("Rate {it}.", ("Stars?",)) == (several.start.instruction, several.instructions)
     assert ("10", "5", "0") == load_task(data=data, target_column="stars", choices=("10", "5", "0")).labels
 
 
