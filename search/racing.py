@@ -2,8 +2,8 @@
 
 After each block a candidate leaves the race in one of two ways. It is *eliminated* when the evidence that it is worse
 than the best front member of no greater cost reaches ``1 / ALPHA``; the evidence is an e-process, so looking after
-every block is accounted for. Or it is *outpaced*: only the better half goes on to the next, larger block (successive
-halving; Jamieson & Talwalkar 2016), and none that is more than a standard error behind that front member. This is a
+every block is accounted for. Or it is *outpaced*: only the best third goes on to the next, larger block (successive
+halving with a rate of 3; Jamieson & Talwalkar 2016), and none that is more than a standard error behind that front member. This is a
 decision about the budget and no claim about the prompt. Only candidates that saw all dev examples can enter the
 front.
 """
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from .evaluate import Evaluation, Evaluator
 
 ALPHA = 0.05
-FIRST_BLOCK = 16
-SURVIVORS = 3
-"""The better half of a batch is never fewer than this."""
+FIRST_BLOCK = 10
+RATE = 3
+SURVIVORS = 2
+"""The best third of a batch is never fewer than this."""
+_DOUBT = 10
+"""A lead over few rows is believed as far as these rows more, without a lead, would leave of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Finish:
     """How far a candidate came.
 
     ``quality`` is the mean over the ``rows`` it saw. ``estimate`` is what it would have on all dev examples, judged
-    by its difference to the front member it raced against on the same rows. ``offsets`` are its calibration.
+    by its lead over the front member it raced against on the same rows, which few rows count for less. ``offsets`` are its calibration.
     """
 
     tokens: int
@@ -48,12 +51,12 @@ class Finish:
 class _Runner:
     prompt: Prompt
     tokens: int
-    rival: Prompt | None
-    rival_quality: float
+    rival: Candidate | None
+    cheapest: bool
 
 
 def blocks(examples: int) -> list[int]:
-    """Return the ends of the blocks: 16, 32, 64 … and all examples."""
+    """Return the ends of the blocks: 10, 20, 40 … and all examples."""
     ends, end = list[int](), FIRST_BLOCK
     while end <= examples // 2:
         ends.append(end)
@@ -68,8 +71,12 @@ def expected_pairs(candidates: int, examples: int, batch: int) -> int:
         running, seen = size, 0
         for end in blocks(examples):
             pairs += running * (end - seen)
-            running, seen = min(running, max(SURVIVORS, running // 2)), end
+            running, seen = _going(running), end
     return pairs
+
+
+def _going(running: int) -> int:
+    return min(running, max(SURVIVORS, -(-running // RATE)))
 
 
 def race(
@@ -117,8 +124,8 @@ def race(
 def _runner(evaluator: Evaluator, prompt: Prompt, front: Sequence[Candidate]) -> _Runner:
     tokens = evaluator.prompt_tokens(prompt)
     rivals = [candidate for candidate in front if candidate.tokens <= tokens]
-    rival = max(rivals, key=lambda candidate: candidate.quality, default=None)
-    return _Runner(prompt, tokens, rival.prompt if rival else None, rival.quality if rival else 0.0)
+    rival = max(rivals, key=lambda candidate: candidate.quality, default=front[0] if front else None)
+    return _Runner(prompt, tokens, rival, cheapest=not rivals)
 
 
 def _signal(evaluation: Evaluation) -> list[float]:
@@ -140,22 +147,22 @@ def _standing(evaluator: Evaluator, runner: _Runner, end: int) -> _Standing:
     ours = evaluator.evaluate(runner.prompt, rows)
     finish = Finish(runner.tokens, end, ours.quality, ours.quality, ours.offsets)
     if runner.rival is None:
-        # Cheaper than anything on the front: it extends the front if it is better than guessing.
-        return _Standing(finish, sum(_signal(ours)) / end - 1 / max(len(evaluator.task.labels), 2), math.inf)
-    theirs = evaluator.evaluate(runner.rival, rows)
+        return _Standing(finish, sum(_signal(ours)) / end, math.inf)
+    theirs = evaluator.evaluate(runner.rival.prompt, rows)
     leads = [a - b for a, b in zip(_signal(ours), _signal(theirs), strict=True)]
-    estimate = min(1.0, max(0.0, runner.rival_quality + ours.quality - theirs.quality))
+    lead = (ours.quality - theirs.quality) * end / (end + _DOUBT)
+    finish = replace(finish, estimate=min(1.0, max(0.0, runner.rival.quality + lead)))
+    if runner.cheapest:  # it extends the front even where it is worse than the cheapest there, so nothing rules it out
+        return _Standing(finish, sum(leads) / end, math.inf)
     evidence = e_value([-lead for lead in leads])
     stopped = f"eliminated after {end} rows (e-value {evidence:.0f})" if evidence >= 1 / ALPHA else ""
-    return _Standing(
-        replace(finish, estimate=estimate, stopped=stopped), sum(leads) / end, pstdev(leads) / math.sqrt(end)
-    )
+    return _Standing(replace(finish, stopped=stopped), sum(leads) / end, pstdev(leads) / math.sqrt(end))
 
 
 def _cut(standings: dict[_Runner, _Standing], finishes: dict[Prompt, Finish]) -> list[_Runner]:
     """Return who goes on; note of the others why they do not."""
     ranked = sorted((r for r, s in standings.items() if not s.finish.stopped), key=lambda r: -standings[r].lead)
-    best = ranked[: max(SURVIVORS, len(standings) // 2)]
+    best = ranked[: _going(len(standings))]
     going = {runner for runner in best if standings[runner].lead >= -standings[runner].error}
     for runner in ranked:
         if runner not in going:

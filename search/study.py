@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .store import Store
 
-CONFIG = "promptfront"
+CONFIG, CANDIDATE = "promptfront", "candidate"
 SEARCH, TEST = "search-", "test-"
 
 
@@ -118,7 +118,7 @@ class Study:
             values=values,
             params=dict(slots) if slots else None,
             distributions=distributions,
-            user_attrs=attrs,
+            user_attrs={CANDIDATE: attrs},  # one attribute: storing each for itself takes several times as long
         )
         with clear_errors(self.store.url):
             self._study.add_trial(trial)
@@ -141,11 +141,12 @@ class Study:
 
     def frontier(self) -> Frontier:
         """Return the front with the held-out scores, where the search has ended."""
-        trials = [t for t in self.trials() if "batch" in t.user_attrs]
-        pairs = sum(t.user_attrs.get("rows", 0) for t in trials) + self.mutator_pairs()
+        trials = [t for t in self.trials() if CANDIDATE in t.user_attrs]
+        pairs = sum(t.user_attrs[CANDIDATE].get("rows", 0) for t in trials) + self.mutator_pairs()
         # Numbers are given in order of completion; with two workers the starting prompt's may not be the first.
         full = sorted(
-            (t for t in trials if _is_full(t)), key=lambda t: (t.user_attrs["batch"] != f"{SEARCH}000000", t.number)
+            (t for t in trials if _is_full(t)),
+            key=lambda t: (t.user_attrs[CANDIDATE]["batch"] != f"{SEARCH}000000", t.number),
         )
         found = Frontier.of(self.config, [_entry(t) for t in full], study=self.name, trials=len(trials), pairs=pairs)
         tests = self._tests(found)
@@ -166,7 +167,7 @@ class Study:
 
     def lineage(self, entry: Entry) -> list[dict[str, Any]]:
         """Return the trials an entry descends from, nearest first."""
-        trials = {t.number: t.user_attrs for t in self.trials()}
+        trials = {t.number: t.user_attrs.get(CANDIDATE, {}) for t in self.trials()}
         found: list[dict[str, Any]] = []
         parents = list(entry.parents)
         while parents:
@@ -201,9 +202,9 @@ class _Read:
 
     def add(self, trial: FrozenTrial, rows: int) -> None:
         self.trials += 1
-        attrs = trial.user_attrs
-        if "batch" not in attrs:
+        if CANDIDATE not in trial.user_attrs:
             return
+        attrs = trial.user_attrs[CANDIDATE]
         self.history.add(_outcome(trial, rows))
         self.told.setdefault(attrs["batch"], set()).add(attrs["index"])
         if "rows" in attrs:
@@ -268,11 +269,11 @@ def _load(store: Store, name: str) -> optuna.Study:
 
 
 def _is_full(trial: FrozenTrial) -> bool:
-    return trial.state == TrialState.COMPLETE and "batch" in trial.user_attrs
+    return trial.state == TrialState.COMPLETE and CANDIDATE in trial.user_attrs
 
 
 def _outcome(trial: FrozenTrial, rows: int) -> Outcome:
-    attrs = trial.user_attrs
+    attrs = trial.user_attrs[CANDIDATE]
     prompt: Prompt | None = prompt_from_dict(attrs["prompt"]) if attrs["prompt"] else None
     return Outcome(
         trial.number,
@@ -291,7 +292,7 @@ def _finish(attrs: Mapping[str, Any]) -> Finish:
 
 
 def _entry(trial: FrozenTrial) -> Entry:
-    attrs = trial.user_attrs
+    attrs = trial.user_attrs[CANDIDATE]
     return Entry(
         trial=trial.number,
         prompt=prompt_from_dict(attrs["prompt"]),

@@ -111,7 +111,7 @@ def test_a_bad_mutator_does_not_end_the_run(tmp_path: Path) -> None:
     import optuna
 
     study = optuna.load_study(study_name=None, storage=f"sqlite:///{tmp_path}/promptfront.db")
-    errors = {t.user_attrs["error"] for t in study.trials if t.state == optuna.trial.TrialState.FAIL}
+    errors = {t.user_attrs["candidate"]["error"] for t in study.trials if t.state == optuna.trial.TrialState.FAIL}
     assert {"mutator 'bad.py:Bad' raised ValueError: boom"} == errors
 
 

@@ -89,7 +89,7 @@ def test_two_workers_share_a_study(data: Path) -> None:
     assert [0, 0] == [process.returncode for process in both], outputs
     assert not any("locked" in err or "Traceback" in err for _, err in outputs)
     trials = optuna.load_study(study_name=None, storage=f"sqlite:///{data}/two.db").trials
-    places = [(t.user_attrs["batch"], t.user_attrs["index"]) for t in trials]
+    places = [(t.user_attrs["candidate"]["batch"], t.user_attrs["candidate"]["index"]) for t in trials]
     assert 34 == len(places) == len(set(places))
     assert outputs[0][0] == outputs[1][0]
     assert run(data, *command("--storage", "sqlite:///two.db")).stdout == outputs[0][0]

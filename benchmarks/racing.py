@@ -1,0 +1,101 @@
+"""Racing rules on fully scored matrices of real candidates: how often each loses the best one, and what it costs.
+
+What: candidates from promptfront's own mutators are scored on all dev rows of a few tasks; then every rule replays the
+race in many orders of the rows. Why: whether a rule is fast says nothing unless it also keeps the best candidate.
+
+    PROMPTFRONT_BENCH_DATA=DIR python benchmarks/racing.py --out matrices
+
+A rule's setting is swept; what counts is the fewest cells (candidate x example) with which it returns a candidate of
+the highest mean over all rows in at least 95 % of the replays. The last line of stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from racing_rules import RULES, replay
+from search_arena import TASKS, load_bench_task
+
+if TYPE_CHECKING:
+    from promptfront.search.contracts import MutationContext, Prompt
+    from promptfront.search.evaluate import Evaluator
+
+CANDIDATES, ROWS = 64, 150
+
+
+def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prompt]:
+    """Return what a search without a sense of direction would try, from several starting instructions."""
+    from promptfront.search.api import load_mutators
+    from promptfront.search.contracts import Candidate, MutationContext
+    from promptfront.search.space import History, Space, Tried
+
+    start = evaluator.task.start
+    front = (Candidate(start, 0.0, evaluator.prompt_tokens(start)),)
+
+    def context(rng: random.Random) -> MutationContext:
+        return MutationContext(evaluator.task, front, rng, lambda prompts, _: [""] * len(prompts), evaluator.losses)
+
+    space = Space(load_mutators((), ("calibration",)), "random", 0, context)
+    tried, batch = Tried(), 0
+    for instruction in instructions:
+        tried.add(replace(start, instruction=instruction))
+    while len(tried.prompts) < CANDIDATES:
+        batch += 1
+        for proposal in space.compose(batch, 8, tried, History()):
+            if proposal.prompt:
+                tried.add(proposal.prompt)
+    return list(tried.prompts)[:CANDIDATES]
+
+
+def matrix(name: str, data_dir: Path, out: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return 0/1 scores and probabilities of the gold label, both ``(candidates, rows)``; scored once and kept."""
+    path = out / f"{name}.npz"
+    if not path.exists():
+        from promptfront.search.api import make_evaluator
+
+        evaluator = make_evaluator(load_bench_task(name, data_dir, 0, (300, ROWS, 2)))
+        scores = []
+        for prompt in candidates(evaluator, TASKS[name].instructions):
+            scores.append(evaluator.evaluate(prompt, evaluator.task.dev).scores)
+            print(name, len(scores), np.mean([s.value for s in scores[-1]]), flush=True)
+        np.savez(
+            path,
+            value=np.array([[s.value for s in row] for row in scores]),
+            dense=np.array([[s.dense for s in row] for row in scores]),
+        )
+    with np.load(path) as kept:
+        return kept["value"], kept["dense"]
+
+
+def main() -> None:
+    """Score the matrices, replay every rule on them and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, default=os.environ.get("PROMPTFRONT_BENCH_DATA"))
+    parser.add_argument("--out", type=Path, default=Path("matrices"))
+    parser.add_argument("--tasks", default="subj,agnews,sst5")
+    parser.add_argument("--replays", type=int, default=200)
+    options = parser.parse_args()
+    if options.data_dir is None:
+        parser.error("expected --data-dir or PROMPTFRONT_BENCH_DATA: where the data sets are")
+    options.out.mkdir(parents=True, exist_ok=True)
+    matrices = [matrix(name, Path(options.data_dir), options.out) for name in options.tasks.split(",")]
+    rows = [
+        (rule, setting, *replay(make(setting), matrices, options.replays))
+        for rule, (make, settings) in RULES.items()
+        for setting in settings
+    ]
+    print(f"{'rule':24} {'setting':>8} {'best lost':>9} {'cells':>7}")
+    for rule, setting, lost, cells in rows:
+        print(f"{rule:24} {setting:8g} {100 * lost:7.1f} % {100 * cells:5.1f} %")
+    print(json.dumps([{"rule": r, "setting": s, "lost": lost, "cells": cells} for r, s, lost, cells in rows]))
+
+
+if __name__ == "__main__":
+    main()
