@@ -83,7 +83,9 @@ def run_ours(arena: Arena, variant: Variant) -> list[Incumbent]:
                 limits=Limits(max_pairs=round(share * arena.pairs)),
                 storage=f"sqlite:///{folder}/study.db",
             )
-            held.append(Incumbent(front.pairs, time.perf_counter() - started, front.best.prompt, front.best.quality))
+            best = front.best
+            claimed = best.fresh.score if best.fresh else best.quality
+            held.append(Incumbent(front.pairs, time.perf_counter() - started, best.prompt, claimed))
     arena.spent = front.pairs
     return held
 
@@ -96,7 +98,7 @@ def _switch_off(variant: Variant) -> None:
     if not variant.racing:
         racing.blocks = lambda examples: [examples]
     if not variant.bandit:
-        Space._choose = lambda self, rng, _: rng.choice(sorted(self._mutators))  # type: ignore[method-assign]
+        setattr(Space, "_choose", lambda self, rng, _: rng.choice(sorted(self._mutators)))  # noqa: B010
 
 
 def run_peer(arena: Arena, name: str) -> list[Incumbent]:
@@ -104,7 +106,8 @@ def run_peer(arena: Arena, name: str) -> list[Incumbent]:
     from search_peers import PEERS as ADAPTERS
 
     ADAPTERS[name](arena)
-    return arena.incumbents
+    held: list[Incumbent] = arena.incumbents
+    return held
 
 
 def run_piece(task_name: str, optimizer: str, seed: int, pairs: int, data_dir: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from promptfront.search.contracts import Example, Prompt, Structure, Task
 
@@ -145,7 +145,7 @@ def load_bench_task(name: str, data_dir: Path, seed: int, sizes: tuple[int, int,
     return Task(name, spec.folder, start, ("text",), "target", labels, pool, held, test)
 
 
-def _read(path: Path) -> list[dict[str, object]]:
+def _read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 

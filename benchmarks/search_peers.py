@@ -71,7 +71,8 @@ class Run:
     def prompt(self, instruction: str, demonstrations: Sequence[Example] = ()) -> Prompt:
         """Return the arena's prompt, with an instruction that fits."""
         short = self.arena.evaluator.backend.truncate(instruction.strip(), INSTRUCTION_TOKENS)
-        return self.arena.prompt(short, demonstrations)
+        prompt: Prompt = self.arena.prompt(short, demonstrations)
+        return prompt
 
     def score(self, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
         """Return 1.0 or 0.0 for each example: whether the most likely label is the right one."""
@@ -90,7 +91,10 @@ class Run:
         self._stalled += 1
         lead = (Message("system", system),) if system else ()
         short = [self.arena.evaluator.backend.truncate(request, ASKED_TOKENS) for request in requests]
-        return self.arena.generate([(*lead, Message("user", text)) for text in short], max_tokens=REPLY_TOKENS)
+        replies: list[str] = self.arena.generate(
+            [(*lead, Message("user", text)) for text in short], max_tokens=REPLY_TOKENS
+        )
+        return replies
 
     def hold(self, prompt: Prompt, quality: float) -> None:
         """Take the prompt as the one to return."""

@@ -16,6 +16,7 @@ from .contracts import Backend, MutationContext, Mutator, Scorer, Task
 from .errors import InputError
 from .evaluate import Evaluator
 from .export import export
+from .judging import FINALISTS, confirming_rows
 from .loop import BATCH, Progress, Search
 from .options import DataOptions, Limits
 from .plugins import available, closest, load, mutator_from_file
@@ -289,7 +290,7 @@ def _context_maker(evaluator: Evaluator, study: Study) -> Callable[[random.Rando
 def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
     task = evaluator.task
     done = len(study.trials())
-    pairs = expected_pairs(limits.budget - done, len(task.dev), BATCH)
+    pairs = expected_pairs(limits.budget - done, len(task.dev), BATCH) + FINALISTS * confirming_rows(task, limits)
     pairs = min(pairs, limits.max_pairs or pairs)
     start_tokens = evaluator.prompt_tokens(task.start)
     per_pair = start_tokens + sum(evaluator.example_tokens(task.dev)) / len(task.dev)

@@ -92,6 +92,7 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
         },
         "scores": {
             "dev": {"score": entry.quality, "low": low, "high": high, "n": n},
+            "fresh": asdict(entry.fresh) if entry.fresh else None,
             "test": asdict(entry.test) if entry.test else None,
             "gain": entry.gain,
             "p_value": entry.p_value,
@@ -195,7 +196,7 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
         If the score is not exactly the exported one, or the data are not those it was measured on.
     """
     from .api import make_evaluator
-    from .loop import held_out_values
+    from .judging import held_out_values
     from .task import load_task
 
     exported = load_prompt(path)

@@ -1,19 +1,18 @@
-"""The loop: write candidates down, race them, tell the study, and test the front once at the end."""
+"""The loop: write candidates down, race them, tell the study, and at the end confirm and test the front once."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import InputError, PromptfrontError
+from .judging import FINALISTS, confirm, confirming_rows, finalists, judge
 from .racing import Finish, expected_pairs, race
-from .results import HeldOutScore
 from .space import Proposal, Tried
-from .statistics import paired_p_value, wilson_interval
-from .study import SEARCH, held_out_name, proposals_from_json, proposals_to_json
+from .study import CONFIRM, SEARCH, TEST, judged_name, proposals_from_json, proposals_to_json
 
 if TYPE_CHECKING:
     from .contracts import Example, Prompt
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
 BATCH = 16
 """Candidates that are composed, scored and raced together."""
-TEST_ROWS = 250
-"""Test rows for the members of the front between the best prompt and the starting prompt, which get all of them."""
-_TEST_CHUNK = 250
 _WAIT_SECONDS = 1.0
 
 
@@ -103,6 +99,7 @@ class Search:
             except _LimitReached:
                 pass
             if not self._should_stop():
+                self._confirm()
                 self._test()
         return self._study.frontier()
 
@@ -142,6 +139,7 @@ class Search:
         racing = sum(expected_pairs(n, rows, BATCH) for n, b in zip(sizes, batches, strict=True) if not b.done)
         asked = math.ceil(self._study.mutator_pairs() / len(batches))
         left = self._limits.max_pairs - self._spent().pairs - racing - asked
+        left -= FINALISTS * confirming_rows(self._evaluator.task, self._limits)
         while size > 0 and expected_pairs(size, rows, BATCH) > left:
             size -= 1
         return size
@@ -222,54 +220,42 @@ class Search:
                 self._evaluator.example_tokens(self._evaluator.task.dev[: finish.rows])
             )
         self._told, self._told_trials = Spent(pairs, tokens), len(finishes)
-        pairs += self._study.mutator_pairs() + self._in_flight.pairs
+        pairs += self._study.mutator_pairs() + self._study.confirmed_pairs() + self._in_flight.pairs
         return Spent(pairs, tokens + self._in_flight.tokens)
 
+    def _confirm(self) -> None:
+        """Score the finalists on fresh rows."""
+        entries = finalists(self._study.frontier())
+
+        def work() -> dict[str, Any]:
+            results = confirm(self._evaluator, entries, confirming_rows(self._evaluator.task, self._limits))
+            return {"results": results, "pairs": sum(score["n"] for score in results.values())}
+
+        self._once(CONFIRM, entries, work)
+        self._report("confirm")
+
     def _test(self) -> None:
-        """Score start, best and front on the held-out rows, once; another worker's result is waited for."""
+        """Score start, best and front on the held-out rows."""
         frontier = self._study.frontier()
-        name = held_out_name(frontier)
+
+        def work() -> dict[str, Any]:
+            return {"results": judge(self._evaluator, frontier, lambda: self._report("test"))}
+
+        self._once(TEST, (frontier.start, frontier.best, *frontier.front), work)
+
+    def _once(self, kind: str, entries: Sequence[Entry], work: Callable[[], dict[str, Any]]) -> None:
+        """Do the work for these entries, unless it is done; another worker's result is waited for."""
+        name = judged_name(kind, entries)
         while not any(b.name == name and b.done for b in self._store.batches(self._study.name)):
             batch = self._store.claim_abandoned(self._study.name, name) or self._store.add_batch(
-                self._study.name, name, {"results": {}}
+                self._study.name, name, {}
             )
             if batch is None:
                 time.sleep(_WAIT_SECONDS)
                 continue
-            self._store.finish_batch(self._study.name, name, {"results": self._test_results(frontier)})
-
-    def _test_results(self, frontier: Frontier) -> dict[str, Any]:
-        test = self._evaluator.task.test
-        start = held_out_values(self._evaluator, frontier.start.prompt, frontier.start.offsets, test)
-        results: dict[str, Any] = {}
-        for entry in {e.trial: e for e in (frontier.start, frontier.best, *frontier.front)}.values():
-            full = entry.trial in (frontier.start.trial, frontier.best.trial)
-            rows = test if full else test[:TEST_ROWS]
-            values = held_out_values(self._evaluator, entry.prompt, entry.offsets, rows)
-            results[str(entry.trial)] = {
-                "test": asdict(self._test_score(entry, rows, values)),
-                "gain": sum(values) / len(values) - sum(start[: len(rows)]) / len(rows),
-                "p_value": paired_p_value(values, start[: len(rows)]),
-            }
-            self._report("test")
-        return results
-
-    def _test_score(self, entry: Entry, rows: Sequence[Example], values: Sequence[float]) -> HeldOutScore:
-        low, high = wilson_interval(sum(values), len(values))
-        uncalibrated = self._evaluator.evaluate(entry.prompt, rows, offsets=()).quality
-        return HeldOutScore(sum(values) / len(values), low, high, len(values), uncalibrated)
+            self._store.finish_batch(self._study.name, name, work())
 
     def _report(self, stage: str) -> None:
         front = self._study.front()
         best = max((candidate.quality for candidate in front), default=None)
         self._on_progress(Progress(stage, len(self._study.trials()), self._spent().pairs, best, len(front)))
-
-
-def held_out_values(
-    evaluator: Evaluator, prompt: Prompt, offsets: tuple[float, ...], rows: Sequence[Example]
-) -> list[float]:
-    """Score a prompt on rows in calls of a fixed size, so that a later process repeats the same calls."""
-    values: list[float] = []
-    for start in range(0, len(rows), _TEST_CHUNK):
-        values += evaluator.evaluate(prompt, rows[start : start + _TEST_CHUNK], offsets).values
-    return values

@@ -32,13 +32,21 @@ def plan_lines(plan: Plan) -> list[str]:
 
 def result_lines(frontier: Frontier) -> list[str]:
     """Return the final table and what the evidence supports."""
-    rows = [("", "trial", "tokens", "dev", "test (95 % interval)", "n", "gain", "prompt")]
+    rows = [("", "trial", "tokens", "dev", "fresh", "test (95 % interval)", "n", "gain", "prompt")]
     entries = [frontier.start, *(e for e in frontier.front if e.trial != frontier.start.trial)]
     for entry in entries:
         mark = "start" if entry.trial == frontier.start.trial else ""
         mark = "best" if entry.trial == frontier.best.trial else mark
         rows.append(
-            (mark, str(entry.trial), str(entry.tokens), f"{entry.quality:.3f}", *_test(entry), _summary(entry.prompt))
+            (
+                mark,
+                str(entry.trial),
+                str(entry.tokens),
+                f"{entry.quality:.3f}",
+                _fresh(entry),
+                *_test(entry),
+                _summary(entry.prompt),
+            )
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     table = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows]
@@ -60,6 +68,10 @@ def verdict(frontier: Frontier) -> str:
         f"gain over the starting prompt: {points:+.1f} points on {best.test.n} held-out rows (p = {best.p_value:.2g}); "
         f"the best prompt is {size}"
     )
+
+
+def _fresh(entry: Entry) -> str:
+    return f"{entry.fresh.score:.3f}" if entry.fresh else ""
 
 
 def _test(entry: Entry) -> tuple[str, str, str]:

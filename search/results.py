@@ -28,6 +28,14 @@ class HeldOutScore:
 
 
 @dataclass(frozen=True, slots=True)
+class FreshScore:
+    """A finalist's mean score on ``n`` rows that no race has seen."""
+
+    score: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A fully evaluated prompt.
 
@@ -41,6 +49,8 @@ class Entry:
         The calibration fitted on dev inputs; empty for none.
     parents, mutators
         Where it comes from.
+    fresh
+        Its score on rows that no race has seen, for a finalist.
     test
         Its held-out score, once the search has ended.
     gain, p_value
@@ -54,9 +64,16 @@ class Entry:
     offsets: tuple[float, ...] = ()
     parents: tuple[int, ...] = ()
     mutators: tuple[str, ...] = ()
+    fresh: FreshScore | None = None
     test: HeldOutScore | None = None
     gain: float | None = None
     p_value: float | None = None
+
+    def confirmed(self, dev_rows: int) -> float:
+        """Return the mean score over dev and fresh rows."""
+        if self.fresh is None:
+            return self.quality
+        return (self.quality * dev_rows + self.fresh.score * self.fresh.n) / (dev_rows + self.fresh.n)
 
     def to_dict(self, *, with_gain: bool = False) -> dict[str, Any]:
         """Return the entry as plain values for JSON."""
@@ -65,6 +82,7 @@ class Entry:
             "quality": self.quality,
             "tokens": self.tokens,
             "prompt": prompt_to_dict(self.prompt),
+            "fresh": asdict(self.fresh) if self.fresh else None,
             "test": asdict(self.test) if self.test else None,
         }
         return values | {"gain": self.gain, "p_value": self.p_value} if with_gain else values
@@ -83,7 +101,7 @@ class Frontier:
     start
         The starting prompt.
     best
-        The prompt of highest dev quality on the front; of equals the shortest.
+        The prompt of the front that dev and fresh rows together rank first; of equals the shortest.
     front
         The Pareto front in order of tokens.
     config
@@ -116,7 +134,9 @@ class Frontier:
                 f"study {study!r} holds no fully evaluated prompt yet: run `optimize` again to continue it"
             )
         front = tuple(entries[i] for i in front_indices([(e.quality, e.tokens) for e in entries]))
-        best = max(front, key=lambda entry: (entry.quality, -entry.tokens))
+        rows = config["sizes"]["dev"]
+        finalists = [entry for entry in front if entry.fresh] or front
+        best = max(finalists, key=lambda entry: (entry.confirmed(rows), -entry.tokens))
         named = {key: config[key] for key in ("task", "model", "backend", "seed")}
         return cls(
             study=study, trials=trials, pairs=pairs, start=entries[0], best=best, front=front, config=config, **named

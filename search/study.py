@@ -15,9 +15,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from .contracts import Candidate, Prompt
 from .errors import InputError
 from .frontier import front_indices
+from .judging import finalists
 from .prompt import prompt_from_dict, prompt_to_dict
 from .racing import Finish
-from .results import Entry, Frontier, HeldOutScore
+from .results import Entry, FreshScore, Frontier, HeldOutScore
 from .space import History, Outcome, Proposal, quiet_optuna, stored_distributions
 from .store import clear_errors
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 CONFIG, CANDIDATE = "promptfront", "candidate"
-SEARCH, TEST = "search-", "test-"
+SEARCH, CONFIRM, TEST = "search-", "confirm-", "test-"
 
 
 class Study:
@@ -142,14 +143,19 @@ class Study:
     def frontier(self) -> Frontier:
         """Return the front with the held-out scores, where the search has ended."""
         trials = [t for t in self.trials() if CANDIDATE in t.user_attrs]
-        pairs = sum(t.user_attrs[CANDIDATE].get("rows", 0) for t in trials) + self.mutator_pairs()
+        pairs = sum(t.user_attrs[CANDIDATE].get("rows", 0) for t in trials)
+        pairs += self.mutator_pairs() + self.confirmed_pairs()
         # Numbers are given in order of completion; with two workers the starting prompt's may not be the first.
         full = sorted(
             (t for t in trials if _is_full(t)),
             key=lambda t: (t.user_attrs[CANDIDATE]["batch"] != f"{SEARCH}000000", t.number),
         )
-        found = Frontier.of(self.config, [_entry(t) for t in full], study=self.name, trials=len(trials), pairs=pairs)
-        tests = self._tests(found)
+        entries = [_entry(t) for t in full]
+        found = Frontier.of(self.config, entries, study=self.name, trials=len(trials), pairs=pairs)
+        fresh = self._judged(CONFIRM, finalists(found))
+        entries = [replace(e, fresh=FreshScore(**fresh[str(e.trial)])) if str(e.trial) in fresh else e for e in entries]
+        found = Frontier.of(self.config, entries, study=self.name, trials=len(trials), pairs=pairs)
+        tests = self._judged(TEST, (found.start, found.best, *found.front))
         return replace(
             found,
             start=_tested(found.start, tests),
@@ -163,7 +169,11 @@ class Study:
 
     def mutator_pairs(self) -> int:
         """Return the pairs that mutators asked for (to find hard examples)."""
-        return sum(batch.payload["pairs"] for batch in self.store.batches(self.name) if batch.name.startswith(SEARCH))
+        return self._pairs(SEARCH)
+
+    def confirmed_pairs(self) -> int:
+        """Return the pairs of finalists on fresh rows."""
+        return self._pairs(CONFIRM)
 
     def lineage(self, entry: Entry) -> list[dict[str, Any]]:
         """Return the trials an entry descends from, nearest first."""
@@ -184,8 +194,12 @@ class Study:
             self._read.add(trial, self.config["sizes"]["dev"])
         return self._read
 
-    def _tests(self, frontier: Frontier) -> dict[str, Any]:
-        name = held_out_name(frontier)
+    def _pairs(self, kind: str) -> int:
+        batches = (batch for batch in self.store.batches(self.name) if batch.name.startswith(kind))
+        return sum(batch.payload.get("pairs", 0) for batch in batches)
+
+    def _judged(self, kind: str, entries: Sequence[Entry]) -> dict[str, Any]:
+        name = judged_name(kind, entries)
         done = [b.payload for b in self.store.batches(self.name) if b.name == name and b.done]
         return done[0]["results"] if done else {}
 
@@ -213,10 +227,10 @@ class _Read:
             self.full.append((attrs["batch"], _entry(trial)))
 
 
-def held_out_name(frontier: Frontier) -> str:
-    """Return the name under which the final test of this front is written down."""
-    numbers = [entry.trial for entry in (frontier.start, frontier.best, *frontier.front)]
-    return TEST + hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:12]
+def judged_name(kind: str, entries: Sequence[Entry]) -> str:
+    """Return the name under which the scores of these entries at the end of the search are written down."""
+    numbers = [entry.trial for entry in entries]
+    return kind + hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:12]
 
 
 def proposals_to_json(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:

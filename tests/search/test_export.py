@@ -36,7 +36,9 @@ CONFIG: dict[str, Any] = {
 def document(prompt: Prompt) -> dict[str, Any]:
     """Return the export of a front of one prompt."""
     offsets = (-1.5, -2.25) if prompt.structure.calibration == "batch" else ()
-    entry = Entry(3, prompt, 0.8, 20, offsets, (1,), ("rewrite",), HeldOutScore(0.78, 0.7, 0.9, 50, 0.6), 0.2, 0.01)
+    entry = Entry(
+        3, prompt, 0.8, 20, offsets, (1,), ("rewrite",), None, HeldOutScore(0.78, 0.7, 0.9, 50, 0.6), 0.2, 0.01
+    )
     return export(Frontier.of(CONFIG, [entry], study="s", trials=4, pairs=9), entry, [{"trial": 1}])
 
 

@@ -65,13 +65,13 @@ def prompt(accuracy: int, words: int = 0) -> Prompt:
 
 def test_blocks_grow_to_all_rows() -> None:
     """Blocks double, and the last one ends with the last row however few there are."""
-    assert [10, 20, 40, 80, 300] == blocks(300)
-    assert [10, 20] == blocks(20)
-    assert [19] == blocks(19)
+    assert [20, 40, 80, 300] == blocks(300)
+    assert [20, 40] == blocks(40)
+    assert [39] == blocks(39)
     assert [3] == blocks(3)
 
 
-def test_the_best_third_goes_on() -> None:
+def test_the_better_half_goes_on() -> None:
     """The best candidates are fully evaluated, the worst stopped early, and the reason is noted."""
     model = KnownModel()
     evaluator = Evaluator(TASK, model, LabelScorer())
@@ -85,12 +85,12 @@ def test_the_best_third_goes_on() -> None:
     assert sum(model.calls) == sum(f.rows for f in finishes) <= expected_pairs(16, 160, 16)
 
 
-def test_what_is_plainly_worse_leaves() -> None:
-    """Against a much better rival of no greater cost a candidate leaves at once, even without competitors."""
+def test_what_is_plainly_worse_is_eliminated() -> None:
+    """Against a much better rival of no greater cost a candidate does not survive, even without competitors."""
     evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
     rival = Candidate(prompt(95), 0.95, 3)
     finish = race(evaluator, [prompt(30, 4)], [rival], lambda *_: None)[0]
-    assert finish.stopped.endswith("after 10 rows")
+    assert finish.stopped.startswith("eliminated after 20 rows")
     assert finish.estimate <= 0.6
 
 

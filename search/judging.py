@@ -1,0 +1,84 @@
+"""The end of a search: fresh rows decide between the finalists, and held-out rows, scored once, say what that is worth.
+
+The best of many dev scores is partly luck. So the finalists are scored on more rows, which no race has seen: pool
+rows that none of them shows as a demonstration. What dev and fresh rows together rank first is the best prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from .results import FreshScore, HeldOutScore
+from .statistics import paired_p_value, wilson_interval
+
+if TYPE_CHECKING:
+    from .contracts import Example, Prompt, Task
+    from .evaluate import Evaluator
+    from .options import Limits
+    from .results import Entry, Frontier
+
+FINALISTS = 3
+TEST_ROWS = 250
+"""Test rows for the members of the front between the best prompt and the starting prompt, which get all of them."""
+_CHUNK = 250
+
+
+def finalists(frontier: Frontier) -> list[Entry]:
+    """Return the members of the front with the best dev scores."""
+    return sorted(frontier.front, key=lambda entry: (-entry.quality, entry.tokens))[:FINALISTS]
+
+
+def confirming_rows(task: Task, limits: Limits) -> int:
+    """Return how many fresh rows the finalists are scored on: as many as dev has, for a seventh of the pairs at most."""
+    rows = min(len(task.dev), len(task.pool))
+    return rows if limits.max_pairs is None else min(rows, limits.max_pairs // (7 * FINALISTS))
+
+
+def confirm(evaluator: Evaluator, entries: Sequence[Entry], most: int) -> dict[str, Any]:
+    """Return each finalist's score on up to ``most`` fresh rows, by trial; nothing where the pool has none to spare."""
+    task = evaluator.task
+    shown = {example.inputs for entry in entries for example in entry.prompt.demonstrations}
+    rows = [example for example in task.pool if example.inputs not in shown][:most]
+    found = {}
+    for entry in entries if rows else ():
+        values = held_out_values(evaluator, entry.prompt, entry.offsets, rows)
+        found[str(entry.trial)] = asdict(FreshScore(sum(values) / len(values), len(values)))
+    return found
+
+
+def judge(evaluator: Evaluator, frontier: Frontier, on_step: Callable[[], None]) -> dict[str, Any]:
+    """Return the held-out scores of start, best and front, by trial, with the paired gain over the start."""
+    test = evaluator.task.test
+    start = held_out_values(evaluator, frontier.start.prompt, frontier.start.offsets, test)
+    results: dict[str, Any] = {}
+    for entry in {e.trial: e for e in (frontier.start, frontier.best, *frontier.front)}.values():
+        full = entry.trial in (frontier.start.trial, frontier.best.trial)
+        rows = test if full else test[:TEST_ROWS]
+        values = held_out_values(evaluator, entry.prompt, entry.offsets, rows)
+        results[str(entry.trial)] = {
+            "test": asdict(_held_out_score(evaluator, entry, rows, values)),
+            "gain": sum(values) / len(values) - sum(start[: len(rows)]) / len(rows),
+            "p_value": paired_p_value(values, start[: len(rows)]),
+        }
+        on_step()
+    return results
+
+
+def _held_out_score(
+    evaluator: Evaluator, entry: Entry, rows: Sequence[Example], values: Sequence[float]
+) -> HeldOutScore:
+    low, high = wilson_interval(sum(values), len(values))
+    uncalibrated = evaluator.evaluate(entry.prompt, rows, offsets=()).quality
+    return HeldOutScore(sum(values) / len(values), low, high, len(values), uncalibrated)
+
+
+def held_out_values(
+    evaluator: Evaluator, prompt: Prompt, offsets: tuple[float, ...], rows: Sequence[Example]
+) -> list[float]:
+    """Score a prompt on rows in calls of a fixed size, so that a later process repeats the same calls."""
+    values: list[float] = []
+    for start in range(0, len(rows), _CHUNK):
+        values += evaluator.evaluate(prompt, rows[start : start + _CHUNK], offsets).values
+    return values
