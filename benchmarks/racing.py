@@ -87,8 +87,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     matrices = [matrix(name, Path(options.data_dir), options.out) for name in options.tasks.split(",")]
     rows = [
-        (rule, setting, *replay(make(setting), matrices, options.replays))
-        for rule, (make, settings) in RULES.items()
+        (rule, setting, *replay(rule, setting, matrices, options.replays))
+        for rule, (_, settings) in RULES.items()
         for setting in settings
     ]
     print(f"{'rule':24} {'setting':>8} {'best lost':>9} {'cells':>7}")

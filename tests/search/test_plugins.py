@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from promptfront.search.api import load_mutators
 from promptfront.search.contracts import GENES
 from promptfront.search.errors import InputError
 from promptfront.search.plugins import available, load, mutator_from_file
@@ -97,3 +98,10 @@ def test_missing_mutator_file_is_told() -> None:
     """A file that is not there is named."""
     with pytest.raises(InputError, match=r"there is no file nowhere\.py"):
         mutator_from_file("nowhere.py:X")
+
+
+def test_a_mutator_to_leave_out_must_be_there() -> None:
+    """`--without` takes names of installed mutators; a misspelt one is told with the nearest."""
+    assert "calibration" not in load_mutators((), ("calibration",))
+    with pytest.raises(InputError, match=r"--without: there is no mutator 'calibratio'.*'calibration'"):
+        load_mutators((), ("calibratio",))

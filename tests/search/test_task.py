@@ -101,6 +101,18 @@ def test_a_task_file_says_it_all(tmp_path: Path) -> None:
     assert task.constraints == (Constraint("Be brief.", "Be brief."), Constraint("length", "At most {limit} words.", 3))
 
 
+def test_a_task_file_can_name_several_instructions(tmp_path: Path) -> None:
+    """The first is the start, the others are tried first; a list of anything else is told with its line."""
+    write(tmp_path / "data.csv", rows(20))
+    file = tmp_path / "t.yaml"
+    file.write_text("data: data.csv\ninstruction: [How is it?, Good or bad?]\n")
+    task = load_task(str(file))
+    assert ("How is it?", ("Good or bad?",)) == (task.start.instruction, task.instructions)
+    file.write_text("data: data.csv\ninstruction: [1, 2]\n")
+    with pytest.raises(InputError, match=r"t\.yaml:2: instruction: expected text"):
+        load_task(str(file))
+
+
 def test_a_named_task_takes_other_data(tmp_path: Path) -> None:
     """`--task sentiment --data FILE` keeps the task's prompt and labels."""
     data = write(

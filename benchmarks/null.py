@@ -1,0 +1,78 @@
+"""Tasks with nothing to find: how often does a search claim a gain where labels are shuffled?
+
+What: the sentiment task with its labels shuffled over the rows, as many times as asked; each time a search, and its
+verdict on the held-out rows. Why: a tool that tries many prompts finds a lucky one; its report must not call it a gain.
+
+    python benchmarks/null.py --tasks 100
+
+Demonstrations and proposals by the model are left out, so that all tasks try much the same prompts and share their
+scores: what a model answers does not depend on the labels of the row. The last line of stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+from dataclasses import replace
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from promptfront.search import load_task, optimize
+from promptfront.search.api import load_mutators, make_backend
+from promptfront.search.report import verdict
+
+if TYPE_CHECKING:
+    from promptfront.search.contracts import Task
+
+ROWS = 100, 80, 200
+WITHOUT = ("paraphrase", "induce", "crossover")
+
+
+def shuffled(task: Task, seed: int) -> Task:
+    """Return a small task whose labels are in a random order."""
+    pool, dev, test = task.pool[: ROWS[0]], task.dev[: ROWS[1]], task.test[: ROWS[2]]
+    rows = [*pool, *dev, *test]
+    labels = random.Random(seed).sample([row.target for row in rows], len(rows))
+    rows = [replace(row, target=label) for row, label in zip(rows, labels, strict=True)]
+    ends = len(pool), len(pool) + len(dev)
+    return replace(
+        task, pool=tuple(rows[: ends[0]]), dev=tuple(rows[ends[0] : ends[1]]), test=tuple(rows[ends[1] :]), notes=()
+    )
+
+
+def main() -> None:
+    """Search every shuffled task and count the verdicts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=100)
+    parser.add_argument("--budget", type=int, default=32)
+    options = parser.parse_args()
+    task, backend = load_task("sentiment"), make_backend("hf", None, {})
+    demonstrations = [name for name, mutator in load_mutators(()).items() if mutator.gene == "demonstrations"]
+    claims, dev, fresh, test = 0, [], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(options.tasks):
+            front = optimize(
+                shuffled(task, seed),
+                backend=backend,
+                budget=options.budget,
+                without=(*WITHOUT, *demonstrations),
+                storage=f"sqlite:///{folder}/null.db",
+                study=f"null-{seed}",
+            )
+            said = verdict(front)
+            claims += said.startswith("gain")
+            print(seed, said, flush=True)
+            if front.best.test and front.best.fresh:
+                dev.append(front.best.quality)
+                fresh.append(front.best.fresh.score)
+                test.append(front.best.test.score)
+    print(f"{claims} of {options.tasks} claim a gain")
+    print(f"of the chosen prompts: dev {fmean(dev):.3f}, fresh rows {fmean(fresh):.3f}, test {fmean(test):.3f}")
+    result = {"benchmark": "null", "tasks": options.tasks, "budget": options.budget, "claims": claims}
+    print(json.dumps(result | {"dev": fmean(dev), "fresh": fmean(fresh), "test": fmean(test)}))
+
+
+if __name__ == "__main__":
+    main()
