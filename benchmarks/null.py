@@ -1,4 +1,4 @@
-"""Tasks with nothing to find: how often does a search claim a gain where labels are shuffled?
+"""Tasks with nothing to find, where labels are shuffled: how often a search claims a gain there.
 
 What: the sentiment task with its labels shuffled over the rows, as many times as asked; each time a search, and its
 verdict on the held-out rows. Why: a tool that tries many prompts finds a lucky one; its report must not call it a gain.
