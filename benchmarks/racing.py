@@ -34,7 +34,8 @@ def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prom
     """Return what a search without a sense of direction would try, from several starting instructions."""
     from promptfront.search.api import load_mutators
     from promptfront.search.contracts import Candidate, MutationContext
-    from promptfront.search.space import History, Space, Tried
+    from promptfront.search.history import History, Tried
+    from promptfront.search.space import Space
 
     start = evaluator.task.start
     front = (Candidate(start, 0.0, evaluator.prompt_tokens(start)),)

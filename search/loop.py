@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import InputError, PromptfrontError
+from .history import Proposal, Tried, proposals_from_json, proposals_to_json
 from .judging import FINALISTS, confirm, confirming_rows, finalists, judge
 from .racing import Finish, expected_pairs, race
-from .space import Proposal, Tried
-from .study import CONFIRM, SEARCH, TEST, judged_name, proposals_from_json, proposals_to_json
+from .study import CONFIRM, SEARCH, TEST, judged_name
 
 if TYPE_CHECKING:
     from .contracts import Example, Prompt

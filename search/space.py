@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, get_args
 
 import optuna
-from optuna.distributions import CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import create_trial
 
-from .contracts import GENES, Constraint, Example, Gene, MutationContext, Mutator, Prompt, Structure
+from .contracts import GENES, Constraint, Example, MutationContext, Mutator, Prompt, Structure
 from .errors import BackendError, InputError
+from .history import History, Proposal, Tried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -31,88 +30,12 @@ if TYPE_CHECKING:
     from .contracts import Text
 
 Sampler = Literal["tpe", "nsga2", "gp", "random"]
-SLOTS = 256
-"""The number of alleles a gene can have in one study: Optuna wants it fixed."""
-REMEMBERED = 512
-"""The latest trials that sampler and bandit learn from: more would cost more for every candidate, and older ones are worse."""
 
 PROPOSER_CALLS = 1
 """Calls of the proposer in one batch: on the machine that scores, a call costs as much time as racing a candidate."""
 
 _TWINS = 4
 _ATTEMPTS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A candidate before it is scored; ``prompt`` is missing where a mutator failed, and ``error`` says how."""
-
-    prompt: Prompt | None
-    parents: tuple[int, ...] = ()
-    mutators: tuple[str, ...] = ()
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A finished trial as the search sees it.
-
-    ``quality`` is the dev mean of a fully evaluated prompt, an estimate for one that was stopped, and missing for a
-    failed one. ``worth`` is the part of the dev rows it was scored on before it left the race: what it turned out to
-    be worth.
-    """
-
-    number: int
-    prompt: Prompt | None
-    mutators: tuple[str, ...]
-    quality: float | None
-    tokens: int | None
-    complete: bool
-    worth: float = 0.0
-
-
-@dataclass
-class History:
-    """The finished trials: the latest as they are, of all of them where each prompt's number."""
-
-    latest: deque[Outcome] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    numbers: dict[Prompt, int] = field(default_factory=dict)
-
-    def add(self, outcome: Outcome) -> None:
-        """Take in the next trial."""
-        self.latest.append(outcome)
-        if outcome.prompt:
-            self.numbers[outcome.prompt] = outcome.number
-
-
-@dataclass
-class Tried:
-    """The prompts written down so far, and the alleles of their genes, numbered in the order they were found."""
-
-    prompts: dict[Prompt, None] = field(default_factory=dict)
-    alleles: dict[Gene, dict[Any, int]] = field(default_factory=lambda: {gene: {} for gene in GENES})
-
-    def add(self, prompt: Prompt) -> None:
-        """Take in a prompt; a gene whose slots are full takes no more alleles."""
-        self.prompts[prompt] = None
-        for gene, pool in self.alleles.items():
-            if len(pool) < SLOTS:
-                pool.setdefault(getattr(prompt, gene), len(pool))
-
-    def numbers(self, prompt: Prompt) -> dict[str, int] | None:
-        """Return the prompt's allele number per gene; nothing if a gene's slots were full before it."""
-        try:
-            return {gene: pool[getattr(prompt, gene)] for gene, pool in self.alleles.items()}
-        except KeyError:
-            return None
-
-    def distributions(self) -> dict[str, Any]:
-        """Return the choices a sampler has."""
-        return {gene: CategoricalDistribution(tuple(range(len(pool)))) for gene, pool in self.alleles.items()}
-
-    def prompt(self, numbers: Mapping[str, int]) -> Prompt:
-        """Return the prompt made of those alleles."""
-        return Prompt(**{gene: list(pool)[numbers[gene]] for gene, pool in self.alleles.items()})
 
 
 def make_sampler(name: str, seed: int) -> BaseSampler:
@@ -319,11 +242,6 @@ def _well_formed(prompt: Prompt) -> bool:
         and isinstance(prompt.constraints, tuple)
         and all(isinstance(constraint, Constraint) for constraint in prompt.constraints)
     )
-
-
-def stored_distributions() -> dict[str, Any]:
-    """Return the distributions of the stored study: every gene's fixed number of slots."""
-    return {gene: CategoricalDistribution(tuple(range(SLOTS))) for gene in GENES}
 
 
 @contextmanager

@@ -15,11 +15,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from .contracts import Candidate, Prompt
 from .errors import InputError
 from .frontier import front_indices
+from .history import History, Outcome, Proposal, stored_distributions
 from .judging import finalists
 from .prompt import prompt_from_dict, prompt_to_dict
 from .racing import Finish
 from .results import Entry, FreshScore, Frontier, HeldOutScore
-from .space import History, Outcome, Proposal, quiet_optuna, stored_distributions
+from .space import quiet_optuna
 from .store import clear_errors
 
 if TYPE_CHECKING:
@@ -231,32 +232,6 @@ def judged_name(kind: str, entries: Sequence[Entry]) -> str:
     """Return the name under which the scores of these entries at the end of the search are written down."""
     numbers = [entry.trial for entry in entries]
     return kind + hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:12]
-
-
-def proposals_to_json(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:
-    """Return candidates as plain values, to be written down before they are scored."""
-    return [
-        {
-            "prompt": prompt_to_dict(p.prompt) if p.prompt else None,
-            "parents": list(p.parents),
-            "mutators": list(p.mutators),
-            "error": p.error,
-        }
-        for p in proposals
-    ]
-
-
-def proposals_from_json(values: Sequence[Mapping[str, Any]]) -> list[Proposal]:
-    """Return the candidates that `proposals_to_json` described."""
-    return [
-        Proposal(
-            prompt_from_dict(v["prompt"]) if v["prompt"] else None,
-            tuple(v["parents"]),
-            tuple(v["mutators"]),
-            v["error"],
-        )
-        for v in values
-    ]
 
 
 def latest_study(store: Store) -> str:

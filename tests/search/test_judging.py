@@ -55,7 +55,6 @@ def test_a_shown_row_is_not_fresh() -> None:
     dev = tuple(Example((("text", f"{i} dev"),), "ab"[i % 2]) for i in range(20))
     task = Task("t", "here", START, ("text",), "label", ("a", "b"), pool, dev, ())
     shown = Entry(1, Prompt("60", START.structure, pool[:2]), 0.6, 5)
-    found = confirm(
-        Evaluator(task, KnownModel(), LabelScorer()), [shown, Entry(2, replace(START, instruction="70"), 0.7, 1)]
-    )
+    entries = [shown, Entry(2, replace(START, instruction="70"), 0.7, 1)]
+    found = confirm(Evaluator(task, KnownModel(), LabelScorer()), entries, 20)
     assert {"1": 10, "2": 10} == {trial: score["n"] for trial, score in found.items()}

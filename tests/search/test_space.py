@@ -21,8 +21,9 @@ from promptfront.search.contracts import (
     Text,
 )
 from promptfront.search.errors import InputError
+from promptfront.search.history import SLOTS, History, Outcome, Proposal, Tried
 from promptfront.search.plugins import available, load
-from promptfront.search.space import SLOTS, History, Outcome, Proposal, Space, Tried
+from promptfront.search.space import Space
 
 POOL = tuple(Example((("text", f"pool {i}"),), "ab"[i % 2]) for i in range(40))
 DEV = tuple(Example((("text", f"dev {i}"),), "ab"[i % 2]) for i in range(9))

@@ -1,0 +1,123 @@
+"""What a search has tried: candidates, their outcomes, and the alleles of their genes."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from optuna.distributions import CategoricalDistribution
+
+from .contracts import GENES, Gene, Prompt
+from .prompt import prompt_from_dict, prompt_to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SLOTS = 256
+"""The number of alleles a gene can have in one study: Optuna wants it fixed."""
+REMEMBERED = 512
+"""The latest trials that sampler and bandit learn from: more would cost more for every candidate, and older ones are worse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A candidate before it is scored; ``prompt`` is missing where a mutator failed, and ``error`` says how."""
+
+    prompt: Prompt | None
+    parents: tuple[int, ...] = ()
+    mutators: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished trial as the search sees it.
+
+    ``quality`` is the dev mean of a fully evaluated prompt, an estimate for one that was stopped, and missing for a
+    failed one. ``worth`` is the part of the dev rows it was scored on before it left the race: what it turned out to
+    be worth.
+    """
+
+    number: int
+    prompt: Prompt | None
+    mutators: tuple[str, ...]
+    quality: float | None
+    tokens: int | None
+    complete: bool
+    worth: float = 0.0
+
+
+@dataclass
+class History:
+    """The finished trials: the latest as they are, of all of them where each prompt's number."""
+
+    latest: deque[Outcome] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    numbers: dict[Prompt, int] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in the next trial."""
+        self.latest.append(outcome)
+        if outcome.prompt:
+            self.numbers[outcome.prompt] = outcome.number
+
+
+@dataclass
+class Tried:
+    """The prompts written down so far, and the alleles of their genes, numbered in the order they were found."""
+
+    prompts: dict[Prompt, None] = field(default_factory=dict)
+    alleles: dict[Gene, dict[Any, int]] = field(default_factory=lambda: {gene: {} for gene in GENES})
+
+    def add(self, prompt: Prompt) -> None:
+        """Take in a prompt; a gene whose slots are full takes no more alleles."""
+        self.prompts[prompt] = None
+        for gene, pool in self.alleles.items():
+            if len(pool) < SLOTS:
+                pool.setdefault(getattr(prompt, gene), len(pool))
+
+    def numbers(self, prompt: Prompt) -> dict[str, int] | None:
+        """Return the prompt's allele number per gene; nothing if a gene's slots were full before it."""
+        try:
+            return {gene: pool[getattr(prompt, gene)] for gene, pool in self.alleles.items()}
+        except KeyError:
+            return None
+
+    def distributions(self) -> dict[str, Any]:
+        """Return the choices a sampler has."""
+        return {gene: CategoricalDistribution(tuple(range(len(pool)))) for gene, pool in self.alleles.items()}
+
+    def prompt(self, numbers: Mapping[str, int]) -> Prompt:
+        """Return the prompt made of those alleles."""
+        return Prompt(**{gene: list(pool)[numbers[gene]] for gene, pool in self.alleles.items()})
+
+
+def proposals_to_json(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:
+    """Return candidates as plain values, to be written down before they are scored."""
+    return [
+        {
+            "prompt": prompt_to_dict(p.prompt) if p.prompt else None,
+            "parents": list(p.parents),
+            "mutators": list(p.mutators),
+            "error": p.error,
+        }
+        for p in proposals
+    ]
+
+
+def proposals_from_json(values: Sequence[Mapping[str, Any]]) -> list[Proposal]:
+    """Return the candidates that `proposals_to_json` described."""
+    return [
+        Proposal(
+            prompt_from_dict(v["prompt"]) if v["prompt"] else None,
+            tuple(v["parents"]),
+            tuple(v["mutators"]),
+            v["error"],
+        )
+        for v in values
+    ]
+
+
+def stored_distributions() -> dict[str, Any]:
+    """Return the distributions of the stored study: every gene's fixed number of slots."""
+    return {gene: CategoricalDistribution(tuple(range(SLOTS))) for gene in GENES}
