@@ -105,7 +105,7 @@ def test_a_task_file_can_name_several_instructions(tmp_path: Path) -> None:
     """The first is the start, the others are tried first; a list of anything else is told with its line."""
     write(tmp_path / "data.csv", rows(20))
     file = tmp_path / "t.yaml"
-    file.write_text("data: data.csv\ninstruction: [How is it?, Good or bad?]\n")
+    file.write_text("data: data.csv\ninstruction:\n  - How is it?\n  - Good or bad?\n")
     task = load_task(str(file))
     assert ("How is it?", ("Good or bad?",)) == (task.start.instruction, task.instructions)
     file.write_text("data: data.csv\ninstruction: [1, 2]\n")
