@@ -24,29 +24,38 @@ from promptfront.search.api import load_mutators, make_backend
 from promptfront.search.report import verdict
 
 if TYPE_CHECKING:
-    from promptfront.search.contracts import Task
+    from collections.abc import Sequence
+
+    from promptfront.search.contracts import Example, Task
 
 ROWS = 100, 80, 200
 WITHOUT = ("paraphrase", "induce", "crossover")
 
 
 def shuffled(task: Task, seed: int) -> Task:
-    """Return a small task whose labels are in a random order."""
-    pool, dev, test = task.pool[: ROWS[0]], task.dev[: ROWS[1]], task.test[: ROWS[2]]
-    rows = [*pool, *dev, *test]
-    labels = random.Random(seed).sample([row.target for row in rows], len(rows))
-    rows = [replace(row, target=label) for row, label in zip(rows, labels, strict=True)]
-    ends = len(pool), len(pool) + len(dev)
-    return replace(
-        task, pool=tuple(rows[: ends[0]]), dev=tuple(rows[ends[0] : ends[1]]), test=tuple(rows[ends[1] :]), notes=()
+    """Return a small task of as many rows of each label in each split, their labels in a random order.
+
+    The same number of each: else a prompt that favours the more frequent label would be truly better.
+    """
+    rng = random.Random(seed)
+    pool, dev, test = (
+        _even(part, most, rng) for part, most in zip((task.pool, task.dev, task.test), ROWS, strict=True)
     )
+    return replace(task, pool=pool, dev=dev, test=test, notes=())
+
+
+def _even(rows: Sequence[Example], most: int, rng: random.Random) -> tuple[Example, ...]:
+    labels = sorted({row.target for row in rows})
+    chosen = [row for label in labels for row in [r for r in rows if r.target == label][: most // len(labels)]]
+    targets = rng.sample([row.target for row in chosen], len(chosen))
+    return tuple(replace(row, target=target) for row, target in zip(chosen, targets, strict=True))
 
 
 def main() -> None:
     """Search every shuffled task and count the verdicts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=100)
-    parser.add_argument("--budget", type=int, default=32)
+    parser.add_argument("--budget", type=int, default=16)
     options = parser.parse_args()
     task, backend = load_task("sentiment"), make_backend("hf", None, {})
     demonstrations = [name for name, mutator in load_mutators(()).items() if mutator.gene == "demonstrations"]
