@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
-from promptfront.search.statistics import wilson_interval
-
 Record = dict[str, Any]
 
 
@@ -43,12 +41,6 @@ def _behind(records: Sequence[Record], tasks: Sequence[str]) -> list[str]:
         f"{fmean(r['seconds'] for r in records):.0f}",
         f"{fmean(r['proposer_seconds'] for r in records):.0f}",
     ]
-
-
-def interval(record: Record) -> tuple[float, float]:
-    """Return the 95 % interval of a record's test accuracy."""
-    right = record["held"]["1.0"]["right"]
-    return wilson_interval(right.count("1"), len(right))
 
 
 def _mean(values: Sequence[float]) -> float | None:

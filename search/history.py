@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SLOTS = 256
 """The number of alleles a gene can have in one study: Optuna wants it fixed."""
 REMEMBERED = 512
-"""The latest trials that sampler and bandit learn from: more would cost more for every candidate, and older ones are worse."""
+"""The latest trials that sampler and bandit learn from: more would cost more for every candidate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ class Finish:
     """How far a candidate came.
 
     ``quality`` is the mean over the ``rows`` it saw. ``estimate`` is what it would have on all dev examples, judged
-    by its lead over the front member it raced against on the same rows, which few rows count for less. ``offsets`` are its calibration.
+    by its lead over the front member it raced against on the same rows, which few rows count for
+    less. ``offsets`` are its calibration.
     """
 
     tokens: int
