@@ -162,6 +162,7 @@ class Space:
         The gene comes first: else a gene would be changed the more often the more mutators it happens to have.
         """
         arms: dict[str, list[float]] = {name: [1.0, 2.0] for name in self._mutators}
+        genes: dict[str, list[float]]
         genes = {mutator.gene: list(_PRIORS.get(mutator.gene, (1.0, 2.0))) for mutator in self._mutators.values()}
         for name in self._favoured:
             arms[name], genes[self._mutators[name].gene] = [6.0, 1.0], [6.0, 1.0]
