@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .pool import by_label, short_examples, without
+from .pool import by_label, short_examples, without, words
 
 if TYPE_CHECKING:
     import random
@@ -17,9 +17,15 @@ if TYPE_CHECKING:
 
     from ..search.contracts import Example, Gene, MutationContext, Prompt, Task
 
-_COUNTS, _WEIGHTS = (1, 2, 3, 4, 6, 8), (5, 6, 4, 4, 2, 1)
-_MOST = 8
-_HARD_SAMPLE = 32
+_COUNTS, _WEIGHTS = (1, 2, 3, 4, 6, 8, 12, 16), (3, 6, 4, 5, 4, 4, 3, 2)
+_MOST = 16
+_FEW, _FRESH, _LEVELLED = 4, 0.25, (8, 12, 16)
+"""How many demonstrations are too few to level, how often others are drawn all the same, and how many then."""
+_WORDS = 300
+"""What a set to be levelled has at most, about, or it would take long to read for what it gains."""
+_STEPS, _LEVEL, _TILT = 6, 0.2, 0.5
+"""Steps to take at most, the lean in nats that is none, and the part of all places a demonstration moves per nat."""
+_HARD_SAMPLE = 16
 _COMPONENTS = 32
 
 
@@ -123,6 +129,34 @@ class AddDemonstration:
         return replace(prompt, demonstrations=tuple(shown))
 
 
+class LevelDemonstrations:
+    """Demonstrations in an order and of labels that make the model choose no label more than another.
+
+    A model leans to the labels that it saw most and last (Zhao et al. 2021, arXiv 2102.09690), and a lean hides how well
+    a set tells the labels apart. It shows on a few inputs, without their labels; so a set is rid of it in a few steps,
+    each of which either moves demonstrations of labels that are leant away from towards the end, or puts such
+    demonstrations in the place of others.
+    """
+
+    gene: Gene = "demonstrations"
+
+    def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
+        """Return the prompt with its own demonstrations levelled, or a fresh balanced draw where it has few."""
+        task, rng = context.task, context.rng
+        pool, shown = short_examples(task.pool), prompt.demonstrations
+        if len(shown) < _FEW or rng.random() < _FRESH:
+            most = _WORDS * len(pool) // max(1, sum(words(example) for example in pool))
+            shown = _balanced(by_label(task, pool), rng, max(_FEW, min(rng.choice(_LEVELLED), most)))
+        if not task.labels or len(shown) < 2:
+            return prompt
+
+        def lean(examples: Sequence[Example]) -> dict[str, float]:
+            found = context.lean(replace(prompt, demonstrations=tuple(examples)))
+            return dict(zip(task.labels, found, strict=True))
+
+        return replace(prompt, demonstrations=tuple(_levelled(shown, lean, pool, rng)))
+
+
 class SwapDemonstration:
     """Another example of the same label in the place of one."""
 
@@ -167,16 +201,66 @@ class ReorderDemonstrations:
         return replace(prompt, demonstrations=tuple(context.rng.sample(shown, len(shown))))
 
 
+def _levelled(
+    shown: Sequence[Example],
+    measure: Callable[[Sequence[Example]], dict[str, float]],
+    pool: Sequence[Example],
+    rng: random.Random,
+) -> Sequence[Example]:
+    """Return the demonstrations that lean least of those tried on the way down from ``shown``."""
+    lean, tried = measure(shown), {tuple(shown)}
+    tilting, tilt = len(lean) == 2, _TILT
+    for _ in range(_STEPS):
+        if _most(lean) < _LEVEL:
+            break
+        new = _tilted(shown, lean, tilt) if tilting else _exchanged(shown, lean, pool, rng)
+        if tuple(new) in tried:
+            tilting, tilt = not tilting, tilt * (1.5 if tilting else 1)
+            continue
+        tried.add(tuple(new))
+        found = measure(new)
+        if _most(found) < _most(lean):
+            shown, lean = new, found
+        elif tilting and sum(found[label] * lean[label] for label in lean) < 0:
+            tilt /= 2
+        else:
+            tilting = not tilting
+    return shown
+
+
+def _most(lean: Mapping[str, float]) -> float:
+    return max(abs(nats) for nats in lean.values())
+
+
+def _tilted(shown: Sequence[Example], lean: Mapping[str, float], tilt: float) -> list[Example]:
+    """Return the demonstrations sorted by place, those of labels with less lean moved back by ``tilt`` per nat."""
+    keys = [(i + 0.5) / len(shown) - tilt * lean[example.target] for i, example in enumerate(shown)]
+    return [shown[i] for i in sorted(range(len(shown)), key=lambda i: keys[i])]
+
+
+def _exchanged(
+    shown: Sequence[Example], lean: Mapping[str, float], pool: Sequence[Example], rng: random.Random
+) -> list[Example]:
+    """Return the demonstrations with a sixth replaced: of the label leant to most by the label leant to least."""
+    new, wanted = list(shown), min(lean, key=lambda label: lean[label])
+    fresh = [example for example in without(shown, pool) if example.target == wanted]
+    for example in rng.sample(fresh, min(len(fresh), max(1, len(shown) // 6))):
+        most = max((e.target for e in new), key=lambda label: lean[label])
+        new[rng.choice([i for i, e in enumerate(new) if e.target == most])] = example
+    return new
+
+
 def _count(rng: random.Random, most: int) -> int:
     return min(rng.choices(_COUNTS, _WEIGHTS)[0], most)
 
 
-def _balanced(groups: Sequence[Sequence[Example]], rng: random.Random) -> tuple[Example, ...]:
-    """Return as many examples of each group as the smallest has and a drawn count allows, shuffled."""
+def _balanced(groups: Sequence[Sequence[Example]], rng: random.Random, count: int | None = None) -> tuple[Example, ...]:
+    """Return as many examples of each group as the smallest has and the count, by default drawn, allows, shuffled."""
     if not groups:
         return ()
     groups = groups if len(groups) <= _MOST else rng.sample(groups, _MOST)
-    each = min(max(1, round(_count(rng, _MOST) / len(groups))), *map(len, groups))
+    count = count or _count(rng, _MOST)
+    each = min(max(1, round(count / len(groups))), *map(len, groups))
     drawn = [example for group in groups for example in rng.sample(group, each)]
     return tuple(rng.sample(drawn, len(drawn)))
 

@@ -16,7 +16,7 @@ _ENOUGH = 8
 def short_examples(pool: Sequence[Example]) -> list[Example]:
     """Return the short examples, each input once, for a demonstration is paid for each time; all if few are short."""
     once = without((), pool)
-    short = [e for e in once if sum(_length(text) for _, text in e.inputs) <= _SHORT_WORDS]
+    short = [e for e in once if words(e) <= _SHORT_WORDS]
     return short if len(short) >= min(_ENOUGH, len(once)) else once
 
 
@@ -33,6 +33,11 @@ def by_label(task: Task, examples: Sequence[Example]) -> list[list[Example]]:
         return [list(examples)] if examples else []
     groups = [[e for e in examples if e.target == label] for label in task.labels]
     return [group for group in groups if group]
+
+
+def words(example: Example) -> int:
+    """Return the number of words of an example's inputs."""
+    return sum(_length(text) for _, text in example.inputs)
 
 
 @cache

@@ -23,7 +23,7 @@ from .plugins import available, closest, load, mutator_from_file
 from .prompt import prompt_to_dict
 from .racing import expected_pairs
 from .space import Space, make_sampler
-from .splits import shorten_inputs
+from .splits import by_turns, shorten_inputs
 from .store import Store
 from .study import Study, latest_study
 from .task import load_task
@@ -185,7 +185,7 @@ def make_evaluator(
     scorer = cast("Callable[[], Scorer]", load("promptfront.scorers", task.scorer))()
     loaded = make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
     task = shorten_inputs(task, loaded.truncate, loaded.count_tokens)
-    return Evaluator(task, loaded, scorer, store)
+    return Evaluator(replace(task, dev=by_turns(task.dev)), loaded, scorer, store)
 
 
 def make_backend(name: str, model: str | None, options: dict[str, Any]) -> Backend:
@@ -282,7 +282,10 @@ def _context_maker(evaluator: Evaluator, study: Study) -> Callable[[random.Rando
         def losses(prompt: Prompt, examples: Sequence[Example]) -> list[float]:
             return evaluator.losses(prompt, examples)
 
-        return MutationContext(evaluator.task, tuple(study.front()), rng, propose, losses)
+        def lean(prompt: Prompt) -> tuple[float, ...]:
+            return evaluator.lean(prompt, known=prompt in study.history().numbers)
+
+        return MutationContext(evaluator.task, tuple(study.front()), rng, propose, losses, lean)
 
     return make
 

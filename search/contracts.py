@@ -184,6 +184,9 @@ class MutationContext:
         calls in a batch of candidates; after that its replies are empty.
     losses
         ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in nats. Costs pairs.
+    lean
+        ``lean(prompt) -> floats``: how much more likely than the others the prompt makes each label, whatever the input,
+        in nats and in the order of the task's labels; empty for free text. Costs pairs where the prompt was not scored.
     """
 
     task: Task
@@ -191,6 +194,7 @@ class MutationContext:
     rng: random.Random
     propose: Callable[[Sequence[Text], int], list[str]]
     losses: Callable[[Prompt, Sequence[Example]], list[float]]
+    lean: Callable[[Prompt], tuple[float, ...]] = lambda _: ()
 
 
 class Mutator(Protocol):

@@ -8,15 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .completion import Estimate, estimate
 from .contracts import Example, Prompt, Request, Score, Task
 from .errors import InputError, InterruptedCallError
 from .prompt import continuation, render
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .contracts import Backend, Scorer
     from .store import Store
 
 Outputs = tuple[float, ...]
+FIRST_BLOCK = 10
+"""The dev examples that every candidate is scored on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Evaluator:
         self.scored_pairs = 0
         """Pairs this process had to send to the backend."""
         self.mutator_pairs = 0
-        """Pairs that mutators asked for through `losses`."""
+        """Pairs that mutators asked for through `losses` and `lean`."""
         self._store = store
         self._memory: dict[str, Outputs] = {}
         self._tokens: dict[Prompt | Example, int] = {}
@@ -110,6 +115,45 @@ class Evaluator:
         outputs = self.measure([prompt], examples)[0]
         offsets = self.scorer.fit(prompt, outputs) if offsets is None else offsets
         return Evaluation(tuple(self.scorer.score(self.task, examples, outputs, offsets)), offsets)
+
+    def estimates(self, seen: Mapping[Prompt, int]) -> dict[Prompt, Estimate]:
+        """Return what each prompt would score on all dev examples; only for tasks with labels.
+
+        Parameters
+        ----------
+        seen
+            How many of the dev examples each prompt is to be judged by; what was not scored yet is scored.
+        """
+        dev, labels = self.task.dev, self.task.labels
+        outputs = [self._read(prompt, dev[:rows]) for prompt, rows in seen.items()]
+        found = estimate(outputs, [labels.index(example.target) for example in dev])
+        return dict(zip(seen, found, strict=True))
+
+    def _read(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[float]]:
+        """Return the labels' log-likelihoods as the prompt's calibration reads them."""
+        outputs = self.measure([prompt], examples)[0]
+        offsets = self.scorer.fit(prompt, outputs) or (0.0,) * len(self.task.labels)
+        return [[x - offset for x, offset in zip(output, offsets, strict=True)] for output in outputs]
+
+    def lean(self, prompt: Prompt, *, known: bool) -> tuple[float, ...]:
+        """Return how much more likely than the others the prompt makes each label, in nats, whatever the input.
+
+        The mean over the first block of dev inputs, whose labels are not looked at; empty for free text. A prompt that
+        is not ``known`` counts as scored for a mutator.
+
+        Raises
+        ------
+        InputError
+            If the prompt does not fit into the model's context.
+        """
+        if not self.task.labels:
+            return ()
+        examples = self.task.dev[:FIRST_BLOCK]
+        self.prompt_tokens(prompt)
+        self.mutator_pairs += 0 if known else len(examples)
+        outputs = self.measure([prompt], examples)[0]
+        means = [sum(column) / len(outputs) for column in zip(*outputs, strict=True)]
+        return tuple(mean - sum(means) / len(means) for mean in means)
 
     def losses(self, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
         """Return minus the log-likelihood of each gold answer, in nats."""

@@ -34,8 +34,8 @@ class Proposal:
 class Outcome:
     """A finished trial as the search sees it.
 
-    ``quality`` is the dev mean of a fully evaluated prompt, an estimate for one that was stopped, and missing for a
-    failed one. ``worth`` is the part of the dev rows it was scored on before it left the race: what it turned out to
+    ``quality`` is its estimated quality on all dev rows, ``potential`` the same were its lean to some labels taken away;
+    both are missing for a failed one. ``worth`` is the part of the dev rows it was scored on before it left the race: what it turned out to
     be worth.
     """
 
@@ -46,11 +46,13 @@ class Outcome:
     tokens: int | None
     complete: bool
     worth: float = 0.0
+    potential: float | None = None
+    rows: int = 0
 
 
 @dataclass
 class History:
-    """The finished trials: the latest as they are, of all of them where each prompt's number."""
+    """The finished trials: the latest as they are, and the number of every prompt that was scored."""
 
     latest: deque[Outcome] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     numbers: dict[Prompt, int] = field(default_factory=dict)
@@ -58,7 +60,7 @@ class History:
     def add(self, outcome: Outcome) -> None:
         """Take in the next trial."""
         self.latest.append(outcome)
-        if outcome.prompt:
+        if outcome.prompt and outcome.quality is not None:
             self.numbers[outcome.prompt] = outcome.number
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,10 @@ if TYPE_CHECKING:
     from .store import Batch
     from .study import Study
 
-BATCH = 16
+BATCH = 8
 """Candidates that are composed, scored and raced together."""
+ASKED = 100
+"""Pairs that the mutators of a batch may ask for, until a batch has shown how many they do."""
 _WAIT_SECONDS = 1.0
 
 
@@ -137,7 +138,7 @@ class Search:
             return size
         rows = len(self._evaluator.task.dev)
         racing = sum(expected_pairs(n, rows, BATCH) for n, b in zip(sizes, batches, strict=True) if not b.done)
-        asked = math.ceil(self._study.mutator_pairs() / len(batches))
+        asked = max(batch.payload.get("pairs", 0) for batch in batches) or ASKED
         left = self._limits.max_pairs - self._spent().pairs - racing - asked
         left -= FINALISTS * confirming_rows(self._evaluator.task, self._limits)
         while size > 0 and expected_pairs(size, rows, BATCH) > left:
@@ -154,7 +155,8 @@ class Search:
                 raise InputError(f"the starting prompt cannot be scored: {errors[0]}")
             ends = [self._measure_start(valid[0])]
         else:
-            ends = race(self._evaluator, valid, self._study.front(without=batch.name), self._before_block)
+            front, references = self._study.front(without=batch.name), self._study.complete(without=batch.name)
+            ends = race(self._evaluator, valid, front, references, self._before_block)
         if not self._store.owns(self._study.name, batch.name):
             return
         self._in_flight = Spent(0, 0)
@@ -173,7 +175,10 @@ class Search:
     def _measure_start(self, start: Prompt) -> Finish:
         dev = self._evaluator.task.dev
         found = self._evaluator.evaluate(start, dev)
-        return Finish(self._evaluator.prompt_tokens(start), len(dev), found.quality, found.quality, found.offsets)
+        estimate = self._evaluator.estimates({start: len(dev)})[start] if self._evaluator.task.labels else None
+        potential = estimate.potential if estimate else found.quality
+        tokens = self._evaluator.prompt_tokens(start)
+        return Finish(tokens, len(dev), found.quality, found.quality, potential, found.offsets)
 
     def _flaw(self, proposal: Proposal) -> str:
         """Return why a candidate cannot be scored; empty if it can."""

@@ -2,48 +2,46 @@
 
 After each block a candidate leaves the race in one of two ways. It is *eliminated* when the evidence that it is worse
 than the best front member of no greater cost reaches ``1 / ALPHA``; the evidence is an e-process, so looking after
-every block is accounted for. Or it is *outpaced*: only the better half goes on to the next, larger block (successive
-halving; Jamieson & Talwalkar 2016), and none that is more than a standard error behind that front member. This is a
-decision about the budget and no claim about the prompt. Only candidates that saw all dev examples can enter the
-front.
+every block is accounted for. Or it is *outpaced*: only the best third goes on to the next, three times larger block
+(successive halving; Jamieson & Talwalkar 2016), and none whose estimate is below that front member's. What is
+compared are estimates of the score on all dev examples (`completion.py`). This is a decision about the budget and
+no claim about the prompt. Only candidates that saw all dev examples can enter the front.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import pstdev
 from typing import TYPE_CHECKING
 
+from .completion import Estimate
+from .evaluate import FIRST_BLOCK
 from .statistics import e_value
 
 if TYPE_CHECKING:
     from .contracts import Candidate, Example, Prompt
-    from .evaluate import Evaluation, Evaluator
+    from .evaluate import Evaluator
 
 ALPHA = 0.05
-FIRST_BLOCK = 20
-SURVIVORS = 2
-"""The better half of a batch is never fewer than this."""
-_DENSE = 0.1
+_GROWTH = 3
+_LOST = 0.03
 _DOUBT = 10
-"""A lead over few rows is believed as far as these rows more, without a lead, would leave of it."""
+"""A free text's lead over few rows is believed as far as these rows more, without a lead, would leave of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
     """How far a candidate came.
 
-    ``quality`` is the mean over the ``rows`` it saw. ``estimate`` is what it would have on all dev examples, judged
-    by its lead over the front member it raced against on the same rows, which few rows count for
-    less. ``offsets`` are its calibration.
+    ``quality`` is the mean over the ``rows`` it saw, ``estimate`` what it would have on all dev examples, ``potential``
+    the same were its lean to some labels taken away. ``offsets`` are its calibration.
     """
 
     tokens: int
     rows: int
     quality: float
     estimate: float
+    potential: float
     offsets: tuple[float, ...]
     stopped: str = ""
 
@@ -57,16 +55,16 @@ class _Runner:
 
 
 def blocks(examples: int) -> list[int]:
-    """Return the ends of the blocks: 20, 40, 80 … and all examples."""
+    """Return the ends of the blocks: 10, 30, 90 … and all examples."""
     ends, end = list[int](), FIRST_BLOCK
     while end <= examples // 2:
         ends.append(end)
-        end *= 2
+        end *= _GROWTH
     return [*ends, examples]
 
 
 def expected_pairs(candidates: int, examples: int, batch: int) -> int:
-    """Return about how many pairs racing so many candidates takes: what it takes if none is eliminated."""
+    """Return about how many pairs racing so many candidates takes: what it takes if as many go on as may."""
     pairs, sizes = 0, [min(batch, candidates - start) for start in range(0, max(candidates, 0), batch)]
     for size in sizes:
         running, seen = size, 0
@@ -77,13 +75,14 @@ def expected_pairs(candidates: int, examples: int, batch: int) -> int:
 
 
 def _going(running: int) -> int:
-    return min(running, max(SURVIVORS, running // 2))
+    return max(1, running // _GROWTH)
 
 
 def race(
     evaluator: Evaluator,
     prompts: Sequence[Prompt],
     front: Sequence[Candidate],
+    references: Sequence[Prompt],
     before_block: Callable[[Sequence[Prompt], Sequence[Example]], None],
 ) -> list[Finish]:
     """Race the prompts of a batch against the front.
@@ -96,6 +95,8 @@ def race(
         The candidates.
     front
         Fully evaluated prompts on the Pareto front, in order of tokens.
+    references
+        Other fully evaluated prompts, which tell how hard the dev examples are.
     before_block
         Called with the prompts and examples of a block before it is scored; it may raise to end the search.
 
@@ -105,20 +106,24 @@ def race(
         One per prompt, in order.
     """
     runners = [_runner(evaluator, prompt, front) for prompt in prompts]
-    finishes: dict[Prompt, Finish] = {}
-    running, seen = list(dict.fromkeys(runners)), 0
     dev = evaluator.task.dev
+    seen = dict.fromkeys([*references, *(candidate.prompt for candidate in front)], len(dev))
+    finishes: dict[Prompt, Finish] = {}
+    running, start = list(dict.fromkeys(runners)), 0
     for end in blocks(len(dev)):
         if not running:
             break
         block = [runner.prompt for runner in running]
-        before_block(block, dev[seen:end])
-        evaluator.measure(block, dev[seen:end])
-        standings = {runner: _standing(evaluator, runner, end) for runner in running}
+        before_block(block, dev[start:end])
+        evaluator.measure(block, dev[start:end])
+        seen |= dict.fromkeys(block, end)
+        estimates = _estimates(evaluator, running, seen)
+        standings = {runner: _standing(evaluator, runner, end, estimates) for runner in running}
         finishes |= {runner.prompt: standing.finish for runner, standing in standings.items()}
-        seen = end
+        start = end
         if end < len(dev):
-            running = _cut(standings, finishes)
+            last = blocks(len(dev))[-2] == end
+            running = _cut(standings, finishes, last=last)
     return [finishes[runner.prompt] for runner in runners]
 
 
@@ -129,43 +134,59 @@ def _runner(evaluator: Evaluator, prompt: Prompt, front: Sequence[Candidate]) ->
     return _Runner(prompt, tokens, rival, cheapest=not rivals)
 
 
-def _signal(evaluation: Evaluation) -> list[float]:
-    # The probability of the gold answer only tells apart prompts that agree on the metric: with more weight it loses the
-    # best candidate more often (benchmarks/RESULTS.md).
-    return [(1 - _DENSE) * score.value + _DENSE * score.dense for score in evaluation.scores]
+def _estimates(evaluator: Evaluator, running: Sequence[_Runner], seen: dict[Prompt, int]) -> dict[Prompt, Estimate]:
+    """Return estimates of all that race and of their rivals."""
+    if evaluator.task.labels:
+        return evaluator.estimates(seen)
+    found = {}
+    for prompt, rival in [(r.prompt, r.rival) for r in running] + [(r.rival.prompt, None) for r in running if r.rival]:
+        rows = evaluator.task.dev[: seen[prompt]]
+        mean = evaluator.evaluate(prompt, rows).quality
+        if rival:
+            lead = mean - evaluator.evaluate(rival.prompt, rows).quality
+            mean = min(1.0, max(0.0, rival.quality + lead * len(rows) / (len(rows) + _DOUBT)))
+        found[prompt] = Estimate(mean, mean)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """Where a candidate stands after a block: its mean lead over its rival, and that mean's standard error."""
+    """Where a candidate stands after a block: how far its estimate is above its rival's, and how far it may come.
+
+    ``promise`` counts what it would gain by losing its lean, less what is usually lost on the way.
+    """
 
     finish: Finish
     lead: float
-    error: float
+    promise: float
 
 
-def _standing(evaluator: Evaluator, runner: _Runner, end: int) -> _Standing:
+def _standing(evaluator: Evaluator, runner: _Runner, end: int, estimates: dict[Prompt, Estimate]) -> _Standing:
     rows = evaluator.task.dev[:end]
-    ours = evaluator.evaluate(runner.prompt, rows)
-    finish = Finish(runner.tokens, end, ours.quality, ours.quality, ours.offsets)
-    if runner.rival is None:
-        return _Standing(finish, sum(_signal(ours)) / end, math.inf)
-    theirs = evaluator.evaluate(runner.rival.prompt, rows)
-    leads = [a - b for a, b in zip(_signal(ours), _signal(theirs), strict=True)]
-    lead = (ours.quality - theirs.quality) * end / (end + _DOUBT)
-    finish = replace(finish, estimate=min(1.0, max(0.0, runner.rival.quality + lead)))
-    if runner.cheapest:  # it extends the front even where it is worse than the cheapest there, so nothing rules it out
-        return _Standing(finish, sum(leads) / end, math.inf)
-    evidence = e_value([-lead for lead in leads])
-    stopped = f"eliminated after {end} rows (e-value {evidence:.0f})" if evidence >= 1 / ALPHA else ""
-    return _Standing(replace(finish, stopped=stopped), sum(leads) / end, pstdev(leads) / math.sqrt(end))
+    ours, (estimate, potential) = evaluator.evaluate(runner.prompt, rows), estimates[runner.prompt]
+    stopped, lead = "", estimate
+    if runner.rival:
+        lead -= estimates[runner.rival.prompt].quality
+        theirs = evaluator.evaluate(runner.rival.prompt, rows)
+        evidence = e_value([b - a for a, b in zip(ours.values, theirs.values, strict=True)])
+        # The cheapest extends the front even where it is worse than the cheapest there, so nothing rules it out.
+        if evidence >= 1 / ALPHA and not runner.cheapest:
+            stopped = f"eliminated after {end} rows (e-value {evidence:.0f})"
+    promise = lead + max(0.0, potential - _LOST - estimate)
+    return _Standing(
+        Finish(runner.tokens, end, ours.quality, estimate, potential, ours.offsets, stopped), lead, promise
+    )
 
 
-def _cut(standings: dict[_Runner, _Standing], finishes: dict[Prompt, Finish]) -> list[_Runner]:
-    """Return who goes on; note of the others why they do not."""
-    ranked = sorted((r for r, s in standings.items() if not s.finish.stopped), key=lambda r: -standings[r].lead)
+def _cut(standings: dict[_Runner, _Standing], finishes: dict[Prompt, Finish], *, last: bool) -> list[_Runner]:
+    """Return who goes on; note of the others why they do not.
+
+    Promise is enough to go on, but not to the last block: that is for what could stand on the front as it is.
+    """
+    leads = {r: s.lead if last else s.promise for r, s in standings.items() if not s.finish.stopped}
+    ranked = sorted(leads, key=lambda runner: -leads[runner])
     best = ranked[: _going(len(standings))]
-    going = {runner for runner in best if standings[runner].lead >= -standings[runner].error}
+    going = {runner for runner in best if leads[runner] >= 0 or runner.cheapest or runner.rival is None}
     for runner in ranked:
         if runner not in going:
             finish = finishes[runner.prompt]

@@ -8,6 +8,7 @@ on exactly as it would have.
 
 from __future__ import annotations
 
+import math
 import random
 import warnings
 from contextlib import contextmanager
@@ -37,6 +38,9 @@ PROPOSER_CALLS = 1
 _PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (2.0, 1.0)}
 """Demonstrations carry most of what published searches gain (Opsahl-Ong et al. 2024, table 1; Zehle et al. 2025, ablations)."""
 _TWINS = 4
+LEVEL, LEVELLED = "level-demonstrations", 2
+"""The mutator that rids a prompt of its lean, and how many candidates of a batch are left to it."""
+_LEANING, _DOUBT = 4, 0.3
 _ATTEMPTS = 12
 
 
@@ -111,12 +115,14 @@ class Space:
             study = self._mirror(batch, tried, history)
             proposals += self._given(next(iter(seen)), seen, history)[:size]
             seen |= {proposal.prompt: None for proposal in proposals if proposal.prompt}
-            for index in range(len(proposals), size):
+            given = len(proposals)
+            for index in range(given, size):
                 rng = random.Random(f"{self._seed}/{batch}/{index}")  # noqa: S311 (not cryptography)
                 base = tried.prompt(study.ask(distributions).params)
                 context = self._make_context(rng)
                 context = replace(context, propose=proposer.limit(context.propose))
-                proposal = self._propose(base, context, seen, history)
+                level = index < given + LEVELLED and context.task.labels and LEVEL in self._mutators
+                proposal = (self._level if level else self._propose)(base, context, seen, history)
                 seen |= {proposal.prompt: None} if proposal.prompt else {}
                 proposals.append(proposal)
         return proposals
@@ -137,7 +143,7 @@ class Space:
     ) -> Proposal:
         """Recombine or mutate until the prompt is one that was not tried before."""
         rng = context.rng
-        if sampled not in seen and rng.random() < 0.5:
+        if sampled not in seen and rng.random() < 0.25:
             return Proposal(sampled)
         # Half of the mutations start from what the sampler thinks promising, half from a prompt that is on the front.
         base = sampled if rng.random() < 0.5 or not context.front else rng.choice(context.front).prompt
@@ -156,14 +162,26 @@ class Space:
         parents = (history.numbers[base],) if base in history.numbers else ()
         return Proposal(prompt, parents, tuple(applied))
 
+    def _level(self, sampled: Prompt, context: MutationContext, seen: Collection[Prompt], history: History) -> Proposal:
+        """Rid of its lean what would be best without, or draw demonstrations for what is best as it is."""
+        leaning = _leaning(history)
+        base = context.rng.choice(leaning or [candidate.prompt for candidate in context.front])
+        try:
+            changed = _apply(self._mutators[LEVEL], LEVEL, base, context)
+        except _MutatorFailedError as error:
+            return Proposal(None, mutators=(LEVEL,), error=str(error))
+        if changed in seen:
+            return self._propose(sampled, context, seen, history)
+        return Proposal(changed, (history.numbers[base],) if base in history.numbers else (), (LEVEL,))
+
     def _choose(self, rng: random.Random, history: History) -> str:
         """Choose a gene, then a mutator of it, by Thompson sampling on what their candidates were worth so far.
 
         The gene comes first: else a gene would be changed the more often the more mutators it happens to have.
         """
-        arms: dict[str, list[float]] = {name: [1.0, 2.0] for name in self._mutators}
+        arms: dict[str, list[float]] = {name: [1.0, 2.0] for name in self._mutators if name != LEVEL}
         genes: dict[str, list[float]]
-        genes = {mutator.gene: list(_PRIORS.get(mutator.gene, (1.0, 2.0))) for mutator in self._mutators.values()}
+        genes = {self._mutators[name].gene: list(_PRIORS.get(self._mutators[name].gene, (1.0, 2.0))) for name in arms}
         for name in self._favoured:
             arms[name], genes[self._mutators[name].gene] = [6.0, 1.0], [6.0, 1.0]
         for outcome in history.latest:
@@ -192,6 +210,14 @@ def _twins(history: History, seen: Collection[Prompt]) -> list[Proposal]:
             if twin not in seen:
                 found.append(Proposal(twin, (outcome.number,), ("calibration",)))
     return found[:_TWINS]
+
+
+def _leaning(history: History) -> list[Prompt]:
+    """Return the prompts that would be best without their lean to some labels."""
+    scored = [o for o in history.latest if o.prompt and o.potential is not None]
+    # Of many that were scored on few examples the best looks better than it is.
+    sure = {o.prompt: (o.potential or 0.0) - _DOUBT / math.sqrt(o.rows) for o in scored}
+    return [prompt for prompt in sorted(sure, key=lambda p: -sure[p])[:_LEANING] if prompt]
 
 
 def _best_draw(rng: random.Random, arms: Mapping[str, Sequence[float]]) -> str:

@@ -141,6 +141,16 @@ def deduplicate(examples: Sequence[Example]) -> tuple[tuple[Example, ...], tuple
     return kept, tuple(f"{count} {what}" for count, what in counts if count)
 
 
+def by_turns(rows: Sequence[Example]) -> tuple[Example, ...]:
+    """Return the rows with their targets taking turns: a beginning of any length has about the mix of the whole."""
+    counts, places = Counter(row.target for row in rows), list[float]()
+    seen: Counter[str] = Counter()
+    for row in rows:
+        places.append((seen[row.target] + 0.5) / counts[row.target])
+        seen[row.target] += 1
+    return tuple(rows[i] for i in sorted(range(len(rows)), key=lambda i: places[i]))
+
+
 def shorten_inputs(
     task: Task, truncate: Callable[[str, int], str], count: Callable[[Sequence[str]], list[int]], max_tokens: int = 512
 ) -> Task:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .store import Store
 
 CONFIG, CANDIDATE = "promptfront", "candidate"
+REFERENCES = 16
+"""Fully evaluated prompts that the estimates of a race rest on."""
 SEARCH, CONFIRM, TEST = "search-", "confirm-", "test-"
 
 
@@ -110,7 +112,8 @@ class Study:
         if isinstance(end, str):
             attrs["error"] = end
         else:
-            attrs |= {"rows": end.rows, "quality": end.quality, "estimate": end.estimate, "tokens": end.tokens}
+            attrs |= {"rows": end.rows, "quality": end.quality, "tokens": end.tokens}
+            attrs |= {"estimate": end.estimate, "potential": end.potential}
             attrs |= {"offsets": list(end.offsets), "stopped": end.stopped}
             state = TrialState.PRUNED if end.stopped else TrialState.COMPLETE
             values = None if end.stopped else [end.quality, float(end.tokens)]
@@ -140,6 +143,10 @@ class Study:
             Candidate(full[i].prompt, full[i].quality, full[i].tokens)
             for i in front_indices([(e.quality, e.tokens) for e in full])
         ]
+
+    def complete(self, *, without: str) -> list[Prompt]:
+        """Return the latest fully evaluated prompts, leaving out the trials of one batch."""
+        return [entry.prompt for batch, entry in self._latest().full if batch != without][-REFERENCES:]
 
     def frontier(self) -> Frontier:
         """Return the front with the held-out scores, where the search has ended."""
@@ -272,12 +279,14 @@ def _outcome(trial: FrozenTrial, rows: int) -> Outcome:
         attrs.get("tokens"),
         complete=_is_full(trial),
         worth=attrs.get("rows", 0) / rows,
+        potential=attrs.get("potential"),
+        rows=attrs.get("rows", 0),
     )
 
 
 def _finish(attrs: Mapping[str, Any]) -> Finish:
-    numbers = attrs["tokens"], attrs["rows"], attrs["quality"], attrs["estimate"]
-    return Finish(*numbers, tuple(attrs["offsets"]), attrs["stopped"])
+    names = "tokens", "rows", "quality", "estimate", "potential"
+    return Finish(**{name: attrs[name] for name in names}, offsets=tuple(attrs["offsets"]), stopped=attrs["stopped"])
 
 
 def _entry(trial: FrozenTrial) -> Entry:

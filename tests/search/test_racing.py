@@ -64,24 +64,25 @@ def prompt(accuracy: int, words: int = 0) -> Prompt:
 
 
 def test_blocks_grow_to_all_rows() -> None:
-    """Blocks double, and the last one ends with the last row however few there are."""
-    assert [20, 40, 80, 300] == blocks(300)
-    assert [20, 40] == blocks(40)
-    assert [39] == blocks(39)
+    """Blocks end at 10, 30, 90 …, and the last one ends with the last row however few there are."""
+    assert [10, 30, 90, 300] == blocks(300)
+    assert [10, 20] == blocks(20)
+    assert [19] == blocks(19)
     assert [3] == blocks(3)
 
 
-def test_the_better_half_goes_on() -> None:
+def test_the_best_third_goes_on() -> None:
     """The best candidates are fully evaluated, the worst stopped early, and the reason is noted."""
     model = KnownModel()
     evaluator = Evaluator(TASK, model, LabelScorer())
     prompts = [prompt(40 + 3 * i) for i in range(16)]
-    finishes = race(evaluator, prompts, [], lambda *_: None)
+    finishes = race(evaluator, prompts, [], [], lambda *_: None)
     full = [i for i, f in enumerate(finishes) if not f.stopped]
-    assert 2 == len(full)
-    assert min(full) >= 9
-    assert all(finishes[i].rows == 160 for i in full)
+    assert 1 == len(full)
+    assert full[0] >= 9
+    assert 160 == finishes[full[0]].rows
     assert all("outpaced" in f.stopped for i, f in enumerate(finishes) if i not in full)
+    assert [11, 4, 1] == [sum(f.rows == rows for f in finishes) for rows in (10, 30, 160)]
     assert sum(model.calls) == sum(f.rows for f in finishes) <= expected_pairs(16, 160, 16)
 
 
@@ -89,8 +90,8 @@ def test_what_is_plainly_worse_is_eliminated() -> None:
     """Against a much better rival of no greater cost a candidate does not survive, even without competitors."""
     evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
     rival = Candidate(prompt(95), 0.95, 3)
-    finish = race(evaluator, [prompt(30, 4)], [rival], lambda *_: None)[0]
-    assert finish.stopped.startswith("eliminated after 20 rows")
+    finish = race(evaluator, [prompt(30, 4)], [rival], [], lambda *_: None)[0]
+    assert finish.stopped.startswith("eliminated after 10 rows")
     assert finish.estimate <= 0.6
 
 
@@ -98,7 +99,7 @@ def test_a_cheaper_candidate_has_no_rival() -> None:
     """Only front members of no greater cost can eliminate: a short prompt may be worse than a long one."""
     evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
     rival = Candidate(prompt(95, 20), 0.95, 23)
-    assert "" == race(evaluator, [prompt(70)], [rival], lambda *_: None)[0].stopped
+    assert "" == race(evaluator, [prompt(70)], [rival], [], lambda *_: None)[0].stopped
 
 
 def test_nothing_is_scored_twice(tmp_path: Path) -> None:
@@ -106,8 +107,8 @@ def test_nothing_is_scored_twice(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
     first, second = KnownModel(), KnownModel()
     prompts = [prompt(60 + i) for i in range(4)]
-    once = race(Evaluator(TASK, first, LabelScorer(), Store(url)), prompts, [], lambda *_: None)
-    again = race(Evaluator(TASK, second, LabelScorer(), Store(url)), prompts, [], lambda *_: None)
+    once = race(Evaluator(TASK, first, LabelScorer(), Store(url)), prompts, [], [], lambda *_: None)
+    again = race(Evaluator(TASK, second, LabelScorer(), Store(url)), prompts, [], [], lambda *_: None)
     assert once == again
     assert [] == second.calls
     assert first.calls
