@@ -38,8 +38,8 @@ PROPOSER_CALLS = 1
 _PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (2.0, 1.0)}
 """Demonstrations carry most of what published searches gain (Opsahl-Ong et al. 2024, table 1; Zehle et al. 2025, ablations)."""
 _TWINS = 4
-LEVEL, LEVELLED = "level-demonstrations", 2
-"""The mutator that rids a prompt of its lean, and how many candidates of a batch are left to it."""
+LEVEL, LEVELLED = "level-demonstrations", 3
+"""The mutator that rids a prompt of its lean, and how many candidates of a batch are left to it at most."""
 _LEANING, _DOUBT = 4, 0.3
 _ATTEMPTS = 12
 
@@ -121,7 +121,7 @@ class Space:
                 base = tried.prompt(study.ask(distributions).params)
                 context = self._make_context(rng)
                 context = replace(context, propose=proposer.limit(context.propose))
-                level = index < given + LEVELLED and context.task.labels and LEVEL in self._mutators
+                level = index < given + LEVELLED and self._should_level(context, history)
                 proposal = (self._level if level else self._propose)(base, context, seen, history)
                 seen |= {proposal.prompt: None} if proposal.prompt else {}
                 proposals.append(proposal)
@@ -161,6 +161,18 @@ class Space:
                 break
         parents = (history.numbers[base],) if base in history.numbers else ()
         return Proposal(prompt, parents, tuple(applied))
+
+    def _should_level(self, context: MutationContext, history: History) -> bool:
+        """Choose by Thompson sampling on what levelled and other mutated candidates were worth so far."""
+        if LEVEL not in self._mutators or not context.task.labels:
+            return False
+        arms = {True: [2.0, 1.0], False: [1.0, 2.0]}
+        for outcome in history.latest:
+            if outcome.mutators:
+                arms[LEVEL in outcome.mutators][0] += outcome.worth
+                arms[LEVEL in outcome.mutators][1] += 1 - outcome.worth
+        draws = {level: context.rng.betavariate(gains, losses) for level, (gains, losses) in arms.items()}
+        return draws[True] > draws[False]
 
     def _level(self, sampled: Prompt, context: MutationContext, seen: Collection[Prompt], history: History) -> Proposal:
         """Rid of its lean what would be best without, or draw demonstrations for what is best as it is."""
