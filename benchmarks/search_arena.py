@@ -136,7 +136,7 @@ def load_bench_task(name: str, data_dir: Path, seed: int, sizes: tuple[int, int,
     rows = {split: _read(data_dir / spec.folder / f"{split}.jsonl") for split in ("train", "test")}
     train = random.Random(seed).sample(rows["train"], len(rows["train"]))
     dev = min(sizes[1], len(train) // 2)
-    labels = tuple(rows["train"][0]["choices"])
+    labels = tuple(rows["train"][0].get("choices") or sorted({row["target"] for row in rows["train"]}))
     pool, held, test = (
         tuple(Example((("text", row["input"]),), row["target"]) for row in part)
         for part in (train[dev : dev + sizes[0]], train[:dev], rows["test"][: sizes[2]])

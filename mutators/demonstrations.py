@@ -21,7 +21,7 @@ _COUNTS, _WEIGHTS = (1, 2, 3, 4, 6, 8, 12, 16), (3, 6, 4, 5, 4, 4, 3, 2)
 _MOST = 16
 _FEW, _FRESH, _LEVELLED = 4, 0.25, (8, 12, 16)
 """How many demonstrations are too few to level, how often others are drawn all the same, and how many then."""
-_WORDS = 300
+_WORDS = 400
 """What a set to be levelled has at most, about, or it would take long to read for what it gains."""
 _STEPS, _LEVEL, _TILT = 6, 0.2, 0.5
 """Steps to take at most, the lean in nats that is none, and the part of all places a demonstration moves per nat."""

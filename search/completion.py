@@ -1,9 +1,10 @@
 """What a candidate would score on all dev examples, read off the few it was scored on.
 
 Prompts for one task largely agree on which examples lean towards which label; they differ in how far they lean to one
-label overall, and in how sharply they tell the labels apart. So the log-odds of candidate c on example i for label k
-are modelled as ``shift[c, k] + sharpness[c] * row[i, k]``, a matrix of rank one above a mean, which candidates that saw
-all examples fill in for those that saw ten. Item response theory uses such a model to test language models on few
+label overall, in how sharply they follow the others, and in how much more than those they know of the right label. So
+the log-odds of candidate c on example i for label k are modelled as
+``shift[c, k] + sharpness[c] * row[i, k] + skill[c] * (k is right)``, whose rows candidates that saw all examples fill in
+for those that saw ten. Item response theory uses such a model to test language models on few
 examples (Maia Polo et al. 2024, "tinyBenchmarks"); on log-odds instead of right and wrong it needs far fewer of them
 (benchmarks/RESULTS.md). The estimate is the model's mean, corrected by half of what it missed where answers are known
 (after prediction-powered inference, Angelopoulos et al. 2023).
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _ROUNDS = 8
-_ROW_RIDGE, _SHARPNESS_RIDGE, _SHIFT_RIDGE, _NOISE_ROWS = 1.0, 3.0, 0.5, 10.0
-"""How many examples' worth of evidence a row's class mean, a usual sharpness, a usual shift and a usual noise count for."""
+_ROW_RIDGE, _SHARPNESS_RIDGE, _SKILL_RIDGE, _SHIFT_RIDGE, _NOISE_ROWS = 1.0, 3.0, 3.0, 0.5, 10.0
+"""How much a row's class mean, a sharpness of one, no skill, a usual shift and a usual noise are believed beforehand."""
 _CORRECTION = 0.5
 _DRAWS = 64
 
@@ -39,11 +40,9 @@ class Estimate(NamedTuple):
 
 @dataclass(slots=True)
 class _Model:
-    """Shapes: ``shift`` (candidates, labels), ``sharpness`` and ``noise`` (candidates,), ``rows`` (examples, labels)."""
+    """Shapes: ``expected`` (candidates, examples, labels), ``noise`` (candidates,)."""
 
-    shift: Array
-    sharpness: Array
-    rows: Array
+    expected: Array
     noise: Array
 
 
@@ -81,31 +80,40 @@ def _fit(odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64]) -> _Mode
     candidates, _, labels = odds.shape
     counts = seen.sum(axis=1)
     means = np.eye(labels) - 1 / labels
-    sharpness, rows = np.ones(candidates), means[gold]
+    right = means[gold]
+    rows, weights = right, np.tile([1.0, 0.0], (candidates, 1))  # of the row, and of the right label
     shift = odds.sum(axis=1) / counts[:, None]
     for _ in range(_ROUNDS):
-        apart = np.where(seen[..., None], odds - shift[:, None], 0.0)
+        sharpness, skill = weights.T
+        apart = np.where(seen[..., None], odds - shift[:, None] - skill[:, None, None] * right, 0.0)
         weight = (sharpness[:, None] ** 2 * seen).sum(axis=0) + _ROW_RIDGE
         rows = ((sharpness[:, None, None] * apart).sum(axis=0) + _ROW_RIDGE * means[gold]) / weight[:, None]
         means = np.stack([rows[gold == k].mean(axis=0) if (gold == k).any() else means[k] for k in range(labels)])
         usual = shift.mean(axis=0)
         for c in range(candidates):
-            here, ours = rows[seen[c]], odds[c, seen[c]]
-            spread = here - here.mean(axis=0)
-            product, square = (spread * ours).sum(), (spread**2).sum()
-            sharpness[c] = (product + _SHARPNESS_RIDGE) / (square + _SHARPNESS_RIDGE)
-            shift[c] = ((ours - sharpness[c] * here).sum(axis=0) + _SHIFT_RIDGE * usual) / (counts[c] + _SHIFT_RIDGE)
-        sharpness /= sharpness.mean()
-    missed = np.where(seen[..., None], odds - shift[:, None] - sharpness[:, None, None] * rows, 0.0)
-    squares = (missed**2).sum(axis=(1, 2)) / labels
+            here = np.stack([rows[seen[c]], right[seen[c]]])
+            weights[c] = _regress(here - here.mean(axis=1, keepdims=True), odds[c, seen[c]])
+            rest = odds[c, seen[c]] - np.tensordot(weights[c], here, 1)
+            shift[c] = (rest.sum(axis=0) + _SHIFT_RIDGE * usual) / (counts[c] + _SHIFT_RIDGE)
+        weights[:, 0] /= weights[:, 0].mean()
+    expected = shift[:, None] + np.einsum("cj,jik->cik", weights, np.stack([rows, right]))
+    squares = (np.where(seen[..., None], odds - expected, 0.0) ** 2).sum(axis=(1, 2)) / labels
     noise = np.sqrt((squares + _NOISE_ROWS * squares.sum() / counts.sum()) / (counts + _NOISE_ROWS))
-    return _Model(shift, sharpness, rows, noise)
+    return _Model(expected, noise)
+
+
+def _regress(regressors: Array, odds: Array) -> Array:
+    """Return the weights of two regressors, ``(2, seen, labels)``, drawn to one and to zero."""
+    ridge = np.array([_SHARPNESS_RIDGE, _SKILL_RIDGE])
+    square = np.einsum("aik,bik->ab", regressors, regressors) + np.diag(ridge)
+    weights: Array = np.linalg.solve(square, np.einsum("aik,ik->a", regressors, odds) + ridge * [1.0, 0.0])
+    return weights
 
 
 def _estimate(
     model: _Model, c: int, odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64], noise: Array
 ) -> Estimate:
-    expected = model.shift[c] + model.sharpness[c] * model.rows
+    expected = model.expected[c]
     lean = expected.mean(axis=0)
     found = []
     for offset in (0.0, lean):

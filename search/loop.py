@@ -139,9 +139,9 @@ class Search:
         rows = len(self._evaluator.task.dev)
         racing = sum(expected_pairs(n, rows, BATCH) for n, b in zip(sizes, batches, strict=True) if not b.done)
         asked = max(batch.payload.get("pairs", 0) for batch in batches) or ASKED
-        left = self._limits.max_pairs - self._spent().pairs - racing - asked
+        left = self._limits.max_pairs - self._spent().pairs - racing
         left -= FINALISTS * confirming_rows(self._evaluator.task, self._limits)
-        while size > 0 and expected_pairs(size, rows, BATCH) > left:
+        while size > 0 and expected_pairs(size, rows, BATCH) + min(asked, size * ASKED // 2) > left:
             size -= 1
         return size
 

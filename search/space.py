@@ -166,7 +166,7 @@ class Space:
         """Choose by Thompson sampling on what levelled and other mutated candidates were worth so far."""
         if LEVEL not in self._mutators or not context.task.labels:
             return False
-        arms = {True: [2.0, 1.0], False: [1.0, 2.0]}
+        arms = {True: [3.0, 1.0], False: [1.0, 2.0]}
         for outcome in history.latest:
             if outcome.mutators:
                 arms[LEVEL in outcome.mutators][0] += outcome.worth
