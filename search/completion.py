@@ -6,7 +6,7 @@ the log-odds of candidate c on example i for label k are modelled as
 ``shift[c, k] + sharpness[c] * row[i, k] + skill[c] * (k is right)``, whose rows candidates that saw all examples fill in
 for those that saw ten. Item response theory uses such a model to test language models on few
 examples (Maia Polo et al. 2024, "tinyBenchmarks"); on log-odds instead of right and wrong it needs far fewer of them
-(benchmarks/RESULTS.md). The estimate is the model's mean, corrected by half of what it missed where answers are known
+(benchmarks/RESULTS.md). The estimate is the model's mean, corrected by some of what it missed where answers are known
 (after prediction-powered inference, Angelopoulos et al. 2023).
 """
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _ROUNDS = 8
-_ROW_RIDGE, _SHARPNESS_RIDGE, _SKILL_RIDGE, _SHIFT_RIDGE, _NOISE_ROWS = 1.0, 3.0, 3.0, 0.5, 10.0
+_ROW_RIDGE, _SHARPNESS_RIDGE, _SKILL_RIDGE, _SHIFT_RIDGE, _NOISE_ROWS = 1.0, 3.0, 6.0, 0.5, 10.0
 """How much a row's class mean, a sharpness of one, no skill, a usual shift and a usual noise are believed beforehand."""
-_CORRECTION = 0.5
+_CORRECTION = 0.3
 _DRAWS = 64
 
 
