@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from racing_rules import RULES, replay
+from racing_rules import RULES, Matrix, replay
 from search_arena import TASKS, load_bench_task
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from promptfront.search.evaluate import Evaluator
 
 CANDIDATES, ROWS = 64, 150
+DTYPE = "bfloat16"
 
 
 def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prompt]:
@@ -55,24 +56,20 @@ def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prom
     return list(tried.prompts)[:CANDIDATES]
 
 
-def matrix(name: str, data_dir: Path, out: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return 0/1 scores and probabilities of the gold label, both ``(candidates, rows)``; scored once and kept."""
+def scored(name: str, data_dir: Path, out: Path) -> Matrix:
+    """Return the candidates' log-likelihoods on a task's rows, scored once and kept."""
     path = out / f"{name}.npz"
     if not path.exists():
         from promptfront.search.api import make_evaluator
 
-        evaluator = make_evaluator(load_bench_task(name, data_dir, 0, (300, ROWS, 2)))
-        scores = []
+        evaluator = make_evaluator(load_bench_task(name, data_dir, 0, (300, ROWS, 2)), backend_options={"dtype": DTYPE})
+        task, outputs = evaluator.task, []
         for prompt in candidates(evaluator, TASKS[name].instructions):
-            scores.append(evaluator.evaluate(prompt, evaluator.task.dev).scores)
-            print(name, len(scores), np.mean([s.value for s in scores[-1]]), flush=True)
-        np.savez(
-            path,
-            value=np.array([[s.value for s in row] for row in scores]),
-            dense=np.array([[s.dense for s in row] for row in scores]),
-        )
+            outputs.append(evaluator.measure([prompt], task.dev)[0])
+            print(name, len(outputs), evaluator.evaluate(prompt, task.dev).quality, flush=True)
+        np.savez(path, outputs=np.array(outputs), gold=np.array([task.labels.index(row.target) for row in task.dev]))
     with np.load(path) as kept:
-        return kept["value"], kept["dense"]
+        return Matrix(kept["outputs"], kept["gold"])
 
 
 def main() -> None:
@@ -86,7 +83,7 @@ def main() -> None:
     if options.data_dir is None:
         parser.error("expected --data-dir or PROMPTFRONT_BENCH_DATA: where the data sets are")
     options.out.mkdir(parents=True, exist_ok=True)
-    matrices = [matrix(name, Path(options.data_dir), options.out) for name in options.tasks.split(",")]
+    matrices = [scored(name, Path(options.data_dir), options.out) for name in options.tasks.split(",")]
     rows = [
         (rule, setting, *replay(rule, setting, matrices, options.replays))
         for rule, (_, settings) in RULES.items()

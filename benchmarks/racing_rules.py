@@ -1,30 +1,50 @@
 """The rules benchmarks/racing.py replays: each looks at a matrix of scores as it is uncovered, and returns one row.
 
-A rule gets 0/1 scores and dense scores, both ``(candidates, examples)``, the examples in a random order, and returns
-the index of the candidate it would choose and the number of cells it looked at.
+A rule gets the matrix with its examples in a random order, and returns the index of the candidate it would choose and the
+number of cells it looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, ttest_rel
+from scipy.stats import ttest_rel
 
-Matrix = NDArray[np.float64]
-Rule = Callable[[Matrix, Matrix], tuple[int, int]]
+from promptfront.search.completion import estimate
+
+
+class Matrix(NamedTuple):
+    """Log-likelihoods of the labels ``(candidates, examples, labels)`` and the number of each example's right label."""
+
+    outputs: NDArray[np.float64]
+    gold: NDArray[np.int64]
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        """Whether each candidate is right on each example, ``(candidates, examples)``, as 0 or 1."""
+        return (self.outputs.argmax(axis=2) == self.gold).astype(np.float64)
+
+    def shuffled(self, order: NDArray[np.int64]) -> Matrix:
+        """Return the matrix with its examples in another order."""
+        return Matrix(self.outputs[:, order], self.gold[order])
+
+
+Rule = Callable[[Matrix], tuple[int, int]]
 
 
 def full() -> Rule:
     """Look at everything."""
-    return lambda value, _: (int(value.mean(axis=1).argmax()), value.size)
+    return lambda matrix: (int(matrix.value.mean(axis=1).argmax()), matrix.value.size)
 
 
 def halving(first: float) -> Rule:
     """Successive halving (Jamieson & Talwalkar 2016): after ``first`` examples, and each doubling, the better half goes on."""
 
-    def rule(value: Matrix, _: Matrix) -> tuple[int, int]:
+    def rule(matrix: Matrix) -> tuple[int, int]:
+        value = matrix.value
         alive, cells, seen, end = np.arange(len(value)), 0, 0, int(first)
         while True:
             end = min(end, value.shape[1])
@@ -40,7 +60,8 @@ def halving(first: float) -> Rule:
 def capo(alpha: float) -> Rule:
     """CAPO's race (arXiv 2504.16005): blocks of 30; who is beaten in a paired t-test at ``alpha`` leaves; one survives."""
 
-    def rule(value: Matrix, _: Matrix) -> tuple[int, int]:
+    def rule(matrix: Matrix) -> tuple[int, int]:
+        value = matrix.value
         alive, cells, seen = np.arange(len(value)), 0, 0
         while seen < value.shape[1] and len(alive) > 1:
             end = min(seen + 30, value.shape[1])
@@ -65,7 +86,8 @@ def wilcoxon(p_threshold: float) -> Rule:
     """Optuna's WilcoxonPruner, one candidate after the other, asked after every tenth example."""
     import optuna
 
-    def rule(value: Matrix, _: Matrix) -> tuple[int, int]:
+    def rule(matrix: Matrix) -> tuple[int, int]:
+        value = matrix.value
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         pruner = optuna.pruners.WilcoxonPruner(p_threshold=p_threshold)
         study = optuna.create_study(direction="maximize", pruner=pruner)
@@ -87,25 +109,27 @@ def wilcoxon(p_threshold: float) -> Rule:
     return rule
 
 
-def posterior(delta: float) -> Rule:
-    """Drop who is ahead of the leader over all examples with a probability below ``delta``; look after every sixth.
+def completed(width: float) -> Rule:
+    """Drop who is estimated more than ``width`` standard errors, about, below the best on all examples.
 
-    The mean lead over the examples not seen yet is taken as normal around that over those seen, whose variance is
-    pulled a little towards a prior one.
+    The estimates are promptfront's, from log-odds completed by what the others found; the first candidate is seen in full.
+    Looks after 6, 9, 13 … examples.
     """
 
-    def rule(value: Matrix, _: Matrix) -> tuple[int, int]:
-        alive, cells, seen, total = np.arange(len(value)), 0, 0, value.shape[1]
-        while seen < total and len(alive) > 1:
-            end = min(seen + 6, total)
-            cells += len(alive) * (end - seen)
-            seen = end
-            scores = value[alive, :seen]
-            leads = scores - scores[scores.mean(axis=1).argmax()]
-            variance = (leads.var(axis=1) * seen + 3 * 0.35**2) / (seen + 3)
-            error = np.sqrt(variance / seen * (1 - seen / total)) + 1e-12
-            alive = alive[norm.cdf(leads.mean(axis=1) / error) >= min(delta, 0.5)]
-        return int(alive[value[alive, :seen].mean(axis=1).argmax()]), cells
+    def rule(matrix: Matrix) -> tuple[int, int]:
+        value, gold = matrix.value, matrix.gold.tolist()
+        alive, total, end = np.arange(len(value)), value.shape[1], 6
+        seen = np.zeros(len(value), dtype=int)
+        seen[0] = total
+        while True:
+            end = min(end, total)
+            seen[alive] = np.maximum(seen[alive], end)
+            if end == total or len(alive) == 1:
+                return int(alive[value[alive, :end].mean(axis=1).argmax()]), int(seen.sum())
+            found = estimate([outputs[:n].tolist() for outputs, n in zip(matrix.outputs, seen, strict=True)], gold)
+            quality = np.array([found[c].quality for c in alive])
+            alive = alive[quality >= quality.max() - width / 2 * np.sqrt((1 - end / total) / end)]
+            end = end * 3 // 2
 
     return rule
 
@@ -114,23 +138,22 @@ RULES: dict[str, tuple[Callable[[float], Rule], tuple[float, ...]]] = {
     "full evaluation": (lambda _: full(), (0,)),
     "successive halving": (halving, (8, 12, 16, 20, 24, 28, 32, 40)),
     "CAPO": (capo, (0.2, 0.05, 0.02, 0.01, 0.005, 0.003, 0.001)),
-    "posterior elimination": (posterior, (0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005)),
+    "completed log-odds": (completed, (0.8, 1.0, 1.2, 1.4, 1.6, 2.0)),
     "Optuna's Wilcoxon": (wilcoxon, (0.2, 0.1, 0.05, 0.02, 0.01)),
 }
-"""Each rule with the settings that are swept: first block, significance level, or probability."""
-COSTLY = {"Optuna's Wilcoxon": 20, "CAPO": 4}
+"""Each rule with the settings that are swept: first block, significance level, or width."""
+COSTLY = {"Optuna's Wilcoxon": 20, "CAPO": 4, "completed log-odds": 2}
 """Rules that replay slowly get this many times fewer replays."""
 
 
-def replay(name: str, setting: float, matrices: Sequence[tuple[Matrix, Matrix]], replays: int) -> tuple[float, float]:
+def replay(name: str, setting: float, matrices: Sequence[Matrix], replays: int) -> tuple[float, float]:
     """Return how often the best candidate is lost and the part of the cells looked at, over replays in random orders."""
     rule, rng = RULES[name][0](setting), np.random.default_rng(0)
     lost, cells, replays = 0, 0.0, max(1, replays // COSTLY.get(name, 1))
-    for value, dense in matrices:
-        best = value.mean(axis=1).max()
+    for matrix in matrices:
+        means = matrix.value.mean(axis=1)
         for _ in range(replays):
-            order = rng.permutation(value.shape[1])
-            chosen, looked = rule(value[:, order], dense[:, order])
-            lost += value[chosen].mean() < best
-            cells += looked / value.size
+            chosen, looked = rule(matrix.shuffled(rng.permutation(len(matrix.gold))))
+            lost += means[chosen] < means.max()
+            cells += looked / matrix.value.size
     return lost / replays / len(matrices), cells / replays / len(matrices)
