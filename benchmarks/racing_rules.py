@@ -25,7 +25,8 @@ class Matrix(NamedTuple):
     @property
     def value(self) -> NDArray[np.float64]:
         """Whether each candidate is right on each example, ``(candidates, examples)``, as 0 or 1."""
-        return (self.outputs.argmax(axis=2) == self.gold).astype(np.float64)
+        right: NDArray[np.float64] = (self.outputs.argmax(axis=2) == self.gold).astype(np.float64)
+        return right
 
     def shuffled(self, order: NDArray[np.int64]) -> Matrix:
         """Return the matrix with its examples in another order."""

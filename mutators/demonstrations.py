@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _COUNTS, _WEIGHTS = (1, 2, 3, 4, 6, 8, 12, 16), (3, 6, 4, 5, 4, 4, 3, 2)
 _MOST = 16
-_FEW, _FRESH, _LEVELLED = 4, 0.25, (8, 12, 16)
+_FEW, _FRESH, _LEVELLED = 4, 0.25, (12, 16)
 """How many demonstrations are too few to level, how often others are drawn all the same, and how many then."""
 _WORDS = 400
 """What a set to be levelled has at most, about, or it would take long to read for what it gains."""

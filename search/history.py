@@ -35,8 +35,7 @@ class Outcome:
     """A finished trial as the search sees it.
 
     ``quality`` is its estimated quality on all dev rows, ``potential`` the same were its lean to some labels taken away;
-    both are missing for a failed one. ``worth`` is the part of the dev rows it was scored on before it left the race: what it turned out to
-    be worth.
+    both are missing for a failed one. ``rows`` are the dev rows it was scored on.
     """
 
     number: int
@@ -45,7 +44,6 @@ class Outcome:
     quality: float | None
     tokens: int | None
     complete: bool
-    worth: float = 0.0
     potential: float | None = None
     rows: int = 0
 
@@ -56,12 +54,22 @@ class History:
 
     latest: deque[Outcome] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     numbers: dict[Prompt, int] = field(default_factory=dict)
+    first: float | None = None
+    best: float = 0.0
 
     def add(self, outcome: Outcome) -> None:
         """Take in the next trial."""
         self.latest.append(outcome)
         if outcome.prompt and outcome.quality is not None:
             self.numbers[outcome.prompt] = outcome.number
+            self.first = outcome.quality if self.first is None else self.first
+            self.best = max(self.best, outcome.quality)
+
+    def worth(self, outcome: Outcome) -> float:
+        """Return a trial's gain over the first one as a part of the largest gain so far; nothing for a loss."""
+        if outcome.quality is None or self.first is None or self.best <= self.first:
+            return 0.0
+        return max(0.0, (outcome.quality - self.first) / (self.best - self.first))
 
 
 @dataclass

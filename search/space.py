@@ -169,8 +169,8 @@ class Space:
         arms = {True: [3.0, 1.0], False: [1.0, 2.0]}
         for outcome in history.latest:
             if outcome.mutators:
-                arms[LEVEL in outcome.mutators][0] += outcome.worth
-                arms[LEVEL in outcome.mutators][1] += 1 - outcome.worth
+                arms[LEVEL in outcome.mutators][0] += history.worth(outcome)
+                arms[LEVEL in outcome.mutators][1] += 1 - history.worth(outcome)
         draws = {level: context.rng.betavariate(gains, losses) for level, (gains, losses) in arms.items()}
         return draws[True] > draws[False]
 
@@ -199,8 +199,8 @@ class Space:
         for outcome in history.latest:
             for name in set(outcome.mutators) & set(arms):
                 for arm in (arms[name], genes[self._mutators[name].gene]):
-                    arm[0] += outcome.worth
-                    arm[1] += 1 - outcome.worth
+                    arm[0] += history.worth(outcome)
+                    arm[1] += 1 - history.worth(outcome)
         gene = _best_draw(rng, genes)
         return _best_draw(rng, {name: arm for name, arm in arms.items() if self._mutators[name].gene == gene})
 

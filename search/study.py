@@ -199,7 +199,7 @@ class Study:
 
     def _latest(self) -> _Read:
         for trial in self.trials()[self._read.trials :]:
-            self._read.add(trial, self.config["sizes"]["dev"])
+            self._read.add(trial)
         return self._read
 
     def _pairs(self, kind: str) -> int:
@@ -222,12 +222,12 @@ class _Read:
         self.full: list[tuple[str, Entry]] = []
         self.told: dict[str, set[int]] = {}
 
-    def add(self, trial: FrozenTrial, rows: int) -> None:
+    def add(self, trial: FrozenTrial) -> None:
         self.trials += 1
         if CANDIDATE not in trial.user_attrs:
             return
         attrs = trial.user_attrs[CANDIDATE]
-        self.history.add(_outcome(trial, rows))
+        self.history.add(_outcome(trial))
         self.told.setdefault(attrs["batch"], set()).add(attrs["index"])
         if "rows" in attrs:
             self.finishes.append(_finish(attrs))
@@ -268,7 +268,7 @@ def _is_full(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.COMPLETE and CANDIDATE in trial.user_attrs
 
 
-def _outcome(trial: FrozenTrial, rows: int) -> Outcome:
+def _outcome(trial: FrozenTrial) -> Outcome:
     attrs = trial.user_attrs[CANDIDATE]
     prompt: Prompt | None = prompt_from_dict(attrs["prompt"]) if attrs["prompt"] else None
     return Outcome(
@@ -278,7 +278,6 @@ def _outcome(trial: FrozenTrial, rows: int) -> Outcome:
         attrs.get("estimate"),
         attrs.get("tokens"),
         complete=_is_full(trial),
-        worth=attrs.get("rows", 0) / rows,
         potential=attrs.get("potential"),
         rows=attrs.get("rows", 0),
     )

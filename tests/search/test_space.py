@@ -179,12 +179,13 @@ def test_the_users_other_instructions_come_first_and_calibration_can_be_left_out
 
 
 def test_the_gene_whose_candidates_go_far_is_changed_most() -> None:
-    """The bandit learns from the part of the dev rows a candidate was worth."""
-    worth = {"demonstrations": 1.0, "instruction": 0.05, "constraints": 0.05, "structure": 0.05}
+    """The bandit learns from what candidates gained over the starting prompt."""
+    quality = {"demonstrations": 0.9, "instruction": 0.5, "constraints": 0.4, "structure": 0.5}
     mutators = built_in()
-    history = [Outcome(0, START, (), 0.5, 10, complete=True, worth=1.0)]
+    history = [Outcome(0, START, (), 0.5, 10, complete=True)]
     for i, (name, mutator) in enumerate(list(mutators.items()) * 4, start=1):
-        history.append(Outcome(i, None, (name,), None, None, complete=False, worth=worth[mutator.gene]))
+        prompt = replace(START, instruction=f"number {i}")
+        history.append(Outcome(i, prompt, (name,), quality[mutator.gene], 10, complete=False))
     proposals = Space(mutators, "random", 0, context).compose(1, 64, tried(START), told(*history))
     used = [mutators[name].gene for proposal in proposals for name in proposal.mutators if name != "calibration"]
     assert used.count("demonstrations") > len(used) / 2
