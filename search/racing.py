@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 _GROWTH = 3
-_LOST = 0.03
 _DOUBT = 10
 """A free text's lead over few rows is believed as far as these rows more, without a lead, would leave of it."""
 
@@ -122,8 +121,7 @@ def race(
         finishes |= {runner.prompt: standing.finish for runner, standing in standings.items()}
         start = end
         if end < len(dev):
-            last = blocks(len(dev))[-2] == end
-            running = _cut(standings, finishes, last=last)
+            running = _cut(standings, finishes)
     return [finishes[runner.prompt] for runner in runners]
 
 
@@ -151,14 +149,10 @@ def _estimates(evaluator: Evaluator, running: Sequence[_Runner], seen: dict[Prom
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """Where a candidate stands after a block: how far its estimate is above its rival's, and how far it may come.
-
-    ``promise`` counts what it would gain by losing its lean, less what is usually lost on the way.
-    """
+    """Where a candidate stands after a block, and how far its estimate is above its rival's."""
 
     finish: Finish
     lead: float
-    promise: float
 
 
 def _standing(evaluator: Evaluator, runner: _Runner, end: int, estimates: dict[Prompt, Estimate]) -> _Standing:
@@ -172,21 +166,14 @@ def _standing(evaluator: Evaluator, runner: _Runner, end: int, estimates: dict[P
         # The cheapest extends the front even where it is worse than the cheapest there, so nothing rules it out.
         if evidence >= 1 / ALPHA and not runner.cheapest:
             stopped = f"eliminated after {end} rows (e-value {evidence:.0f})"
-    promise = lead + max(0.0, potential - _LOST - estimate)
-    return _Standing(
-        Finish(runner.tokens, end, ours.quality, estimate, potential, ours.offsets, stopped), lead, promise
-    )
+    return _Standing(Finish(runner.tokens, end, ours.quality, estimate, potential, ours.offsets, stopped), lead)
 
 
-def _cut(standings: dict[_Runner, _Standing], finishes: dict[Prompt, Finish], *, last: bool) -> list[_Runner]:
-    """Return who goes on; note of the others why they do not.
-
-    Promise is enough to go on, but not to the last block: that is for what could stand on the front as it is.
-    """
-    leads = {r: s.lead if last else s.promise for r, s in standings.items() if not s.finish.stopped}
-    ranked = sorted(leads, key=lambda runner: -leads[runner])
+def _cut(standings: dict[_Runner, _Standing], finishes: dict[Prompt, Finish]) -> list[_Runner]:
+    """Return who goes on; note of the others why they do not."""
+    ranked = sorted((r for r, s in standings.items() if not s.finish.stopped), key=lambda r: -standings[r].lead)
     best = ranked[: _going(len(standings))]
-    going = {runner for runner in best if leads[runner] >= 0 or runner.cheapest or runner.rival is None}
+    going = {runner for runner in best if standings[runner].lead >= 0 or runner.cheapest or runner.rival is None}
     for runner in ranked:
         if runner not in going:
             finish = finishes[runner.prompt]
