@@ -104,6 +104,8 @@ class HardDemonstrations:
             return prompt
         sample = context.rng.sample(pool, min(_HARD_SAMPLE, len(pool)))
         losses = context.losses(prompt, sample)
+        if not losses:
+            return prompt
         order = sorted(range(len(sample)), key=lambda i: -losses[i])
         # The very hardest are often mislabelled.
         ranked = [sample[i] for i in order][len(order) // 16 :]
@@ -152,7 +154,7 @@ class LevelDemonstrations:
 
         def lean(examples: Sequence[Example]) -> dict[str, float]:
             found = context.lean(replace(prompt, demonstrations=tuple(examples)))
-            return dict(zip(task.labels, found, strict=True))
+            return dict(zip(task.labels, found, strict=True)) if found else {}
 
         return replace(prompt, demonstrations=tuple(_levelled(shown, lean, pool, rng)))
 
@@ -209,6 +211,8 @@ def _levelled(
 ) -> Sequence[Example]:
     """Return the demonstrations that lean least of those tried on the way down from ``shown``."""
     lean, tried = measure(shown), {tuple(shown)}
+    if not lean:
+        return shown
     tilting, tilt = len(lean) == 2, _TILT
     for _ in range(_STEPS):
         if _most(lean) < _LEVEL:
@@ -219,6 +223,8 @@ def _levelled(
             continue
         tried.add(tuple(new))
         found = measure(new)
+        if not found:
+            break
         if _most(found) < _most(lean):
             shown, lean = new, found
         elif tilting and sum(found[label] * lean[label] for label in lean) < 0:

@@ -6,8 +6,8 @@ the log-odds of candidate c on example i for label k are modelled as
 ``shift[c, k] + sharpness[c] * row[i, k] + skill[c] * (k is right)``, whose rows candidates that saw all examples fill in
 for those that saw ten. Item response theory uses such a model to test language models on few
 examples (Maia Polo et al. 2024, "tinyBenchmarks"); on log-odds instead of right and wrong it needs far fewer of them
-(benchmarks/RESULTS.md). The estimate is the model's mean, corrected by some of what it missed where answers are known
-(after prediction-powered inference, Angelopoulos et al. 2023).
+(benchmarks/RESULTS.md). The estimate is the model's mean, corrected by what it missed where answers are known, the more the more
+there are (after prediction-powered inference, Angelopoulos et al. 2023).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _ROUNDS = 8
 _ROW_RIDGE, _SHARPNESS_RIDGE, _SKILL_RIDGE, _SHIFT_RIDGE, _NOISE_ROWS = 1.0, 3.0, 6.0, 0.5, 10.0
 """How much a row's class mean, a sharpness of one, no skill, a usual shift and a usual noise are believed beforehand."""
-_CORRECTION = 0.3
+_CORRECTION = 24.0
+"""The model's mean is believed as much as this many examples of the candidate's own."""
 _DRAWS = 64
 
 
@@ -114,10 +115,10 @@ def _estimate(
     model: _Model, c: int, odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64], noise: Array
 ) -> Estimate:
     expected = model.expected[c]
-    lean = expected.mean(axis=0)
+    lean, own = expected.mean(axis=0), seen.sum() / (seen.sum() + _CORRECTION)
     found = []
     for offset in (0.0, lean):
         right = ((expected - offset + model.noise[c] * noise).argmax(axis=2) == gold).mean(axis=0)
         known = (odds[seen] - offset).argmax(axis=1) == gold[seen]
-        found.append(float(np.clip(right.mean() + _CORRECTION * (known - right[seen]).mean(), 0.0, 1.0)))
+        found.append(float(np.clip(right.mean() + own * (known - right[seen]).mean(), 0.0, 1.0)))
     return Estimate(*found)

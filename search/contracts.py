@@ -183,10 +183,12 @@ class MutationContext:
         ``propose(prompts, max_tokens) -> replies``: the proposer model, sampled, one reply per prompt. It answers few
         calls in a batch of candidates; after that its replies are empty.
     losses
-        ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in nats. Costs pairs.
+        ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in nats. Costs pairs;
+        empty where none are left for mutators.
     lean
         ``lean(prompt) -> floats``: how much more likely than the others the prompt makes each label, whatever the input,
-        in nats and in the order of the task's labels; empty for free text. Costs pairs where the prompt was not scored.
+        in nats and in the order of the task's labels; empty for free text. Costs pairs where the prompt was not scored;
+        empty where none are left for mutators.
     """
 
     task: Task

@@ -57,6 +57,8 @@ class Evaluator:
         """Pairs this process had to send to the backend."""
         self.mutator_pairs = 0
         """Pairs that mutators asked for through `losses` and `lean`."""
+        self.mutator_limit: int | None = None
+        """How far `mutator_pairs` may go; beyond that both answer nothing."""
         self._store = store
         self._memory: dict[str, Outputs] = {}
         self._tokens: dict[Prompt | Example, int] = {}
@@ -138,8 +140,8 @@ class Evaluator:
     def lean(self, prompt: Prompt, *, known: bool) -> tuple[float, ...]:
         """Return how much more likely than the others the prompt makes each label, in nats, whatever the input.
 
-        The mean over the first block of dev inputs, whose labels are not looked at; empty for free text. A prompt that
-        is not ``known`` counts as scored for a mutator.
+        The mean over the first block of dev inputs, whose labels are not looked at; empty for free text, and where
+        mutators have no pairs left. A prompt that is not ``known`` counts as scored for a mutator.
 
         Raises
         ------
@@ -150,18 +152,27 @@ class Evaluator:
             return ()
         examples = self.task.dev[:FIRST_BLOCK]
         self.prompt_tokens(prompt)
-        self.mutator_pairs += 0 if known else len(examples)
+        if not known and not self._allowed(len(examples)):
+            return ()
         outputs = self.measure([prompt], examples)[0]
         means = [sum(column) / len(outputs) for column in zip(*outputs, strict=True)]
         return tuple(mean - sum(means) / len(means) for mean in means)
 
     def losses(self, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
-        """Return minus the log-likelihood of each gold answer, in nats."""
-        self.mutator_pairs += len(examples)
+        """Return minus the log-likelihood of each gold answer, in nats; nothing where mutators have no pairs left."""
+        if not self._allowed(len(examples)):
+            return []
         outputs = self.measure([prompt], examples)[0]
         golds = [prompt.structure.verbalize(example.target) for example in examples]
         answers = [self.scorer.answers(prompt, self.task, example) for example in examples]
         return [-out[texts.index(gold)] for out, texts, gold in zip(outputs, answers, golds, strict=True)]
+
+    def _allowed(self, pairs: int) -> bool:
+        """Count pairs for a mutator, unless there are not so many left."""
+        if self.mutator_limit is not None and self.mutator_pairs + pairs > self.mutator_limit:
+            return False
+        self.mutator_pairs += pairs
+        return True
 
     def _request(self, prompt: Prompt, example: Example) -> Request:
         answers = self.scorer.answers(prompt, self.task, example)

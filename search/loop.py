@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 BATCH = 8
 """Candidates that are composed, scored and raced together."""
-ASKED = 100
-"""Pairs that the mutators of a batch may ask for, until a batch has shown how many they do."""
+ASKED = 15
+"""Pairs for each candidate of a batch that are left to its mutators at least."""
 _WAIT_SECONDS = 1.0
 
 
@@ -138,11 +138,12 @@ class Search:
             return size
         rows = len(self._evaluator.task.dev)
         racing = sum(expected_pairs(n, rows, BATCH) for n, b in zip(sizes, batches, strict=True) if not b.done)
-        asked = max(batch.payload.get("pairs", 0) for batch in batches) or ASKED
         left = self._limits.max_pairs - self._spent().pairs - racing
-        left -= FINALISTS * confirming_rows(self._evaluator.task, self._limits)
-        while size > 0 and expected_pairs(size, rows, BATCH) + min(asked, size * ASKED // 2) > left:
+        confirmed = min(FINALISTS, len(self._study.front()) + 1)
+        left -= confirmed * confirming_rows(self._evaluator.task, self._limits)
+        while size > 0 and expected_pairs(size, rows, BATCH) + size * ASKED > left:
             size -= 1
+        self._evaluator.mutator_limit = self._evaluator.mutator_pairs + left - expected_pairs(size, rows, BATCH)
         return size
 
     def _work(self, batch: Batch) -> None:
@@ -219,11 +220,10 @@ class Search:
         """Return what the study has evaluated, this worker's batch in flight included."""
         pairs, tokens = self._told
         finishes = self._study.finishes()
-        for finish in finishes[self._told_trials :]:
-            pairs += finish.rows
-            tokens += finish.rows * finish.tokens + sum(
-                self._evaluator.example_tokens(self._evaluator.task.dev[: finish.rows])
-            )
+        for finish, before in finishes[self._told_trials :]:
+            new = self._evaluator.task.dev[before : finish.rows]
+            pairs += len(new)
+            tokens += len(new) * finish.tokens + sum(self._evaluator.example_tokens(new))
         self._told, self._told_trials = Spent(pairs, tokens), len(finishes)
         pairs += self._study.mutator_pairs() + self._study.confirmed_pairs() + self._in_flight.pairs
         return Spent(pairs, tokens + self._in_flight.tokens)

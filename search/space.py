@@ -37,7 +37,7 @@ PROPOSER_CALLS = 1
 
 _PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (2.0, 1.0)}
 """Demonstrations carry most of what published searches gain (Opsahl-Ong et al. 2024, table 1; Zehle et al. 2025, ablations)."""
-_TWINS = 4
+_TWINS, _SECOND_LOOKS = 4, 2
 LEVEL, LEVELLED = "level-demonstrations", 3
 """The mutator that rids a prompt of its lean, and how many candidates of a batch are left to it at most."""
 _LEANING, _DOUBT = 4, 0.3
@@ -205,10 +205,10 @@ class Space:
         return _best_draw(rng, {name: arm for name, arm in arms.items() if self._mutators[name].gene == gene})
 
     def _given(self, start: Prompt, seen: Collection[Prompt], history: History) -> list[Proposal]:
-        """Return what no sampler has to find: the user's other instructions, and calibrated twins of what did well."""
+        """Return what no sampler has to find: other instructions, calibrated twins, and what left a race too early."""
         others = [replace(start, instruction=text) for text in self._first]
         twins = _twins(history, seen) if "calibration" in self._mutators else []
-        return [Proposal(prompt) for prompt in others if prompt not in seen] + twins
+        return [Proposal(prompt) for prompt in others if prompt not in seen] + twins + _second_looks(history)
 
 
 def _twins(history: History, seen: Collection[Prompt]) -> list[Proposal]:
@@ -222,6 +222,18 @@ def _twins(history: History, seen: Collection[Prompt]) -> list[Proposal]:
             if twin not in seen:
                 found.append(Proposal(twin, (outcome.number,), ("calibration",)))
     return found[:_TWINS]
+
+
+def _second_looks(history: History) -> list[Proposal]:
+    """Return prompts that were outpaced by others of their batch, but are estimated better than any evaluated in full.
+
+    They race again with the next batch; only examples that they have not seen cost anything.
+    """
+    latest = {o.prompt: o for o in history.latest if o.prompt and o.quality is not None}
+    best = max((o.quality or 0.0 for o in latest.values() if o.complete), default=1.0)
+    waiting = [o for o in latest.values() if not o.complete and (o.quality or 0.0) > best]
+    waiting.sort(key=lambda o: -(o.quality or 0.0))
+    return [Proposal(o.prompt, (o.number,)) for o in waiting[:_SECOND_LOOKS]]
 
 
 def _leaning(history: History) -> list[Prompt]:

@@ -151,7 +151,7 @@ class Study:
     def frontier(self) -> Frontier:
         """Return the front with the held-out scores, where the search has ended."""
         trials = [t for t in self.trials() if CANDIDATE in t.user_attrs]
-        pairs = sum(t.user_attrs[CANDIDATE].get("rows", 0) for t in trials)
+        pairs = sum(max(0, finish.rows - before) for finish, before in self.finishes())
         pairs += self.mutator_pairs() + self.confirmed_pairs()
         # Numbers are given in order of completion; with two workers the starting prompt's may not be the first.
         full = sorted(
@@ -171,8 +171,8 @@ class Study:
             front=tuple(_tested(entry, tests) for entry in found.front),
         )
 
-    def finishes(self) -> list[Finish]:
-        """Return how far each scored candidate came."""
+    def finishes(self) -> list[tuple[Finish, int]]:
+        """Return how far each scored candidate came, and how far it had come before, where it raced twice."""
         return self._latest().finishes
 
     def mutator_pairs(self) -> int:
@@ -218,7 +218,8 @@ class _Read:
     def __init__(self) -> None:
         self.trials = 0
         self.history = History()
-        self.finishes: list[Finish] = []
+        self.finishes: list[tuple[Finish, int]] = []
+        self._rows: dict[str, int] = {}
         self.full: list[tuple[str, Entry]] = []
         self.told: dict[str, set[int]] = {}
 
@@ -230,7 +231,9 @@ class _Read:
         self.history.add(_outcome(trial))
         self.told.setdefault(attrs["batch"], set()).add(attrs["index"])
         if "rows" in attrs:
-            self.finishes.append(_finish(attrs))
+            key = json.dumps(attrs["prompt"])
+            self.finishes.append((_finish(attrs), self._rows.get(key, 0)))
+            self._rows[key] = max(attrs["rows"], self._rows.get(key, 0))
         if _is_full(trial):
             self.full.append((attrs["batch"], _entry(trial)))
 
