@@ -105,7 +105,7 @@ def test_a_bad_mutator_does_not_end_the_run(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text(
         "class Bad:\n    gene = 'instruction'\n    def mutate(self, prompt, context):\n        raise ValueError('boom')\n"
     )
-    done = run(tmp_path, "--data", "films.jsonl", "--budget", "17", "--mutator", "bad.py:Bad", "--json")
+    done = run(tmp_path, "--data", "films.jsonl", "--budget", "9", "--mutator", "bad.py:Bad", "--json")
     assert 0 == done.returncode, done.stderr
     assert 17 == json.loads(done.stdout.splitlines()[-1])["trials"]
     import optuna
