@@ -4,10 +4,10 @@ Prompts for one task largely agree on which examples lean towards which label; t
 label overall, in how sharply they follow the others, and in how much more than those they know of the right label. So
 the log-odds of candidate c on example i for label k are modelled as
 ``shift[c, k] + sharpness[c] * row[i, k] + skill[c] * (k is right)``, whose rows candidates that saw all examples fill in
-for those that saw ten. Item response theory uses such a model to test language models on few
-examples (Maia Polo et al. 2024, "tinyBenchmarks"); on log-odds instead of right and wrong it needs far fewer of them
-(benchmarks/RESULTS.md). The estimate is the model's mean, corrected by what it missed where answers are known, the more the more
-there are (after prediction-powered inference, Angelopoulos et al. 2023).
+for those that saw ten. Item response theory tests language models on few examples with such a model of right and wrong
+(Maia Polo et al. 2024, "tinyBenchmarks"); log-odds say more than that (benchmarks/RESULTS.md). The estimate is the model's
+mean, corrected by what it missed where answers are known, the more the more there are (after prediction-powered inference,
+Angelopoulos et al. 2023).
 """
 
 from __future__ import annotations

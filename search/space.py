@@ -41,6 +41,7 @@ _TWINS, _SECOND_LOOKS = 4, 2
 LEVEL, LEVELLED = "level-demonstrations", 3
 """The mutator that rids a prompt of its lean, and how many candidates of a batch are left to it at most."""
 _LEANING, _DOUBT = 4, 0.3
+"""How many prompts it begins with, and what is taken off their promise for being seen on one example alone."""
 _ATTEMPTS = 12
 
 
@@ -191,7 +192,8 @@ class Space:
 
         The gene comes first: else a gene would be changed the more often the more mutators it happens to have.
         """
-        arms: dict[str, list[float]] = {name: [1.0, 2.0] for name in self._mutators if name != LEVEL}
+        names = [name for name in self._mutators if name != LEVEL] or list(self._mutators)
+        arms: dict[str, list[float]] = {name: [1.0, 2.0] for name in names}
         genes: dict[str, list[float]]
         genes = {self._mutators[name].gene: list(_PRIORS.get(self._mutators[name].gene, (1.0, 2.0))) for name in arms}
         for name in self._favoured:
