@@ -42,7 +42,14 @@ def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prom
     front = (Candidate(start, 0.0, evaluator.prompt_tokens(start)),)
 
     def context(rng: random.Random) -> MutationContext:
-        return MutationContext(evaluator.task, front, rng, lambda prompts, _: [""] * len(prompts), evaluator.losses)
+        return MutationContext(
+            evaluator.task,
+            front,
+            rng,
+            lambda prompts, _: [""] * len(prompts),
+            evaluator.losses,
+            lambda prompt: evaluator.lean(prompt, known=True),
+        )
 
     space = Space(load_mutators((), ("calibration",)), "random", 0, context)
     tried, batch = Tried(), 0

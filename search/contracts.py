@@ -279,7 +279,7 @@ class Backend(Protocol):
 class Score(NamedTuple):
     """How well one example was answered.
 
-    ``value`` is the task's metric in [0, 1]; ``dense`` a smoother signal in [0, 1] that racing may use (for labels, the
+    ``value`` is the task's metric in [0, 1]; ``dense`` a smoother signal in [0, 1] (for labels, the
     probability given to the gold label among the choices).
     """
 

@@ -121,6 +121,10 @@ class Search:
         size = self._room(batches)
         if size <= 0 or (batches and not batches[0].done):  # everything is compared with the starting prompt
             return None
+        left = self._left(batches)
+        if left is not None:
+            spare = left - expected_pairs(size, len(self._evaluator.task.dev), BATCH)
+            self._evaluator.mutator_limit = self._evaluator.mutator_pairs + spare
         if not batches:
             proposals, pairs = [Proposal(self._evaluator.task.start)], 0
         else:
@@ -133,18 +137,21 @@ class Search:
     def _room(self, batches: Sequence[Batch]) -> int:
         """Return how many candidates the next batch can have so that its race ends within the limits."""
         sizes = [len(batch.payload["candidates"]) for batch in batches]
-        size = min(BATCH, self._limits.budget - sum(sizes))
-        if self._limits.max_pairs is None or not batches:
-            return size
+        size, left = min(BATCH, self._limits.budget - sum(sizes)), self._left(batches)
         rows = len(self._evaluator.task.dev)
-        racing = sum(expected_pairs(n, rows, BATCH) for n, b in zip(sizes, batches, strict=True) if not b.done)
-        left = self._limits.max_pairs - self._spent().pairs - racing
-        confirmed = min(FINALISTS, len(self._study.front()) + 1)
-        left -= confirmed * confirming_rows(self._evaluator.task, self._limits)
-        while size > 0 and expected_pairs(size, rows, BATCH) + size * ASKED > left:
+        while left is not None and size > 0 and expected_pairs(size, rows, BATCH) + size * ASKED > left:
             size -= 1
-        self._evaluator.mutator_limit = self._evaluator.mutator_pairs + left - expected_pairs(size, rows, BATCH)
         return size
+
+    def _left(self, batches: Sequence[Batch]) -> int | None:
+        """Return the pairs that the next batch can have, mutators and race; nothing where they are not limited."""
+        if self._limits.max_pairs is None or not batches:
+            return None
+        rows = len(self._evaluator.task.dev)
+        racing = sum(expected_pairs(len(b.payload["candidates"]), rows, BATCH) for b in batches if not b.done)
+        confirmed = min(FINALISTS, len(self._study.front()) + 1)
+        kept = racing + confirmed * confirming_rows(self._evaluator.task, self._limits)
+        return self._limits.max_pairs - self._spent().pairs - kept
 
     def _work(self, batch: Batch) -> None:
         """Race a batch and store its trials; those that a killed worker stored already are left as they are."""

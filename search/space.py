@@ -167,13 +167,11 @@ class Space:
         """Choose by Thompson sampling on what levelled and other mutated candidates were worth so far."""
         if LEVEL not in self._mutators or not context.task.labels:
             return False
-        arms = {True: [3.0, 1.0], False: [1.0, 2.0]}
+        arms = {LEVEL: [3.0, 1.0], "others": [1.0, 2.0]}
         for outcome in history.latest:
             if outcome.mutators:
-                arms[LEVEL in outcome.mutators][0] += history.worth(outcome)
-                arms[LEVEL in outcome.mutators][1] += 1 - history.worth(outcome)
-        draws = {level: context.rng.betavariate(gains, losses) for level, (gains, losses) in arms.items()}
-        return draws[True] > draws[False]
+                _learn(arms[LEVEL if LEVEL in outcome.mutators else "others"], history.worth(outcome))
+        return _best_draw(context.rng, arms) == LEVEL
 
     def _level(self, sampled: Prompt, context: MutationContext, seen: Collection[Prompt], history: History) -> Proposal:
         """Rid of its lean what would be best without, or draw demonstrations for what is best as it is."""
@@ -201,8 +199,7 @@ class Space:
         for outcome in history.latest:
             for name in set(outcome.mutators) & set(arms):
                 for arm in (arms[name], genes[self._mutators[name].gene]):
-                    arm[0] += history.worth(outcome)
-                    arm[1] += 1 - history.worth(outcome)
+                    _learn(arm, history.worth(outcome))
         gene = _best_draw(rng, genes)
         return _best_draw(rng, {name: arm for name, arm in arms.items() if self._mutators[name].gene == gene})
 
@@ -244,6 +241,12 @@ def _leaning(history: History) -> list[Prompt]:
     # Of many that were scored on few examples the best looks better than it is.
     sure = {o.prompt: (o.potential or 0.0) - _DOUBT / math.sqrt(o.rows) for o in scored}
     return [prompt for prompt in sorted(sure, key=lambda p: -sure[p])[:_LEANING] if prompt]
+
+
+def _learn(arm: list[float], worth: float) -> None:
+    """Add a trial to an arm's gains and losses."""
+    arm[0] += worth
+    arm[1] += 1 - worth
 
 
 def _best_draw(rng: random.Random, arms: Mapping[str, Sequence[float]]) -> str:
