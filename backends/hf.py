@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from ..search.contracts import Words
 from ..search.errors import BackendError
 from .default_model import NAME, PACKAGE
 from .engine import PackedEngine
@@ -18,6 +19,7 @@ from .plain import PlainEngine
 from .quantization import quantize
 from .seq2seq import Seq2SeqEngine
 from .tokenization import Encoded, Encoder
+from .words import likely_words, vocabulary
 
 if TYPE_CHECKING:
     from ..search.contracts import Request, Text
@@ -100,6 +102,7 @@ class HFBackend:
         self.max_context = _max_context(loaded)
         self.fingerprint = loaded.fingerprint
         self._kind = loaded.kind
+        self._vocabulary: dict[str, dict[int, str]] = {}
         self._engine = self._make_engine(loaded.kind, max_batch_tokens or batch_tokens(self._model), packed)
         if dtype == "int8":
             self._quantize()
@@ -123,6 +126,14 @@ class HFBackend:
         return generate(
             self._model, self._tokenizer, encoded, max_tokens=max_tokens, temperature=temperature, seed=seed
         )
+
+    def words(self, prompts: Sequence[Text], lead: str, most: int) -> Words:
+        """Return the ``most`` likely words of one token after the prompts and ``lead``; none from other than causal models."""
+        if not isinstance(self._engine, (PackedEngine, PlainEngine)):
+            return Words((), [()] * len(prompts))
+        if lead not in self._vocabulary:
+            self._vocabulary[lead] = vocabulary(self._encoder, lead)
+        return likely_words(self._encoder.encode_prompts(prompts), self._vocabulary[lead], most, self._engine.compute)
 
     def count_tokens(self, texts: Sequence[Text]) -> list[int]:
         """Return the number of tokens the model reads for each text."""

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, cast
 
-from .contracts import Backend, MutationContext, Mutator, Scorer, Task
+from .contracts import Backend, MutationContext, Mutator, Scorer, Task, Words
 from .errors import InputError
 from .evaluate import Evaluator
 from .export import export
@@ -20,7 +20,7 @@ from .judging import FINALISTS, confirming_rows
 from .loop import BATCH, Progress, Search
 from .options import DataOptions, Limits
 from .plugins import available, closest, load, mutator_from_file
-from .prompt import prompt_to_dict
+from .prompt import prompt_to_dict, zero_shot
 from .racing import expected_pairs
 from .space import Space, make_sampler
 from .splits import by_turns, shorten_inputs
@@ -285,7 +285,10 @@ def _context_maker(evaluator: Evaluator, study: Study) -> Callable[[random.Rando
         def lean(prompt: Prompt) -> tuple[float, ...]:
             return evaluator.lean(prompt, known=prompt in study.history().numbers)
 
-        return MutationContext(evaluator.task, tuple(study.front()), rng, propose, losses, lean)
+        def words(prompt: Prompt, examples: Sequence[Example]) -> Words:
+            return evaluator.words(prompt, examples, known=zero_shot(prompt) in study.history().read)
+
+        return MutationContext(evaluator.task, tuple(study.front()), rng, propose, losses, lean, words)
 
     return make
 

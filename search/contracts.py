@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import random
@@ -167,6 +167,13 @@ class Candidate(NamedTuple):
     tokens: int
 
 
+class Words(NamedTuple):
+    """Words that may follow some prompts, and their log-likelihoods in nats after each, ``(prompts, words)``."""
+
+    texts: tuple[str, ...]
+    outputs: list[tuple[float, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class MutationContext:
     """What a mutator may look at.
@@ -189,6 +196,10 @@ class MutationContext:
         ``lean(prompt) -> floats``: how much more likely than the others the prompt makes each label, whatever the input,
         in nats and in the order of the task's labels; empty for free text. Costs pairs where the prompt was not scored;
         empty where none are left for mutators.
+    words
+        ``words(prompt, examples) -> Words``: which words the model would write after the prompt, without its
+        demonstrations, with each example. Costs pairs where the prompt was not read before; without words where none are left for mutators, and from backends
+        that do not read words.
     """
 
     task: Task
@@ -197,6 +208,7 @@ class MutationContext:
     propose: Callable[[Sequence[Text], int], list[str]]
     losses: Callable[[Prompt, Sequence[Example]], list[float]]
     lean: Callable[[Prompt], tuple[float, ...]] = lambda _: ()
+    words: Callable[[Prompt, Sequence[Example]], Words] = lambda _, __: Words((), [])
 
 
 class Mutator(Protocol):
@@ -273,6 +285,15 @@ class Backend(Protocol):
 
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the longest beginning of ``text`` that has at most ``max_tokens`` tokens."""
+        ...
+
+
+@runtime_checkable
+class WordReader(Protocol):
+    """What a backend may do besides: say which words its model would write next."""
+
+    def words(self, prompts: Sequence[Text], lead: str, most: int) -> Words:
+        """Return the ``most`` likely words of one token that follow the prompts and ``lead``."""
         ...
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .completion import Estimate, estimate
-from .contracts import Example, Prompt, Request, Score, Task
+from .contracts import Example, Prompt, Request, Score, Task, WordReader, Words
 from .errors import InputError, InterruptedCallError
-from .prompt import continuation, render
+from .prompt import continuation, render, zero_shot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Outputs = tuple[float, ...]
 FIRST_BLOCK = 10
 """The dev examples that every candidate is scored on."""
+MOST_WORDS = 1000
+"""Likely words that are read after a prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,13 @@ class Evaluator:
         self.scored_pairs = 0
         """Pairs this process had to send to the backend."""
         self.mutator_pairs = 0
-        """Pairs that mutators asked for through `losses` and `lean`."""
+        """Pairs that mutators asked for through `losses`, `lean` and `words`."""
         self.mutator_limit: int | None = None
-        """How far `mutator_pairs` may go; beyond that both answer nothing."""
+        """How far `mutator_pairs` may go; beyond that they answer nothing."""
         self._store = store
         self._memory: dict[str, Outputs] = {}
         self._tokens: dict[Prompt | Example, int] = {}
+        self._words: dict[tuple[Prompt, tuple[Example, ...]], Words] = {}
         self._longest = max(self.example_tokens((*task.dev, *task.test)), default=0)
 
     def example_tokens(self, examples: Sequence[Example]) -> list[int]:
@@ -157,6 +160,29 @@ class Evaluator:
         outputs = self.measure([prompt], examples)[0]
         means = [sum(column) / len(outputs) for column in zip(*outputs, strict=True)]
         return tuple(mean - sum(means) / len(means) for mean in means)
+
+    def words(self, prompt: Prompt, examples: Sequence[Example], *, known: bool) -> Words:
+        """Return which words the model would write after the prompt, without demonstrations, with each example.
+
+        None where mutators have no pairs left, and from backends that do not read words. What is not ``known`` counts as
+        scored for a mutator.
+
+        Raises
+        ------
+        InputError
+            If the prompt does not fit into the model's context.
+        """
+        prompt = zero_shot(prompt)
+        self.prompt_tokens(prompt)
+        key = (prompt, tuple(examples))
+        if not isinstance(self.backend, WordReader) or not examples:
+            return Words((), [])
+        if key not in self._words:
+            if not known and not self._allowed(len(examples)):
+                return Words((), [])
+            texts = [render(prompt, example.inputs) for example in examples]
+            self._words[key] = self.backend.words(texts, continuation(prompt.structure, "x")[:-1], MOST_WORDS)
+        return self._words[key]
 
     def losses(self, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
         """Return minus the log-likelihood of each gold answer, in nats; nothing where mutators have no pairs left."""

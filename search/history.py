@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from optuna.distributions import CategoricalDistribution
 
 from .contracts import GENES, Gene, Prompt
-from .prompt import prompt_from_dict, prompt_to_dict
+from .prompt import prompt_from_dict, prompt_to_dict, zero_shot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+FIT = "fit-verbalizers"
+"""The mutator that reads words."""
 SLOTS = 256
 """The number of alleles a gene can have in one study: Optuna wants it fixed."""
 REMEMBERED = 512
@@ -50,16 +52,19 @@ class Outcome:
 
 @dataclass
 class History:
-    """The finished trials: the latest as they are, and the number of every prompt that was scored."""
+    """The finished trials: the latest as they are, the number of every prompt that was scored, and what words were read after."""
 
     latest: deque[Outcome] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     numbers: dict[Prompt, int] = field(default_factory=dict)
+    read: set[Prompt] = field(default_factory=set)
     first: float | None = None
     best: float = 0.0
 
     def add(self, outcome: Outcome) -> None:
         """Take in the next trial."""
         self.latest.append(outcome)
+        if FIT in outcome.mutators and outcome.prompt:
+            self.read.add(zero_shot(outcome.prompt))
         if outcome.prompt and outcome.quality is not None:
             self.numbers[outcome.prompt] = outcome.number
             self.first = outcome.quality if self.first is None else self.first

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .contracts import Constraint, Example, Message, Prompt, Structure
@@ -88,6 +89,11 @@ def template(prompt: Prompt, fields: Sequence[str]) -> Template:
     for block in blocks:
         parts += [structure.block_separator, *block] if parts else block
     return _merge(parts)
+
+
+def zero_shot(prompt: Prompt) -> Prompt:
+    """Return the prompt without demonstrations, its labels and their scores as they are."""
+    return replace(prompt, demonstrations=(), structure=replace(prompt.structure, verbalizers=(), calibration="none"))
 
 
 def continuation(structure: Structure, answer: str) -> str:
