@@ -21,7 +21,7 @@ from optuna.trial import create_trial
 
 from .contracts import GENES, Constraint, Example, MutationContext, Mutator, Prompt, Structure
 from .errors import BackendError, InputError
-from .history import History, Proposal, Tried
+from .history import FIT, History, Proposal, Tried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -38,10 +38,12 @@ PROPOSER_CALLS = 1
 _PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (2.0, 1.0)}
 """Demonstrations carry most of what published searches gain (Opsahl-Ong et al. 2024, table 1; Zehle et al. 2025, ablations)."""
 _TWINS, _SECOND_LOOKS = 4, 2
-LEVEL, LEVELLED = "level-demonstrations", 3
-"""The mutator that rids a prompt of its lean, and how many candidates of a batch are left to it at most."""
+LEVEL, OTHERS, DIRECTED = "level-demonstrations", "others", 4
+"""The mutator that rids a prompt of its lean; all mutators that just try; and how many candidates of a batch may be aimed."""
 _LEANING, _DOUBT = 4, 0.3
 """How many prompts it begins with, and what is taken off their promise for being seen on one example alone."""
+_REWORDED = 0.3
+"""How often a prompt gets other verbalizers before it is rid of its lean."""
 _ATTEMPTS = 12
 
 
@@ -122,8 +124,8 @@ class Space:
                 base = tried.prompt(study.ask(distributions).params)
                 context = self._make_context(rng)
                 context = replace(context, propose=proposer.limit(context.propose))
-                level = index < given + LEVELLED and self._should_level(context, history)
-                proposal = (self._level if level else self._propose)(base, context, seen, history)
+                means = self._directed(context, history) if index < given + DIRECTED else OTHERS
+                proposal = self._aim(means, base, context, seen, history)
                 seen |= {proposal.prompt: None} if proposal.prompt else {}
                 proposals.append(proposal)
         return proposals
@@ -163,34 +165,44 @@ class Space:
         parents = (history.numbers[base],) if base in history.numbers else ()
         return Proposal(prompt, parents, tuple(applied))
 
-    def _should_level(self, context: MutationContext, history: History) -> bool:
-        """Choose by Thompson sampling on what levelled and other mutated candidates were worth so far."""
-        if LEVEL not in self._mutators or not context.task.labels:
-            return False
-        arms = {LEVEL: [3.0, 1.0], "others": [1.0, 2.0]}
+    def _directed(self, context: MutationContext, history: History) -> str:
+        """Choose between what measures before it changes and the rest, by Thompson sampling on what they were worth so far."""
+        aimed = [name for name in (LEVEL, FIT) if name in self._mutators and context.task.labels]
+        arms = {name: [3.0, 1.0] for name in aimed} | {OTHERS: [1.0, 2.0]}
         for outcome in history.latest:
             if outcome.mutators:
-                _learn(arms[LEVEL if LEVEL in outcome.mutators else "others"], history.worth(outcome))
-        return _best_draw(context.rng, arms) == LEVEL
+                _learn(arms[next((name for name in aimed if name in outcome.mutators), OTHERS)], history.worth(outcome))
+        return _best_draw(context.rng, arms)
 
-    def _level(self, sampled: Prompt, context: MutationContext, seen: Collection[Prompt], history: History) -> Proposal:
-        """Rid of its lean what would be best without, or draw demonstrations for what is best as it is."""
-        leaning = _leaning(history)
-        base = context.rng.choice(leaning or [candidate.prompt for candidate in context.front])
-        try:
-            changed = _apply(self._mutators[LEVEL], LEVEL, base, context)
-        except _MutatorFailedError as error:
-            return Proposal(None, mutators=(LEVEL,), error=str(error))
-        if changed in seen:
+    def _aim(
+        self, means: str, sampled: Prompt, context: MutationContext, seen: Collection[Prompt], history: History
+    ) -> Proposal:
+        """Rid a prompt of its lean, or fit its verbalizers; where that finds nothing new, mutate at random."""
+        if means == OTHERS:
             return self._propose(sampled, context, seen, history)
-        return Proposal(changed, (history.numbers[base],) if base in history.numbers else (), (LEVEL,))
+        rng, front = context.rng, [candidate.prompt for candidate in context.front]
+        base, applied = rng.choice((means == LEVEL and _leaning(history)) or front), list[str]()
+        prompt = base
+        other = (
+            ["verbalizers"] if means == LEVEL and "verbalizers" in self._mutators and rng.random() < _REWORDED else []
+        )
+        for name in (*other, means):
+            try:
+                changed = _apply(self._mutators[name], name, prompt, context)
+            except _MutatorFailedError as error:
+                return Proposal(None, mutators=(*applied, name), error=str(error))
+            if changed != prompt:
+                prompt, applied = changed, [*applied, name]
+        if prompt in seen or means not in applied:
+            return self._propose(sampled, context, seen, history)
+        return Proposal(prompt, (history.numbers[base],) if base in history.numbers else (), tuple(applied))
 
     def _choose(self, rng: random.Random, history: History) -> str:
         """Choose a gene, then a mutator of it, by Thompson sampling on what their candidates were worth so far.
 
         The gene comes first: else a gene would be changed the more often the more mutators it happens to have.
         """
-        names = [name for name in self._mutators if name != LEVEL] or list(self._mutators)
+        names = [name for name in self._mutators if name not in (LEVEL, FIT)] or list(self._mutators)
         arms: dict[str, list[float]] = {name: [1.0, 2.0] for name in names}
         genes: dict[str, list[float]]
         genes = {self._mutators[name].gene: list(_PRIORS.get(self._mutators[name].gene, (1.0, 2.0))) for name in arms}

@@ -90,6 +90,21 @@ def test_calls_are_sums_of_their_parts(backend: HFBackend, data: st.DataObject) 
     assert close([found[i] for i in range(len(made))], expected)
 
 
+def test_words_are_likely_and_scored_as_continuations_are(backend: HFBackend) -> None:
+    """The words after some prompts have the log-likelihoods that they have as answers, the likely ones first."""
+    prompts = [
+        "Review: a great film\nSentiment:",
+        "The capital of France is",
+        *(f"Text: {text}\nTopic:" for text in _TEXTS),
+    ]
+    found = backend.words(prompts, " ", 50)
+    assert len(found.texts) == 50
+    answers = [Request(prompt, tuple(f" {word}" for word in found.texts)) for prompt in prompts]
+    for row, expected in zip(found.outputs, backend.loglikelihoods(answers), strict=True):
+        assert row == pytest.approx(expected, abs=1e-4)
+    assert "Paris" in backend.words(prompts[1:2], " ", 50).texts[:5]
+
+
 def test_out_of_memory_halves_the_pass_and_goes_on(backend: HFBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scores are those of an undisturbed call; with nothing left to halve it is a sentence."""
     made = requests(["Classify the review.\n\n"])

@@ -28,6 +28,7 @@ from promptfront.search.contracts import (
     Structure,
     Task,
     Text,
+    Words,
 )
 from promptfront.search.plugins import available, load
 from promptfront.search.prompt import render
@@ -54,11 +55,24 @@ def reply(prompts: Sequence[Text], _: int) -> list[str]:
 
 
 def context(task: Task, seed: int) -> MutationContext:
-    """Return a context whose losses grow with the text's length and whose proposer is a scripted chatterer."""
+    """Return a context whose losses grow with the text's length, with words that tell labels apart, and a chatterer."""
     other = replace(task.start, instruction="Is it positive or negative?")
     front = (Candidate(task.start, 0.5, 9), Candidate(other, 0.6, 12))
+
+    def words(_: Prompt, rows: Sequence[Example]) -> Words:
+        """Return a word that only examples of the first label are followed by, one that the others are, and noise."""
+        first = [row.target == task.labels[0] for row in rows]
+        noise = [-9.0 - i % 3 for i in range(8)]
+        outputs = [(-1.0 if f else -5.0, -1.5, *noise, -5.0 if f else -1.0) for f in first]
+        return Words(("awful", "the", *(f"word{c}" for c in "abcdefgh"), "lovely"), outputs)
+
     return MutationContext(
-        task, front, random.Random(seed), reply, lambda _, rows: [float(len(row.inputs[0][1])) for row in rows]
+        task,
+        front,
+        random.Random(seed),
+        reply,
+        lambda _, rows: [float(len(row.inputs[0][1])) for row in rows],
+        words=words,
     )
 
 
@@ -281,3 +295,17 @@ def test_demonstrations_are_levelled() -> None:
             found = make("level-demonstrations").mutate(prompt, replace(context(task, seed), lean=lean))
             assert len(measured) <= 7
             assert max(map(abs, lean(found))) <= 0.7 * max(map(abs, lean(prompt)))
+
+
+def test_fitted_verbalizers_tell_labels_apart() -> None:
+    """Each label gets the word that its own examples are followed by, whatever the start of the descent."""
+    task = make_task([f"review number {i}" for i in range(40)], ("negative", "positive"), _ENGLISH)
+    for seed in range(8):
+        found = make("fit-verbalizers").mutate(task.start, context(task, seed))
+        assert found.structure.verbalizers == (("negative", "awful"), ("positive", "lovely"))
+
+
+def test_verbalizers_are_not_fitted_to_labels_without_examples() -> None:
+    """A label that the pool has once or never would get a word by luck."""
+    task = make_task(["one", "two"], ("negative", "positive"), _ENGLISH)
+    assert make("fit-verbalizers").mutate(task.start, context(task, 0)) == task.start
