@@ -29,7 +29,7 @@ _ROWS = 100
 """Pool examples that words are read after."""
 _CHOICES = (300, 1000)
 """How many of the likely words to choose from: few are safe, many hold more that fit."""
-_STARTS, _ROUNDS = 3, 8
+_DRAWN, _ROUNDS = 2, 8
 _AS_READ = 0.3
 """How often every example counts the same; else each counts at random, so that other words are found."""
 _LEAST = 2
@@ -44,8 +44,8 @@ class FitVerbalizers:
         """Return the prompt with words in the place of its labels' texts."""
         task, rng = context.task, context.rng
         rows = by_turns(task.pool)[:_ROWS]
-        gold = np.array([task.labels.index(row.target) for row in rows]) if task.labels else np.zeros(0, dtype=int)
-        if not task.labels or np.bincount(gold, minlength=len(task.labels)).min() < _LEAST:
+        gold = np.array([task.labels.index(row.target) for row in rows if task.labels], dtype=np.int64)
+        if len(task.labels) < 2 or np.bincount(gold, minlength=len(task.labels)).min() < _LEAST:
             return prompt
         read = context.words(prompt, rows)
         most = rng.choice(_CHOICES)
@@ -64,7 +64,8 @@ class FitVerbalizers:
 def fit(outputs: Array, gold: NDArray[np.int64], weights: Array, labels: int, rng: np.random.Generator) -> list[int]:
     """Return a word for each label, so that the right label's is likely and the others' are not.
 
-    Coordinate descent on the cross-entropy of the labels' words, one label after the other, from some random starts.
+    Coordinate descent on the cross-entropy of the labels' words, one label after the other, from
+    the words that each label's examples favour most, and from some drawn at random.
 
     Parameters
     ----------
@@ -78,8 +79,10 @@ def fit(outputs: Array, gold: NDArray[np.int64], weights: Array, labels: int, rn
         Draws the starts.
     """
     best, least = list[int](), np.inf
-    for _ in range(_STARTS):
-        chosen, loss = [int(i) for i in rng.choice(outputs.shape[1], labels, replace=False)], np.inf
+    starts = [_telling(outputs, gold, labels)]
+    starts += [[int(i) for i in rng.choice(outputs.shape[1], labels, replace=False)] for _ in range(_DRAWN)]
+    for chosen in starts:
+        loss = np.inf
         for _ in range(_ROUNDS):
             before = list(chosen)
             for label in range(labels):
@@ -91,6 +94,16 @@ def fit(outputs: Array, gold: NDArray[np.int64], weights: Array, labels: int, rn
         if loss < least:
             best, least = chosen, loss
     return best
+
+
+def _telling(outputs: Array, gold: NDArray[np.int64], labels: int) -> list[int]:
+    """Return for each label the word whose log-likelihood is most above that with other labels, each word once."""
+    found = list[int]()
+    for label in range(labels):
+        above = outputs[gold == label].mean(axis=0) - outputs[gold != label].mean(axis=0)
+        above[found] = -np.inf
+        found.append(int(above.argmax()))
+    return found
 
 
 def _losses(outputs: Array, gold: NDArray[np.int64], weights: Array, chosen: Sequence[int], label: int) -> Array:
