@@ -130,7 +130,8 @@ TASKS = {
 def load_bench_task(name: str, data_dir: Path, seed: int, sizes: tuple[int, int, int]) -> Task:
     """Return a task with up to ``sizes`` pool, dev and test rows; pool and dev are drawn from the train rows by the seed.
 
-    Where there are few train rows, dev gets half of them.
+    Where there are few train rows, dev gets half of them. Test rows are the last ones: some of the first were looked at
+    while fitted verbalizers were developed.
     """
     spec = TASKS[name]
     rows = {split: _read(data_dir / spec.folder / f"{split}.jsonl") for split in ("train", "test")}
@@ -139,7 +140,7 @@ def load_bench_task(name: str, data_dir: Path, seed: int, sizes: tuple[int, int,
     labels = tuple(rows["train"][0].get("choices") or sorted({row["target"] for row in rows["train"]}))
     pool, held, test = (
         tuple(Example((("text", row["input"]),), row["target"]) for row in part)
-        for part in (train[dev : dev + sizes[0]], train[:dev], rows["test"][: sizes[2]])
+        for part in (train[dev : dev + sizes[0]], train[:dev], rows["test"][-sizes[2] :])
     )
     start = Prompt(spec.instructions[0], Structure((spec.input_label,), spec.target_label))
     return Task(name, spec.folder, start, ("text",), "target", labels, pool, held, test)

@@ -9,6 +9,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..search.contracts import Structure, Task
 
+_TOPICS = {
+    "politics": "Government",
+    "entertainment": "Movies",
+    "health": "Medicine",
+    "science": "Research",
+    "technology": "Computers",
+    "sci/tech": "Technology",
+    "education": "School",
+    "travel": "Places",
+    "finance": "Money",
+    "economy": "Market",
+}
 # Texts that can stand for a label, tried for all labels at once.
 _VERBALIZERS: tuple[dict[str, str], ...] = (
     {"positive": "good", "negative": "bad", "neutral": "okay"},
@@ -16,10 +28,28 @@ _VERBALIZERS: tuple[dict[str, str], ...] = (
     {"positive": "favorable", "negative": "unfavorable", "neutral": "mixed"},
     {"positive": "happy", "negative": "unhappy", "neutral": "indifferent"},
     {"positive": "recommended", "negative": "not recommended", "neutral": "undecided"},
+    {"subjective": "opinion", "objective": "fact"},
+    {"subjective": "personal", "objective": "factual"},
+    {"terrible": "awful", "bad": "poor", "okay": "fair", "good": "nice", "great": "excellent"},
+    {"terrible": "horrible", "bad": "disappointing", "okay": "mixed", "good": "enjoyable", "great": "brilliant"},
+    {"very negative": "terrible", "negative": "bad", "neutral": "okay", "positive": "good", "very positive": "great"},
+    _TOPICS
+    | {"world": "International", "sports": "Sport", "sport": "Sports", "business": "Finance", "tech": "Technology"},
+    _TOPICS
+    | {"world": "Politics", "sports": "Football", "sport": "Football", "business": "Market", "tech": "Computer"},
+    {"spam": "junk", "ham": "normal"},
+    {"spam": "unwanted", "ham": "wanted"},
+    {"toxic": "offensive", "non-toxic": "harmless", "not toxic": "harmless", "nontoxic": "harmless"},
+    {"entailment": "yes", "neutral": "maybe", "contradiction": "no", "not_entailment": "no", "not entailment": "no"},
+    {"entailment": "true", "neutral": "unknown", "contradiction": "false", "not_entailment": "false"},
+    {"yes": "correct", "no": "wrong"},
     {"yes": "true", "no": "false"},
     {"true": "yes", "false": "no"},
     {"正面": "好", "负面": "差", "中性": "一般"},
     {"正面": "积极", "负面": "消极", "中性": "中立"},
+    {"正面": "好评", "负面": "差评", "中性": "中评"},
+    {"正面": "满意", "负面": "失望", "中性": "一般"},
+    {"积极": "好", "消极": "差", "中立": "一般"},
 )
 _CHINESE_VERBALIZERS: tuple[dict[str, str], ...] = (
     {"positive": "正面", "negative": "负面", "neutral": "中性"},
