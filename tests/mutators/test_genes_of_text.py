@@ -156,9 +156,7 @@ def test_verbalizers_fit_the_labels() -> None:
     """Positive and negative get words of their kind, and unknown labels only change their case."""
     sets = {p.structure.verbalizers for p in results("verbalizers", make_task(""))}
     assert (("negative", "bad"), ("positive", "good")) in sets
-    texts = {
-        t for p in results("verbalizers", make_task("", ("zig/zag", "quux"))) for _, t in p.structure.verbalizers
-    }
+    texts = {t for p in results("verbalizers", make_task("", ("zig/zag", "quux"))) for _, t in p.structure.verbalizers}
     assert {text.casefold() for text in texts} <= {"zig/zag", "quux"}
 
 
