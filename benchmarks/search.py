@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from promptfront.search.contracts import Prompt
     from promptfront.search.evaluate import Evaluator
 
-SIZES = 300, 100, 300
+SIZES = 300, 100, 500
 """Rows of pool, dev and test."""
 DTYPE = "bfloat16"
 """Of the model, for everyone: faster than float32 on the machine of the results, with the same label on 99 % of the rows."""

@@ -32,6 +32,8 @@ class BenchTask:
     instructions: tuple[str, ...]
 
 
+_LOOKED_AT = 300
+
 TASKS = {
     "sst5": BenchTask(
         "sst5",
@@ -130,17 +132,19 @@ TASKS = {
 def load_bench_task(name: str, data_dir: Path, seed: int, sizes: tuple[int, int, int]) -> Task:
     """Return a task with up to ``sizes`` pool, dev and test rows; pool and dev are drawn from the train rows by the seed.
 
-    Where there are few train rows, dev gets half of them. Test rows are the last ones: some of the first were looked at
-    while fitted verbalizers were developed.
+    Where there are few train rows, dev gets half of them. Test rows are the same for every seed, drawn from all but the
+    first, which were looked at while fitted verbalizers were developed.
     """
     spec = TASKS[name]
     rows = {split: _read(data_dir / spec.folder / f"{split}.jsonl") for split in ("train", "test")}
+    unseen = rows["test"][_LOOKED_AT:] or rows["test"]
+    tested = random.Random(0).sample(unseen, min(sizes[2], len(unseen)))
     train = random.Random(seed).sample(rows["train"], len(rows["train"]))
     dev = min(sizes[1], len(train) // 2)
     labels = tuple(rows["train"][0].get("choices") or sorted({row["target"] for row in rows["train"]}))
     pool, held, test = (
         tuple(Example((("text", row["input"]),), row["target"]) for row in part)
-        for part in (train[dev : dev + sizes[0]], train[:dev], rows["test"][-sizes[2] :])
+        for part in (train[dev : dev + sizes[0]], train[:dev], tested)
     )
     start = Prompt(spec.instructions[0], Structure((spec.input_label,), spec.target_label))
     return Task(name, spec.folder, start, ("text",), "target", labels, pool, held, test)

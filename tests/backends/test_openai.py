@@ -171,7 +171,7 @@ def test_a_server_that_stays_away_ends_the_run_and_keeps_what_it_gave(
 
     with running(Dying) as server:
         options: dict[str, Any] = {"base_url": url(server), "retry_timeout": 1.0}
-        calls: dict[str, Any] = {"budget": 4, "backend": "openai", "backend_options": options, "storage": storage}
+        calls: dict[str, Any] = {"budget": 2, "backend": "openai", "backend_options": options, "storage": storage}
         with pytest.raises(InterruptedCallError, match="no answer within"):
             optimize(few, **calls)
         served = model.served  # type: ignore[attr-defined]

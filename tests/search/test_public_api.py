@@ -47,16 +47,16 @@ def test_search_export_verify_from_python(reviews: Task, tmp_path: Path) -> None
     plans: list[Plan] = []
     stages: list[str] = []
     found = optimize(
-        reviews, budget=18, seed=1, storage=storage, limits=Limits(max_pairs=5000), on_plan=plans.append,
+        reviews, budget=10, seed=1, storage=storage, limits=Limits(max_pairs=5000), on_plan=plans.append,
         on_progress=lambda p: stages.append(p.stage),
     )  # fmt: skip
-    assert 18 == found.trials
+    assert 10 == found.trials
     assert found.best.quality >= found.start.quality
     assert all(a.tokens < b.tokens and a.quality < b.quality for a, b in pairwise(found.front))
     assert found.best.test is not None
     assert 30 == found.best.test.n
     assert {"search", "confirm", "test"} == set(stages)
-    assert plans[0].budget == 18
+    assert plans[0].budget == 10
     assert found == load_frontier(storage)
     document, entry = export_prompt(storage, pick="shortest")
     (tmp_path / "p.json").write_text(format_prompt(document, entry.prompt, "json"))
