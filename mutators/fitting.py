@@ -17,6 +17,7 @@ from ..search.splits import by_turns
 from .wording import label_texts
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
@@ -29,9 +30,7 @@ _ROWS = 100
 """Pool examples that words are read after."""
 _CHOICES = (300, 1000)
 """How many of the likely words to choose from: few are safe, many hold more that fit."""
-_DRAWN, _ROUNDS = 2, 8
-_AS_READ = 0.3
-"""How often every example counts the same; else each counts at random, so that other words are found."""
+_DRAWS, _ROUNDS = 8, 8
 _LEAST = 2
 
 
@@ -48,74 +47,72 @@ class FitVerbalizers:
         if len(task.labels) < 2 or np.bincount(gold, minlength=len(task.labels)).min() < _LEAST:
             return prompt
         read = context.words(prompt, rows)
-        most = rng.choice(_CHOICES)
-        free = _free(read, label_texts(task.start.structure, task.labels))[:most]
+        free = _free(read, label_texts(task.start.structure, task.labels))
         if len(free) < len(task.labels):
             return prompt
         texts = [read.texts[i] for i in free]
-        even = rng.random() < _AS_READ
-        weights = np.array([1.0 if even else rng.expovariate(1.0) for _ in rows])
-        seed = np.random.default_rng(rng.getrandbits(32))
-        chosen = fit(np.asarray(read.outputs)[:, free], gold, weights, len(task.labels), seed)
+        chosen = best_fit(np.asarray(read.outputs)[:, free], gold, len(task.labels), rng)
         pairs = tuple((label, texts[i]) for label, i in zip(task.labels, chosen, strict=True) if label != texts[i])
         return replace(prompt, structure=replace(prompt.structure, verbalizers=pairs))
 
 
-def fit(outputs: Array, gold: NDArray[np.int64], weights: Array, labels: int, rng: np.random.Generator) -> list[int]:
+def best_fit(outputs: Array, gold: NDArray[np.int64], labels: int, rng: random.Random) -> list[int]:
     """Return a word for each label, so that the right label's is likely and the others' are not.
 
-    Coordinate descent on the cross-entropy of the labels' words, one label after the other, from
-    the words that each label's examples favour most, and from some drawn at random.
+    One fit ends in a local minimum and in what happens to be so in these examples. So several are made, each with examples
+    that count at random (Bayesian bootstrap; Rubin 1981), and the one with the least cross-entropy on all, counted evenly, is
+    returned.
 
     Parameters
     ----------
     outputs
-        Log-likelihoods in nats, shape ``(examples, words)``, of at least as many words as labels.
-    gold, weights
-        Each example's right label and how much it counts, shape ``(examples,)``.
+        Log-likelihoods in nats, shape ``(examples, words)``, of at least as many words as labels, likely words first.
+    gold
+        Each example's right label, shape ``(examples,)``.
     labels
         The number of labels.
     rng
-        Draws the starts.
+        Draws how much each example counts, and how many words there are to choose from.
     """
-    best, least = list[int](), np.inf
-    starts = [_telling(outputs, gold, labels)]
-    starts += [[int(i) for i in rng.choice(outputs.shape[1], labels, replace=False)] for _ in range(_DRAWN)]
-    for chosen in starts:
-        loss = np.inf
-        for _ in range(_ROUNDS):
-            before = list(chosen)
-            for label in range(labels):
-                losses = _losses(outputs, gold, weights, chosen, label)
-                chosen[label] = int(losses.argmin())
-                loss = float(losses.min())
-            if chosen == before:
-                break
-        if loss < least:
-            best, least = chosen, loss
-    return best
+    outputs = outputs - outputs.max(axis=1, keepdims=True)
+    found = []
+    for _ in range(_DRAWS):
+        words = max(labels, rng.choice(_CHOICES))
+        weights = np.array([rng.expovariate(1.0) for _ in gold])
+        found.append(_fit(outputs[:, :words], gold, weights, labels))
+    return min(found, key=lambda chosen: _cross_entropy(outputs[:, chosen], gold))
 
 
-def _telling(outputs: Array, gold: NDArray[np.int64], labels: int) -> list[int]:
+def _fit(outputs: Array, gold: NDArray[np.int64], weights: Array, labels: int) -> list[int]:
+    """Return a word for each label, by coordinate descent on the cross-entropy, one label after the other."""
+    likelihoods, chosen = np.exp(outputs), _telling(outputs, gold, weights, labels)
+    for _ in range(_ROUNDS):
+        before = list(chosen)
+        for label in range(labels):
+            others = [word for other, word in enumerate(chosen) if other != label]
+            total = np.log(likelihoods[:, others].sum(axis=1, keepdims=True) + likelihoods)
+            losses = weights @ total - (weights * (gold == label)) @ outputs
+            losses[others] = np.inf
+            chosen[label] = int(losses.argmin())
+        if chosen == before:
+            break
+    return chosen
+
+
+def _telling(outputs: Array, gold: NDArray[np.int64], weights: Array, labels: int) -> list[int]:
     """Return for each label the word whose log-likelihood is most above that with other labels, each word once."""
     found = list[int]()
     for label in range(labels):
-        above = outputs[gold == label].mean(axis=0) - outputs[gold != label].mean(axis=0)
+        own, others = np.where(gold == label, weights, 0.0), np.where(gold == label, 0.0, weights)
+        above = own @ outputs / own.sum() - others @ outputs / others.sum()
         above[found] = -np.inf
         found.append(int(above.argmax()))
     return found
 
 
-def _losses(outputs: Array, gold: NDArray[np.int64], weights: Array, chosen: Sequence[int], label: int) -> Array:
-    """Return the cross-entropy with each word in the place of one label's; infinite with a word that another label has."""
-    others = [word for other, word in enumerate(chosen) if other != label]
-    total = np.logaddexp(np.logaddexp.reduce(outputs[:, others], axis=1)[:, None], outputs)
-    right = np.where(
-        (gold == label)[:, None], outputs, outputs[np.arange(len(gold)), np.asarray(chosen)[gold]][:, None]
-    )
-    losses: Array = weights @ (total - right)
-    losses[others] = np.inf
-    return losses
+def _cross_entropy(outputs: Array, gold: NDArray[np.int64]) -> float:
+    """Return the mean cross-entropy of the labels in nats, given their words' log-likelihoods, ``(examples, labels)``."""
+    return float((np.logaddexp.reduce(outputs, axis=1) - outputs[np.arange(len(gold)), gold]).mean())
 
 
 def _free(read: Words, texts: Sequence[str]) -> list[int]:

@@ -38,8 +38,10 @@ PROPOSER_CALLS = 1
 _PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (2.0, 1.0)}
 """Demonstrations carry most of what published searches gain (Opsahl-Ong et al. 2024, table 1; Zehle et al. 2025, ablations)."""
 _TWINS, _SECOND_LOOKS = 4, 2
-LEVEL, OTHERS, DIRECTED = "level-demonstrations", "others", 4
+LEVEL, OTHERS, DIRECTED = "level-demonstrations", "others", 2
 """The mutator that rids a prompt of its lean; all mutators that just try; and how many candidates of a batch may be aimed."""
+_FEW_LABELS = 2
+"""With more labels it takes more steps to be rid of a lean, and there is less to gain."""
 _LEANING, _DOUBT = 4, 0.3
 """How many prompts it begins with, and what is taken off their promise for being seen on one example alone."""
 _REWORDED = 0.3
@@ -116,7 +118,7 @@ class Space:
         proposer, distributions = _Allowance(PROPOSER_CALLS), tried.distributions()
         with quiet_optuna():
             study = self._mirror(batch, tried, history)
-            proposals += self._given(next(iter(seen)), seen, history)[:size]
+            proposals += self._given(next(iter(seen)), seen, history)[: max(1, size // 2)]
             seen |= {proposal.prompt: None for proposal in proposals if proposal.prompt}
             given = len(proposals)
             for index in range(given, size):
@@ -169,6 +171,8 @@ class Space:
         """Choose between what measures before it changes and the rest, by Thompson sampling on what they were worth so far."""
         aimed = [name for name in (LEVEL, FIT) if name in self._mutators and context.task.labels]
         arms = {name: [3.0, 1.0] for name in aimed} | {OTHERS: [1.0, 2.0]}
+        if LEVEL in arms and len(context.task.labels) > _FEW_LABELS:
+            arms[LEVEL] = [1.0, 3.0]
         for outcome in history.latest:
             if outcome.mutators:
                 _learn(arms[next((name for name in aimed if name in outcome.mutators), OTHERS)], history.worth(outcome))
