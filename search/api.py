@@ -16,7 +16,7 @@ from .contracts import Backend, MutationContext, Mutator, Scorer, Task, Words
 from .errors import InputError
 from .evaluate import Evaluator
 from .export import export
-from .judging import FINALISTS, confirming_rows
+from .judging import FINALISTS, confirming_pairs, shown_rows
 from .loop import BATCH, Progress, Search
 from .options import DataOptions, Limits
 from .plugins import available, closest, load, mutator_from_file
@@ -274,6 +274,8 @@ def _study_name(config: dict[str, Any]) -> str:
 
 
 def _context_maker(evaluator: Evaluator, study: Study) -> Callable[[random.Random], MutationContext]:
+    shown = replace(evaluator.task, pool=shown_rows(evaluator.task))
+
     def make(rng: random.Random) -> MutationContext:
         def propose(prompts: Sequence[Text], max_tokens: int) -> list[str]:
             seed = rng.getrandbits(31)
@@ -288,7 +290,7 @@ def _context_maker(evaluator: Evaluator, study: Study) -> Callable[[random.Rando
         def words(prompt: Prompt, examples: Sequence[Example]) -> Words:
             return evaluator.words(prompt, examples, known=zero_shot(prompt) in study.history().read)
 
-        return MutationContext(evaluator.task, tuple(study.front()), rng, propose, losses, lean, words)
+        return MutationContext(shown, tuple(study.front()), rng, propose, losses, lean, words)
 
     return make
 
@@ -296,7 +298,7 @@ def _context_maker(evaluator: Evaluator, study: Study) -> Callable[[random.Rando
 def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
     task = evaluator.task
     done = len(study.trials())
-    pairs = expected_pairs(limits.budget - done, len(task.dev), BATCH) + FINALISTS * confirming_rows(task, limits)
+    pairs = expected_pairs(limits.budget - done, len(task.dev), BATCH) + FINALISTS * confirming_pairs(task, limits)
     pairs = min(pairs, limits.max_pairs or pairs)
     start_tokens = evaluator.prompt_tokens(task.start)
     per_pair = start_tokens + sum(evaluator.example_tokens(task.dev)) / len(task.dev)

@@ -181,7 +181,7 @@ class MutationContext:
     Parameters
     ----------
     task
-        The task; take demonstrations from ``task.pool`` only.
+        The task, less the pool rows kept back for the end; take demonstrations from ``task.pool`` only.
     front
         The Pareto front so far, in order of tokens; never empty once the starting prompt is evaluated.
     rng

@@ -52,11 +52,15 @@ class Outcome:
 
 @dataclass
 class History:
-    """The finished trials: the latest as they are, the number of every prompt that was scored, and what words were read after."""
+    """The finished trials: the latest as they are, and of all the number of every prompt that was scored.
+
+    ``read`` are the prompts after which words were read, ``fitted`` the verbalizers that this led to.
+    """
 
     latest: deque[Outcome] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     numbers: dict[Prompt, int] = field(default_factory=dict)
     read: set[Prompt] = field(default_factory=set)
+    fitted: set[tuple[tuple[str, str], ...]] = field(default_factory=set)
     first: float | None = None
     best: float = 0.0
 
@@ -65,6 +69,7 @@ class History:
         self.latest.append(outcome)
         if FIT in outcome.mutators and outcome.prompt:
             self.read.add(zero_shot(outcome.prompt))
+            self.fitted.add(outcome.prompt.structure.verbalizers)
         if outcome.prompt and outcome.quality is not None:
             self.numbers[outcome.prompt] = outcome.number
             self.first = outcome.quality if self.first is None else self.first

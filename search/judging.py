@@ -1,7 +1,7 @@
 """The end of a search: fresh rows decide between the finalists, and held-out rows, scored once, say what that is worth.
 
-The best of many dev scores is partly luck. So the finalists are scored on more rows, which no race has seen: pool
-rows that none of them shows as a demonstration. What dev and fresh rows together rank first is the best prompt.
+The best of many dev scores is partly luck. So the finalists are scored on more rows, which neither a race nor a mutator
+has seen: the last of the pool, kept back for this. What dev and fresh rows together rank first is the best prompt.
 """
 
 from __future__ import annotations
@@ -30,17 +30,26 @@ def finalists(frontier: Frontier) -> list[Entry]:
     return sorted(frontier.front, key=lambda entry: (-entry.quality, entry.tokens))[:FINALISTS]
 
 
-def confirming_rows(task: Task, limits: Limits) -> int:
-    """Return how many fresh rows the finalists are scored on: as many as dev has, for a seventh of the pairs at most."""
-    rows = min(len(task.dev), len(task.pool))
+def fresh_rows(task: Task) -> tuple[Example, ...]:
+    """Return the pool rows that mutators are not shown: as many as dev has, a third of the pool at most."""
+    return task.pool[len(task.pool) - min(len(task.dev), len(task.pool) // 3) :]
+
+
+def shown_rows(task: Task) -> tuple[Example, ...]:
+    """Return the other pool rows."""
+    return task.pool[: len(task.pool) - len(fresh_rows(task))]
+
+
+def confirming_pairs(task: Task, limits: Limits) -> int:
+    """Return how many pairs are kept for each finalist: one per fresh row, a seventh of all pairs for the three at most."""
+    rows = len(fresh_rows(task))
     return rows if limits.max_pairs is None else min(rows, limits.max_pairs // (7 * FINALISTS))
 
 
 def confirm(evaluator: Evaluator, entries: Sequence[Entry], most: int) -> dict[str, Any]:
     """Return each finalist's score on up to ``most`` fresh rows, by trial; nothing where the pool has none to spare."""
-    task = evaluator.task
     shown = {example.inputs for entry in entries for example in entry.prompt.demonstrations}
-    rows = [example for example in task.pool if example.inputs not in shown][:most]
+    rows = [example for example in fresh_rows(evaluator.task) if example.inputs not in shown][:most]
     found = {}
     for entry in entries if rows else ():
         values = held_out_values(evaluator, entry.prompt, entry.offsets, rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import InputError, PromptfrontError
 from .history import Proposal, Tried, proposals_from_json, proposals_to_json
-from .judging import FINALISTS, confirm, confirming_rows, finalists, judge
+from .judging import FINALISTS, confirm, confirming_pairs, finalists, fresh_rows, judge
 from .racing import Finish, expected_pairs, race
 from .study import CONFIRM, SEARCH, TEST, judged_name
 
@@ -150,7 +150,7 @@ class Search:
         rows = len(self._evaluator.task.dev)
         racing = sum(expected_pairs(len(b.payload["candidates"]), rows, BATCH) for b in batches if not b.done)
         confirmed = min(FINALISTS, len(self._study.front()) + 1)
-        kept = racing + confirmed * confirming_rows(self._evaluator.task, self._limits)
+        kept = racing + confirmed * confirming_pairs(self._evaluator.task, self._limits)
         return self._limits.max_pairs - self._spent().pairs - kept
 
     def _work(self, batch: Batch) -> None:
@@ -240,11 +240,18 @@ class Search:
         entries = finalists(self._study.frontier())
 
         def work() -> dict[str, Any]:
-            results = confirm(self._evaluator, entries, confirming_rows(self._evaluator.task, self._limits))
+            results = confirm(self._evaluator, entries, self._confirming(len(entries)))
             return {"results": results, "pairs": sum(score["n"] for score in results.values())}
 
         self._once(CONFIRM, entries, work)
         self._report("confirm")
+
+    def _confirming(self, count: int) -> int:
+        """Return how many rows each of so many finalists is scored on: what was kept for them, and what the search left."""
+        task, most = self._evaluator.task, self._limits.max_pairs
+        kept = confirming_pairs(task, self._limits)
+        left = kept if most is None else (most - self._spent().pairs) // count
+        return max(kept, min(left, len(fresh_rows(task))))
 
     def _test(self) -> None:
         """Score start, best and front on the held-out rows."""

@@ -22,6 +22,7 @@ from optuna.trial import create_trial
 from .contracts import GENES, Constraint, Example, MutationContext, Mutator, Prompt, Structure
 from .errors import BackendError, InputError
 from .history import FIT, History, Proposal, Tried
+from .prompt import zero_shot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -35,13 +36,13 @@ Sampler = Literal["tpe", "nsga2", "gp", "random"]
 PROPOSER_CALLS = 1
 """Calls of the proposer in one batch: on the machine that scores, a call costs as much time as racing a candidate."""
 
-_PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (2.0, 1.0)}
+_PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (4.0, 1.0)}
 """Demonstrations carry most of what published searches gain (Opsahl-Ong et al. 2024, table 1; Zehle et al. 2025, ablations)."""
 _TWINS, _SECOND_LOOKS = 4, 2
 LEVEL, OTHERS, DIRECTED = "level-demonstrations", "others", 2
 """The mutator that rids a prompt of its lean; all mutators that just try; and how many candidates of a batch may be aimed."""
 _FEW_LABELS = 2
-"""With more labels it takes more steps to be rid of a lean, and there is less to gain."""
+"""With more labels it takes more steps to be rid of a lean, for less: then that mutator is one of those that just try."""
 _LEANING, _DOUBT = 4, 0.3
 """How many prompts it begins with, and what is taken off their promise for being seen on one example alone."""
 _REWORDED = 0.3
@@ -126,7 +127,9 @@ class Space:
                 base = tried.prompt(study.ask(distributions).params)
                 context = self._make_context(rng)
                 context = replace(context, propose=proposer.limit(context.propose))
-                means = self._directed(context, history) if index < given + DIRECTED else OTHERS
+                means = OTHERS
+                if index < given + DIRECTED:
+                    means = self._directed(context, history, fit=all(FIT not in p.mutators for p in proposals))
                 proposal = self._aim(means, base, context, seen, history)
                 seen |= {proposal.prompt: None} if proposal.prompt else {}
                 proposals.append(proposal)
@@ -155,7 +158,7 @@ class Space:
         prompt, applied = base, list[str]()
         wanted = rng.choices((1, 2, 3), (6, 3, 1))[0]
         for _ in range(_ATTEMPTS):
-            name = self._choose(rng, history)
+            name = self._choose(context, history)
             try:
                 changed = _apply(self._mutators[name], name, prompt, context)
             except _MutatorFailedError as error:
@@ -167,16 +170,23 @@ class Space:
         parents = (history.numbers[base],) if base in history.numbers else ()
         return Proposal(prompt, parents, tuple(applied))
 
-    def _directed(self, context: MutationContext, history: History) -> str:
-        """Choose between what measures before it changes and the rest, by Thompson sampling on what they were worth so far."""
-        aimed = [name for name in (LEVEL, FIT) if name in self._mutators and context.task.labels]
+    def _directed(self, context: MutationContext, history: History, *, fit: bool) -> str:
+        """Choose between what measures before it changes and the rest, by Thompson sampling on what they were worth so far.
+
+        Verbalizers are fitted once in a batch: what a second fit to the same examples finds is much the same.
+        """
+        aimed = [name for name in self._aimed(context) if name != FIT or (fit and _fittable(context, history))]
         arms = {name: [3.0, 1.0] for name in aimed} | {OTHERS: [1.0, 2.0]}
-        if LEVEL in arms and len(context.task.labels) > _FEW_LABELS:
-            arms[LEVEL] = [1.0, 3.0]
         for outcome in history.latest:
             if outcome.mutators:
                 _learn(arms[next((name for name in aimed if name in outcome.mutators), OTHERS)], history.worth(outcome))
         return _best_draw(context.rng, arms)
+
+    def _aimed(self, context: MutationContext) -> list[str]:
+        """Return the mutators that measure first."""
+        labels = len(context.task.labels)
+        found = ([LEVEL] if 0 < labels <= _FEW_LABELS else []) + ([FIT] if labels else [])
+        return [name for name in found if name in self._mutators]
 
     def _aim(
         self, means: str, sampled: Prompt, context: MutationContext, seen: Collection[Prompt], history: History
@@ -184,9 +194,9 @@ class Space:
         """Rid a prompt of its lean, or fit its verbalizers; where that finds nothing new, mutate at random."""
         if means == OTHERS:
             return self._propose(sampled, context, seen, history)
-        rng, front = context.rng, [candidate.prompt for candidate in context.front]
-        base, applied = rng.choice((means == LEVEL and _leaning(history)) or front), list[str]()
-        prompt = base
+        rng, applied = context.rng, list[str]()
+        bases = _leaning(history) if means == LEVEL else _fittable(context, history)
+        base = prompt = rng.choice(bases or [candidate.prompt for candidate in context.front])
         other = (
             ["verbalizers"] if means == LEVEL and "verbalizers" in self._mutators and rng.random() < _REWORDED else []
         )
@@ -201,12 +211,13 @@ class Space:
             return self._propose(sampled, context, seen, history)
         return Proposal(prompt, (history.numbers[base],) if base in history.numbers else (), tuple(applied))
 
-    def _choose(self, rng: random.Random, history: History) -> str:
+    def _choose(self, context: MutationContext, history: History) -> str:
         """Choose a gene, then a mutator of it, by Thompson sampling on what their candidates were worth so far.
 
         The gene comes first: else a gene would be changed the more often the more mutators it happens to have.
         """
-        names = [name for name in self._mutators if name not in (LEVEL, FIT)] or list(self._mutators)
+        aimed = self._aimed(context)
+        names = [name for name in self._mutators if name not in aimed] or list(self._mutators)
         arms: dict[str, list[float]] = {name: [1.0, 2.0] for name in names}
         genes: dict[str, list[float]]
         genes = {self._mutators[name].gene: list(_PRIORS.get(self._mutators[name].gene, (1.0, 2.0))) for name in arms}
@@ -216,8 +227,8 @@ class Space:
             for name in set(outcome.mutators) & set(arms):
                 for arm in (arms[name], genes[self._mutators[name].gene]):
                     _learn(arm, history.worth(outcome))
-        gene = _best_draw(rng, genes)
-        return _best_draw(rng, {name: arm for name, arm in arms.items() if self._mutators[name].gene == gene})
+        gene = _best_draw(context.rng, genes)
+        return _best_draw(context.rng, {name: arm for name, arm in arms.items() if self._mutators[name].gene == gene})
 
     def _given(self, start: Prompt, seen: Collection[Prompt], history: History) -> list[Proposal]:
         """Return what no sampler has to find: other instructions, calibrated twins, and what left a race too early."""
@@ -257,6 +268,17 @@ def _leaning(history: History) -> list[Prompt]:
     # Of many that were scored on few examples the best looks better than it is.
     sure = {o.prompt: (o.potential or 0.0) - _DOUBT / math.sqrt(o.rows) for o in scored}
     return [prompt for prompt in sorted(sure, key=lambda p: -sure[p])[:_LEANING] if prompt]
+
+
+def _fittable(context: MutationContext, history: History) -> list[Prompt]:
+    """Return the members of the front after which words were read, or all if nothing was read or fitted words are on it.
+
+    Reading costs more than racing a candidate, so it is done again only where it was worth it.
+    """
+    front = [candidate.prompt for candidate in context.front]
+    if not history.read or any(prompt.structure.verbalizers in history.fitted for prompt in front):
+        return front
+    return [prompt for prompt in front if zero_shot(prompt) in history.read]
 
 
 def _learn(arm: list[float], worth: float) -> None:

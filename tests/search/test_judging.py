@@ -43,18 +43,19 @@ def test_the_best_of_the_front_are_finalists() -> None:
     assert len(found) == FINALISTS
 
 
-def test_a_shown_row_is_not_fresh() -> None:
-    """What a finalist shows as a demonstration cannot confirm it."""
+def test_fresh_rows_are_kept_from_mutators() -> None:
+    """What a finalist shows as a demonstration cannot confirm it, and a third of the pool is shown to no mutator."""
     from promptfront.scorers.labels import LabelScorer
     from promptfront.search.contracts import Task
     from promptfront.search.evaluate import Evaluator
-    from promptfront.search.judging import confirm
+    from promptfront.search.judging import confirm, fresh_rows, shown_rows
     from tests.search.test_racing import KnownModel
 
     pool = tuple(Example((("text", f"{i} pool"),), "ab"[i % 2]) for i in range(12))
     dev = tuple(Example((("text", f"{i} dev"),), "ab"[i % 2]) for i in range(20))
     task = Task("t", "here", START, ("text",), "label", ("a", "b"), pool, dev, ())
-    shown = Entry(1, Prompt("60", START.structure, pool[:2]), 0.6, 5)
+    shown = Entry(1, Prompt("60", START.structure, pool[-2:]), 0.6, 5)
     entries = [shown, Entry(2, replace(START, instruction="70"), 0.7, 1)]
     found = confirm(Evaluator(task, KnownModel(), LabelScorer()), entries, 20)
-    assert {"1": 10, "2": 10} == {trial: score["n"] for trial, score in found.items()}
+    assert {"1": 2, "2": 2} == {trial: score["n"] for trial, score in found.items()}
+    assert (pool[:8], pool[8:]) == (shown_rows(task), fresh_rows(task))
