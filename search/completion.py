@@ -47,7 +47,9 @@ class _Model:
     noise: Array
 
 
-def estimate(outputs: Sequence[Sequence[Sequence[float]]], gold: Sequence[int]) -> list[Estimate]:
+def estimate(
+    outputs: Sequence[Sequence[Sequence[float]]], gold: Sequence[int], weights: Sequence[float] | None = None
+) -> list[Estimate]:
     """Return each candidate's accuracy on all examples.
 
     Parameters
@@ -57,12 +59,15 @@ def estimate(outputs: Sequence[Sequence[Sequence[float]]], gold: Sequence[int]) 
         examples; at least one each.
     gold
         The number of the right label of every example.
+    weights
+        How much every example counts; by default the same.
     """
     targets = np.asarray(gold)
+    counts = np.ones(len(targets)) if weights is None else np.asarray(weights)
     odds, seen = _log_odds(outputs, len(targets))
     model = _fit(odds, seen, targets)
     noise = np.random.default_rng(0).standard_normal((_DRAWS, 1, odds.shape[2]))
-    return [_estimate(model, c, odds[c], seen[c], targets, noise) for c in range(len(odds))]
+    return [_estimate(model, c, odds[c], seen[c], targets, counts, noise) for c in range(len(odds))]
 
 
 def _log_odds(outputs: Sequence[Sequence[Sequence[float]]], examples: int) -> tuple[Array, NDArray[np.bool_]]:
@@ -112,7 +117,7 @@ def _regress(regressors: Array, odds: Array) -> Array:
 
 
 def _estimate(
-    model: _Model, c: int, odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64], noise: Array
+    model: _Model, c: int, odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64], weights: Array, noise: Array
 ) -> Estimate:
     expected = model.expected[c]
     lean, own = expected.mean(axis=0), seen.sum() / (seen.sum() + _CORRECTION)
@@ -120,5 +125,6 @@ def _estimate(
     for offset in (0.0, lean):
         right = ((expected - offset + model.noise[c] * noise).argmax(axis=2) == gold).mean(axis=0)
         known = (odds[seen] - offset).argmax(axis=1) == gold[seen]
-        found.append(float(np.clip(right.mean() + own * (known - right[seen]).mean(), 0.0, 1.0)))
+        missed = np.average(known - right[seen], weights=weights[seen])
+        found.append(float(np.clip(np.average(right, weights=weights) + own * missed, 0.0, 1.0)))
     return Estimate(*found)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from .completion import Estimate, estimate
 from .contracts import Example, Prompt, Request, Score, Task, WordReader, Words
 from .errors import InputError, InterruptedCallError
 from .prompt import continuation, render, zero_shot
+from .statistics import stratum_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +64,8 @@ class Evaluator:
         """Pairs that mutators asked for through `losses`, `lean` and `words`."""
         self.mutator_limit: int | None = None
         """How far `mutator_pairs` may go; beyond that they answer nothing."""
+        labelled = Counter(example.target for example in (*task.pool, *task.dev))
+        self._shares = {label: n / labelled.total() for label, n in labelled.items()}
         self._store = store
         self._memory: dict[str, Outputs] = {}
         self._tokens: dict[Prompt | Example, int] = {}
@@ -121,6 +126,15 @@ class Evaluator:
         offsets = self.scorer.fit(prompt, outputs) if offsets is None else offsets
         return Evaluation(tuple(self.scorer.score(self.task, examples, outputs, offsets)), offsets)
 
+    def mean(self, values: Sequence[float], examples: Sequence[Example]) -> float:
+        """Return the mean of the examples' values, each label counted by its share in all of pool and dev."""
+        return math.fsum(w * v for w, v in zip(self._weights(examples), values, strict=True))
+
+    def _weights(self, examples: Sequence[Example]) -> list[float]:
+        if not self.task.labels:
+            return [1 / len(examples)] * len(examples)
+        return stratum_weights([example.target for example in examples], self._shares)
+
     def estimates(self, seen: Mapping[Prompt, int]) -> dict[Prompt, Estimate]:
         """Return what each prompt would score on all dev examples; only for tasks with labels.
 
@@ -131,7 +145,7 @@ class Evaluator:
         """
         dev, labels = self.task.dev, self.task.labels
         outputs = [self._read(prompt, dev[:rows]) for prompt, rows in seen.items()]
-        found = estimate(outputs, [labels.index(example.target) for example in dev])
+        found = estimate(outputs, [labels.index(example.target) for example in dev], self._weights(dev))
         return dict(zip(seen, found, strict=True))
 
     def _read(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[float]]:

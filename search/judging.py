@@ -53,7 +53,7 @@ def confirm(evaluator: Evaluator, entries: Sequence[Entry], most: int) -> dict[s
     found = {}
     for entry in entries if rows else ():
         values = held_out_values(evaluator, entry.prompt, entry.offsets, rows)
-        found[str(entry.trial)] = asdict(FreshScore(sum(values) / len(values), len(values)))
+        found[str(entry.trial)] = asdict(FreshScore(evaluator.mean(values, rows), len(values)))
     return found
 
 

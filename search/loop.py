@@ -184,9 +184,10 @@ class Search:
         dev = self._evaluator.task.dev
         found = self._evaluator.evaluate(start, dev)
         estimate = self._evaluator.estimates({start: len(dev)})[start] if self._evaluator.task.labels else None
-        potential = estimate.potential if estimate else found.quality
+        quality = self._evaluator.mean(found.values, dev)
+        potential = estimate.potential if estimate else quality
         tokens = self._evaluator.prompt_tokens(start)
-        return Finish(tokens, len(dev), found.quality, found.quality, potential, found.offsets)
+        return Finish(tokens, len(dev), quality, quality, potential, found.offsets)
 
     def _flaw(self, proposal: Proposal) -> str:
         """Return why a candidate cannot be scored; empty if it can."""

@@ -166,7 +166,8 @@ def _standing(evaluator: Evaluator, runner: _Runner, end: int, estimates: dict[P
         # The cheapest extends the front even where it is worse than the cheapest there, so nothing rules it out.
         if evidence >= 1 / ALPHA and not runner.cheapest:
             stopped = f"eliminated after {end} rows (e-value {evidence:.0f})"
-    return _Standing(Finish(runner.tokens, end, ours.quality, estimate, potential, ours.offsets, stopped), lead)
+    quality = evaluator.mean(ours.values, rows)
+    return _Standing(Finish(runner.tokens, end, quality, estimate, potential, ours.offsets, stopped), lead)
 
 
 def _cut(standings: dict[_Runner, _Standing], finishes: dict[Prompt, Finish]) -> list[_Runner]:

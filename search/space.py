@@ -41,8 +41,6 @@ _PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (4.0, 1.0)}
 _TWINS, _SECOND_LOOKS = 4, 2
 LEVEL, OTHERS, DIRECTED = "level-demonstrations", "others", 2
 """The mutator that rids a prompt of its lean; all mutators that just try; and how many candidates of a batch may be aimed."""
-_FEW_LABELS = 2
-"""With more labels it takes more steps to be rid of a lean, for less: then that mutator is one of those that just try."""
 _LEANING, _DOUBT = 4, 0.3
 """How many prompts it begins with, and what is taken off their promise for being seen on one example alone."""
 _REWORDED = 0.3
@@ -175,18 +173,15 @@ class Space:
 
         Verbalizers are fitted once in a batch: what a second fit to the same examples finds is much the same.
         """
-        aimed = [name for name in self._aimed(context) if name != FIT or (fit and _fittable(context, history))]
+        labels = len(context.task.labels)
+        # With more than two labels it takes many steps to be rid of a lean, and what is gained is less.
+        useful = {LEVEL: labels == 2, FIT: labels > 1 and fit and bool(_fittable(context, history))}
+        aimed = [name for name, is_useful in useful.items() if is_useful and name in self._mutators]
         arms = {name: [3.0, 1.0] for name in aimed} | {OTHERS: [1.0, 2.0]}
         for outcome in history.latest:
             if outcome.mutators:
                 _learn(arms[next((name for name in aimed if name in outcome.mutators), OTHERS)], history.worth(outcome))
         return _best_draw(context.rng, arms)
-
-    def _aimed(self, context: MutationContext) -> list[str]:
-        """Return the mutators that measure first."""
-        labels = len(context.task.labels)
-        found = ([LEVEL] if 0 < labels <= _FEW_LABELS else []) + ([FIT] if labels else [])
-        return [name for name in found if name in self._mutators]
 
     def _aim(
         self, means: str, sampled: Prompt, context: MutationContext, seen: Collection[Prompt], history: History
@@ -216,8 +211,7 @@ class Space:
 
         The gene comes first: else a gene would be changed the more often the more mutators it happens to have.
         """
-        aimed = self._aimed(context)
-        names = [name for name in self._mutators if name not in aimed] or list(self._mutators)
+        names = [name for name in self._mutators if name not in (LEVEL, FIT)] or list(self._mutators)
         arms: dict[str, list[float]] = {name: [1.0, 2.0] for name in names}
         genes: dict[str, list[float]]
         genes = {self._mutators[name].gene: list(_PRIORS.get(self._mutators[name].gene, (1.0, 2.0))) for name in arms}

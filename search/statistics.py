@@ -1,7 +1,8 @@
-"""The evidence: intervals, paired tests, and the e-process a race may look at after every block."""
+"""The evidence: means of few rows, intervals, paired tests, and the e-process a race may look at after every block."""
 
 from __future__ import annotations
 
+from collections import Counter
 from math import sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -9,7 +10,25 @@ from typing import TYPE_CHECKING
 from scipy.stats import binomtest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+
+def stratum_weights(strata: Sequence[str], shares: Mapping[str, float]) -> list[float]:
+    """Return a weight for each example, in all one, that gives every stratum its share (post-stratification).
+
+    Few examples have a mix of labels of their own, and a prompt that leans to a label would be judged by how many of
+    that label there happen to be (Holt & Smith 1979, "Post stratification").
+
+    Parameters
+    ----------
+    strata
+        Each example's stratum.
+    shares
+        Each stratum's share; of strata without an example the share goes to the others.
+    """
+    counts = Counter(strata)
+    total = sum(shares[stratum] for stratum in counts)
+    return [shares[stratum] / counts[stratum] / total for stratum in strata]
 
 
 def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
