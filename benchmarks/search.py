@@ -56,6 +56,7 @@ OURS = {
     "promptfront": Variant(),
     "promptfront-calibrated": Variant(calibrated=True),
     "promptfront-random": Variant(sampler="random"),
+    "promptfront-no-fitting": Variant(without=("fit-verbalizers",)),
     "promptfront-no-model": Variant(without=("paraphrase", "induce", "crossover")),
     "promptfront-no-racing": Variant(racing=False),
     "promptfront-no-bandit": Variant(bandit=False),
@@ -64,15 +65,16 @@ PEERS = ("initial", "random_demonstrations", "random_search", "capo", "evoprompt
 
 
 def run_ours(arena: Arena, variant: Variant) -> list[Incumbent]:
-    """Run promptfront on the arena's task, stopped and continued at each share; the test rows stay outside."""
+    """Run promptfront on the arena's task, once with each share of the pairs as its budget; the test rows stay outside."""
     from promptfront.search import optimize
     from promptfront.search.options import Limits
 
     _switch_off(variant)
     task = replace(arena.task, test=arena.task.test[:2], instructions=arena.instructions[1:])
-    started, held = time.perf_counter(), []
-    with tempfile.TemporaryDirectory() as folder:
-        for share in (*SHARES, 1.0):
+    held = []
+    for share in (*SHARES, 1.0):
+        started = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
             front = optimize(
                 task,
                 backend=arena.evaluator.backend,
@@ -83,9 +85,9 @@ def run_ours(arena: Arena, variant: Variant) -> list[Incumbent]:
                 limits=Limits(max_pairs=round(share * arena.pairs)),
                 storage=f"sqlite:///{folder}/study.db",
             )
-            best = front.best
-            claimed = best.fresh.score if best.fresh else best.quality
-            held.append(Incumbent(front.pairs, time.perf_counter() - started, best.prompt, claimed))
+        best = front.best
+        claimed = best.fresh.score if best.fresh else best.quality
+        held.append(Incumbent(front.pairs, time.perf_counter() - started, best.prompt, claimed))
     arena.spent = front.pairs
     return held
 
@@ -98,7 +100,7 @@ def _switch_off(variant: Variant) -> None:
     if not variant.racing:
         racing.blocks = lambda examples: [examples]
     if not variant.bandit:
-        setattr(Space, "_choose", lambda self, rng, _: rng.choice(sorted(self._mutators)))  # noqa: B010
+        setattr(Space, "_choose", lambda self, context, _: context.rng.choice(sorted(self._mutators)))  # noqa: B010
 
 
 def run_peer(arena: Arena, name: str) -> list[Incumbent]:
@@ -120,7 +122,7 @@ def run_piece(task_name: str, optimizer: str, seed: int, pairs: int, data_dir: P
     started = time.perf_counter()
     ours = OURS.get(optimizer)
     held = run_ours(arena, ours) if ours else run_peer(arena, optimizer)
-    seconds = time.perf_counter() - started
+    seconds = held[-1].seconds if ours else time.perf_counter() - started
     tested = {share: _test(evaluator, _held_at(held, share * pairs)) for share in (*SHARES, 1.0)}
     return {
         "task": task_name,
