@@ -19,9 +19,10 @@ from promptfront.search.contracts import (
     Structure,
     Task,
     Text,
+    Words,
 )
 from promptfront.search.errors import InputError
-from promptfront.search.history import SLOTS, History, Outcome, Proposal, Tried
+from promptfront.search.history import FIT, SLOTS, History, Outcome, Proposal, Tried
 from promptfront.search.plugins import available, load
 from promptfront.search.space import Space
 
@@ -208,3 +209,31 @@ def test_the_gene_whose_candidates_go_far_is_changed_most() -> None:
     proposals = Space(mutators, "random", 0, context).compose(1, 64, tried(START), told(*history))
     used = [mutators[name].gene for proposal in proposals for name in proposal.mutators if name != "calibration"]
     assert used.count("demonstrations") > len(used) / 2
+
+
+def test_words_are_read_again_only_where_it_paid() -> None:
+    """Verbalizers are fitted once in a batch, and for another instruction only when fitted ones are on the front."""
+    other = replace(START, instruction="a or b?")
+    fitted = replace(START, structure=replace(START.structure, verbalizers=(("a", "one"), ("b", "two"))))
+
+    def words(_: Prompt, rows: Sequence[Example]) -> Words:
+        return Words(
+            ("uno", "dos", "tres"), [(-1.0, -4.0, -9.0) if r.target == "a" else (-4.0, -1.0, -9.0) for r in rows]
+        )
+
+    def fits(front: Prompt) -> list[Proposal]:
+        """Return what is fitted in some batches with this prompt on the front, once words were read after the start."""
+
+        def make(rng: random.Random) -> MutationContext:
+            return replace(context(rng), front=(Candidate(front, 0.6, 5),), words=words)
+
+        space = Space(built_in(), "random", 0, make)
+        seen, history = tried(START, other, fitted), told(Outcome(0, START, (), 0.5, 10, complete=True))
+        history.add(Outcome(1, fitted, (FIT,), 0.6, 10, complete=True))
+        batches = [space.compose(number, 8, seen, history) for number in range(1, 7)]
+        assert all(sum(FIT in p.mutators for p in batch) <= 1 for batch in batches)
+        return [p for batch in batches for p in batch if FIT in p.mutators and p.prompt]
+
+    assert fits(fitted)
+    assert fits(START)
+    assert not fits(other)

@@ -7,7 +7,7 @@ import random
 import pytest
 from scipy.stats import binomtest
 
-from promptfront.search.statistics import e_value, paired_p_value, wilson_interval
+from promptfront.search.statistics import e_value, paired_p_value, stratum_weights, wilson_interval
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (7, 10), (812, 1000)])
@@ -45,3 +45,12 @@ def test_evidence_never_gets_negative() -> None:
     """The worst possible rows leave some capital, and no rows leave it as it was."""
     assert e_value([]) == 1.0
     assert e_value([1.0, -1.0] * 50) > 0
+
+
+def test_few_rows_are_weighted_to_the_shares_of_all() -> None:
+    """A lean to a label is worth what the label's share is, however many rows of it there happen to be."""
+    few = ["a"] * 8 + ["b"] * 2
+    weights = stratum_weights(few, {"a": 0.5, "b": 0.5})
+    assert sum(weights) == pytest.approx(1.0)
+    assert sum(w for w, label in zip(weights, few, strict=True) if label == "a") == pytest.approx(0.5)
+    assert stratum_weights(["a", "a"], {"a": 0.2, "b": 0.8}) == [0.5, 0.5]
