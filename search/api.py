@@ -290,7 +290,10 @@ def _context_maker(evaluator: Evaluator, study: Study) -> Callable[[random.Rando
         def words(prompt: Prompt, examples: Sequence[Example]) -> Words:
             return evaluator.words(prompt, examples, known=zero_shot(prompt) in study.history().read)
 
-        return MutationContext(shown, tuple(study.front()), rng, propose, losses, lean, words)
+        def foresee(prompts: Sequence[Prompt]) -> list[float]:
+            return evaluator.foresee(study.history().scored(), prompts)
+
+        return MutationContext(shown, tuple(study.front()), rng, propose, losses, lean, words, foresee)
 
     return make
 

@@ -39,11 +39,18 @@ class Estimate(NamedTuple):
     potential: float
 
 
-@dataclass(slots=True)
-class _Model:
-    """Shapes: ``expected`` (candidates, examples, labels), ``noise`` (candidates,)."""
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What log-odds were resolved into.
 
-    expected: Array
+    Shapes: ``shift`` (candidates, labels), ``weights``, which are sharpness and skill, (candidates, 2), ``rows`` and ``right``
+    (examples, labels), ``noise`` (candidates,).
+    """
+
+    shift: Array
+    weights: Array
+    rows: Array
+    right: Array
     noise: Array
 
 
@@ -66,8 +73,18 @@ def estimate(
     counts = np.ones(len(targets)) if weights is None else np.asarray(weights)
     odds, seen = _log_odds(outputs, len(targets))
     model = _fit(odds, seen, targets)
+    parts = np.stack([model.rows, model.right])
+    expected = model.shift[:, None] + np.einsum("cj,jik->cik", model.weights, parts)
     noise = np.random.default_rng(0).standard_normal((_DRAWS, 1, odds.shape[2]))
-    return [_estimate(model, c, odds[c], seen[c], targets, counts, noise) for c in range(len(odds))]
+    return [
+        _estimate(expected[c], model.noise[c] * noise, odds[c], seen[c], targets, counts) for c in range(len(odds))
+    ]
+
+
+def fit(outputs: Sequence[Sequence[Sequence[float]]], gold: Sequence[int]) -> Model:
+    """Return the model that `estimate` reads its estimates from; the parameters are the same."""
+    targets = np.asarray(gold)
+    return _fit(*_log_odds(outputs, len(targets)), targets)
 
 
 def _log_odds(outputs: Sequence[Sequence[Sequence[float]]], examples: int) -> tuple[Array, NDArray[np.bool_]]:
@@ -81,7 +98,7 @@ def _log_odds(outputs: Sequence[Sequence[Sequence[float]]], examples: int) -> tu
     return odds, seen
 
 
-def _fit(odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64]) -> _Model:
+def _fit(odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64]) -> Model:
     """Fit by alternating ridge regressions; an example's row is drawn to the mean row of its label."""
     candidates, _, labels = odds.shape
     counts = seen.sum(axis=1)
@@ -105,7 +122,7 @@ def _fit(odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64]) -> _Mode
     expected = shift[:, None] + np.einsum("cj,jik->cik", weights, np.stack([rows, right]))
     squares = (np.where(seen[..., None], odds - expected, 0.0) ** 2).sum(axis=(1, 2)) / labels
     noise = np.sqrt((squares + _NOISE_ROWS * squares.sum() / counts.sum()) / (counts + _NOISE_ROWS))
-    return _Model(expected, noise)
+    return Model(shift, weights, rows, right, noise)
 
 
 def _regress(regressors: Array, odds: Array) -> Array:
@@ -117,13 +134,12 @@ def _regress(regressors: Array, odds: Array) -> Array:
 
 
 def _estimate(
-    model: _Model, c: int, odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64], weights: Array, noise: Array
+    expected: Array, noise: Array, odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64], weights: Array
 ) -> Estimate:
-    expected = model.expected[c]
     lean, own = expected.mean(axis=0), seen.sum() / (seen.sum() + _CORRECTION)
     found = []
     for offset in (0.0, lean):
-        right = ((expected - offset + model.noise[c] * noise).argmax(axis=2) == gold).mean(axis=0)
+        right = ((expected - offset + noise).argmax(axis=2) == gold).mean(axis=0)
         known = (odds[seen] - offset).argmax(axis=1) == gold[seen]
         missed = np.average(known - right[seen], weights=weights[seen])
         found.append(float(np.clip(np.average(right, weights=weights) + own * missed, 0.0, 1.0)))

@@ -37,6 +37,7 @@ PROPOSER_CALLS = 1
 """Calls of the proposer in one batch: on the machine that scores, a call costs as much time as racing a candidate."""
 
 _PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (4.0, 1.0)}
+_ARM_PRIORS: dict[str, tuple[float, float]] = {"foreseen-demonstrations": (4.0, 1.0)}
 """Demonstrations carry most of what published searches gain (Opsahl-Ong et al. 2024, table 1; Zehle et al. 2025, ablations)."""
 _TWINS, _SECOND_LOOKS = 4, 2
 LEVEL, OTHERS, DIRECTED = "level-demonstrations", "others", 2
@@ -212,7 +213,7 @@ class Space:
         The gene comes first: else a gene would be changed the more often the more mutators it happens to have.
         """
         names = [name for name in self._mutators if name not in (LEVEL, FIT)] or list(self._mutators)
-        arms: dict[str, list[float]] = {name: [1.0, 2.0] for name in names}
+        arms: dict[str, list[float]] = {name: list(_ARM_PRIORS.get(name, (1.0, 2.0))) for name in names}
         genes: dict[str, list[float]]
         genes = {self._mutators[name].gene: list(_PRIORS.get(self._mutators[name].gene, (1.0, 2.0))) for name in arms}
         for name in self._favoured:
