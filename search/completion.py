@@ -76,9 +76,7 @@ def estimate(
     parts = np.stack([model.rows, model.right])
     expected = model.shift[:, None] + np.einsum("cj,jik->cik", model.weights, parts)
     noise = np.random.default_rng(0).standard_normal((_DRAWS, 1, odds.shape[2]))
-    return [
-        _estimate(expected[c], model.noise[c] * noise, odds[c], seen[c], targets, counts) for c in range(len(odds))
-    ]
+    return [_estimate(expected[c], model.noise[c] * noise, odds[c], seen[c], targets, counts) for c in range(len(odds))]
 
 
 def fit(outputs: Sequence[Sequence[Sequence[float]]], gold: Sequence[int]) -> Model:
