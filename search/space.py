@@ -37,11 +37,11 @@ PROPOSER_CALLS = 1
 """Calls of the proposer in one batch: on the machine that scores, a call costs as much time as racing a candidate."""
 
 _PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (4.0, 1.0)}
-_ARM_PRIORS: dict[str, tuple[float, float]] = {"foreseen-demonstrations": (4.0, 1.0)}
 """Demonstrations carry most of what published searches gain (Opsahl-Ong et al. 2024, table 1; Zehle et al. 2025, ablations)."""
 _TWINS, _SECOND_LOOKS = 4, 2
-LEVEL, OTHERS, DIRECTED = "level-demonstrations", "others", 2
-"""The mutator that rids a prompt of its lean; all mutators that just try; and how many candidates of a batch may be aimed."""
+LEVEL, FORESEE, OTHERS, DIRECTED = "level-demonstrations", "foreseen-demonstrations", "others", 3
+"""The mutator that rids a prompt of its lean; the one that draws demonstrations by what they are expected to do; all mutators
+that just try; and how many candidates of a batch may be aimed."""
 _LEANING, _DOUBT = 4, 0.3
 """How many prompts it begins with, and what is taken off their promise for being seen on one example alone."""
 _REWORDED = 0.3
@@ -170,13 +170,17 @@ class Space:
         return Proposal(prompt, parents, tuple(applied))
 
     def _directed(self, context: MutationContext, history: History, *, fit: bool) -> str:
-        """Choose between what measures before it changes and the rest, by Thompson sampling on what they were worth so far.
+        """Choose between what knows what it is after and the rest, by Thompson sampling on what they were worth so far.
 
         Verbalizers are fitted once in a batch: what a second fit to the same examples finds is much the same.
         """
         labels = len(context.task.labels)
         # With more than two labels it takes many steps to be rid of a lean, and what is gained is less.
-        useful = {LEVEL: labels == 2, FIT: labels > 1 and fit and bool(_fittable(context, history))}
+        useful = {
+            LEVEL: labels == 2,
+            FIT: labels > 1 and fit and bool(_fittable(context, history)),
+            FORESEE: labels > 1 and any(o.prompt and o.prompt.demonstrations and o.quality for o in history.latest),
+        }
         aimed = [name for name, is_useful in useful.items() if is_useful and name in self._mutators]
         arms = {name: [3.0, 1.0] for name in aimed} | {OTHERS: [1.0, 2.0]}
         for outcome in history.latest:
@@ -187,12 +191,13 @@ class Space:
     def _aim(
         self, means: str, sampled: Prompt, context: MutationContext, seen: Collection[Prompt], history: History
     ) -> Proposal:
-        """Rid a prompt of its lean, or fit its verbalizers; where that finds nothing new, mutate at random."""
+        """Rid a prompt of its lean, fit its verbalizers or draw demonstrations; where that finds nothing new, just try."""
         if means == OTHERS:
             return self._propose(sampled, context, seen, history)
         rng, applied = context.rng, list[str]()
-        bases = _leaning(history) if means == LEVEL else _fittable(context, history)
-        base = prompt = rng.choice(bases or [candidate.prompt for candidate in context.front])
+        front = [candidate.prompt for candidate in context.front]
+        bases = {LEVEL: _leaning(history), FIT: _fittable(context, history)}.get(means)
+        base = prompt = rng.choice(bases or front)
         other = (
             ["verbalizers"] if means == LEVEL and "verbalizers" in self._mutators and rng.random() < _REWORDED else []
         )
@@ -213,7 +218,7 @@ class Space:
         The gene comes first: else a gene would be changed the more often the more mutators it happens to have.
         """
         names = [name for name in self._mutators if name not in (LEVEL, FIT)] or list(self._mutators)
-        arms: dict[str, list[float]] = {name: list(_ARM_PRIORS.get(name, (1.0, 2.0))) for name in names}
+        arms: dict[str, list[float]] = {name: [1.0, 2.0] for name in names}
         genes: dict[str, list[float]]
         genes = {self._mutators[name].gene: list(_PRIORS.get(self._mutators[name].gene, (1.0, 2.0))) for name in arms}
         for name in self._favoured:
