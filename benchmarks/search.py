@@ -57,6 +57,7 @@ OURS = {
     "promptfront-calibrated": Variant(calibrated=True),
     "promptfront-random": Variant(sampler="random"),
     "promptfront-no-fitting": Variant(without=("fit-verbalizers",)),
+    "promptfront-no-foresight": Variant(without=("foreseen-demonstrations",)),
     "promptfront-no-model": Variant(without=("paraphrase", "induce", "crossover")),
     "promptfront-no-racing": Variant(racing=False),
     "promptfront-no-bandit": Variant(bandit=False),
