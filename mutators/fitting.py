@@ -47,6 +47,9 @@ class FitVerbalizers:
         if len(task.labels) < 2 or np.bincount(gold, minlength=len(task.labels)).min() < _LEAST:
             return prompt
         read = context.words(prompt, rows)
+        gold = gold[: len(read.outputs)]
+        if np.bincount(gold, minlength=len(task.labels)).min() < _LEAST:
+            return prompt
         free = _free(read, label_texts(task.start.structure, task.labels))
         if len(free) < len(task.labels):
             return prompt

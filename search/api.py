@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .results import Entry, Frontier
 
 DEFAULT_STORAGE = "sqlite:///promptfront.db"
+_LEAST_DEV, _EVALUATIONS = 30, 10
+"""How few dev rows a study may have, and how many full evaluations all its pairs would be enough for."""
 _TEMPERATURE = 0.8
 
 
@@ -129,8 +131,11 @@ def optimize(
     loaded = task if isinstance(task, Task) else load_task(task, **asdict(options), seed=seed)
     evaluator = make_evaluator(loaded, model=model, backend=backend, backend_options=backend_options, store=store)
     sources = {"task": None if isinstance(task, Task) else task, "data": asdict(options), "model": model}
+    dev = _affordable(evaluator.task, limits)
     config = _config(evaluator, seed, sampler, (mutators, without), sources, _name(backend), backend_options or {})
+    config["sizes"]["dev"] = dev
     held = Study(store, study or _study_name(config), config)
+    evaluator.limit_dev(held.config["sizes"]["dev"])
     space = Space(
         inventors, sampler, seed, _context_maker(evaluator, held), favoured=mutators, first=loaded.instructions
     )
@@ -216,6 +221,13 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _affordable(task: Task, limits: Limits) -> int:
+    """Return how many dev rows a study has: of few pairs a full evaluation takes a tenth, but no fewer than a few rows."""
+    if limits.max_pairs is None:
+        return len(task.dev)
+    return min(len(task.dev), max(_LEAST_DEV, limits.max_pairs // _EVALUATIONS))
 
 
 def _name(backend: str | Backend) -> str:

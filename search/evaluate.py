@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .completion import Estimate, Model, estimate, fit
@@ -73,6 +73,12 @@ class Evaluator:
         self._words: dict[tuple[Prompt, tuple[Example, ...]], Words] = {}
         self._resolved: tuple[dict[Prompt, int], Model] | None = None
         self._longest = max(self.example_tokens((*task.dev, *task.test)), default=0)
+
+    def limit_dev(self, rows: int) -> None:
+        """Judge by the first dev rows alone."""
+        if rows < len(self.task.dev):
+            note = f"{rows} of {len(self.task.dev)} dev rows used: a tenth of --max-pairs"
+            self.task = replace(self.task, dev=self.task.dev[:rows], notes=(*self.task.notes, note))
 
     def example_tokens(self, examples: Sequence[Example]) -> list[int]:
         """Return the number of tokens of each example's inputs."""
@@ -212,8 +218,11 @@ class Evaluator:
         if not isinstance(self.backend, WordReader) or not examples:
             return Words((), [])
         if key not in self._words:
-            if not known and not self._allowed(len(examples)):
-                return Words((), [])
+            if not known:
+                left = len(examples) if self.mutator_limit is None else self.mutator_limit - self.mutator_pairs
+                examples = examples[: max(0, left)]
+                if not examples or not self._allowed(len(examples)):
+                    return Words((), [])
             texts = [render(prompt, example.inputs) for example in examples]
             self._words[key] = self.backend.words(texts, continuation(prompt.structure, "x")[:-1], MOST_WORDS)
         return self._words[key]
