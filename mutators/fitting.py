@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_ROWS = 100
-"""Pool examples that words are read after."""
+_ROWS, _ROWS_PER_DEV = 100, 2
+"""Pool examples that words are read after, and how many at most for each dev row: of few there are few because pairs are."""
 _CHOICES = (300, 1000)
 """How many of the likely words to choose from: few are safe, many hold more that fit."""
 _DRAWS, _ROUNDS = 8, 8
@@ -42,14 +42,11 @@ class FitVerbalizers:
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with words in the place of its labels' texts."""
         task, rng = context.task, context.rng
-        rows = by_turns(task.pool)[:_ROWS]
+        rows = by_turns(task.pool)[: min(_ROWS, _ROWS_PER_DEV * len(task.dev))]
         gold = np.array([task.labels.index(row.target) for row in rows if task.labels], dtype=np.int64)
         if len(task.labels) < 2 or np.bincount(gold, minlength=len(task.labels)).min() < _LEAST:
             return prompt
         read = context.words(prompt, rows)
-        gold = gold[: len(read.outputs)]
-        if np.bincount(gold, minlength=len(task.labels)).min() < _LEAST:
-            return prompt
         free = _free(read, label_texts(task.start.structure, task.labels))
         if len(free) < len(task.labels):
             return prompt

@@ -218,11 +218,8 @@ class Evaluator:
         if not isinstance(self.backend, WordReader) or not examples:
             return Words((), [])
         if key not in self._words:
-            if not known:
-                left = len(examples) if self.mutator_limit is None else self.mutator_limit - self.mutator_pairs
-                examples = examples[: max(0, left)]
-                if not examples or not self._allowed(len(examples)):
-                    return Words((), [])
+            if not known and not self._allowed(len(examples)):
+                return Words((), [])
             texts = [render(prompt, example.inputs) for example in examples]
             self._words[key] = self.backend.words(texts, continuation(prompt.structure, "x")[:-1], MOST_WORDS)
         return self._words[key]

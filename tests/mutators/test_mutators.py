@@ -83,7 +83,7 @@ def make_task(texts: Sequence[str], labels: tuple[str, ...], instruction: str) -
         for i, text in enumerate(texts)
     )
     start = Prompt(instruction, Structure(("Review",), "Sentiment"))
-    return Task("t", "here", start, ("text",), "label", labels, pool, (), ())
+    return Task("t", "here", start, ("text",), "label", labels, pool, pool, ())
 
 
 def full_prompt(task: Task) -> Prompt:

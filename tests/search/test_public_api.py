@@ -63,3 +63,18 @@ def test_search_export_verify_from_python(reviews: Task, tmp_path: Path) -> None
     assert entry.prompt == load_prompt(tmp_path / "p.json").prompt
     checked = verify(tmp_path / "p.json", reviews)
     assert (checked.exported, checked.exported_fingerprint) == (checked.found, checked.found_fingerprint)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_few_pairs_mean_few_dev_rows_for_the_whole_study(reviews: Task, tmp_path: Path) -> None:
+    """A full evaluation takes a tenth of the pairs at most, or thirty; the plan says so, and a larger limit changes nothing."""
+    plans: list[Plan] = []
+    for budget, pairs in ((1, 200), (2, 4000)):
+        front = optimize(
+            reviews, budget=budget, storage=f"sqlite:///{tmp_path}/a.db", limits=Limits(max_pairs=pairs), on_plan=plans.append,
+            without=("level-demonstrations", "fit-verbalizers"),
+        )  # fmt: skip
+        assert front.trials == budget
+    assert plans[0].study == plans[1].study
+    assert [30, 30] == [len(plan.task.dev) for plan in plans]
+    assert any("30 of 40 dev rows" in note for note in plans[0].task.notes)
