@@ -63,6 +63,10 @@ def test_search_export_verify_from_python(reviews: Task, tmp_path: Path) -> None
     assert entry.prompt == load_prompt(tmp_path / "p.json").prompt
     checked = verify(tmp_path / "p.json", reviews)
     assert (checked.exported, checked.exported_fingerprint) == (checked.found, checked.found_fingerprint)
+    document["scores"]["test"] = None  # as it is while a search runs
+    (tmp_path / "p.json").write_text(format_prompt(document, entry.prompt, "json"))
+    checked = verify(tmp_path / "p.json", reviews)
+    assert ("dev", 40, checked.exported) == (checked.split, checked.n, checked.found)
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
