@@ -172,7 +172,8 @@ class LevelDemonstrations:
             found = context.lean(replace(prompt, demonstrations=tuple(examples)))
             return dict(zip(task.labels, found, strict=True)) if found else {}
 
-        return replace(prompt, demonstrations=tuple(_levelled(shown, lean, pool, rng)))
+        levelled = tuple(_levelled(shown, lean, pool, rng))
+        return replace(prompt, demonstrations=levelled) if levelled else prompt
 
 
 class SwapDemonstration:
@@ -225,10 +226,10 @@ def _levelled(
     pool: Sequence[Example],
     rng: random.Random,
 ) -> Sequence[Example]:
-    """Return the demonstrations that lean least of those tried on the way down from ``shown``."""
+    """Return the demonstrations that lean least of those tried on the way down from ``shown``; none if no lean is told."""
     lean, tried = measure(shown), {tuple(shown)}
     if not lean:
-        return shown
+        return ()
     tilting, tilt = len(lean) == 2, _TILT
     for _ in range(_STEPS):
         if _most(lean) < _LEVEL:

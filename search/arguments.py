@@ -84,6 +84,11 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     search.add_argument("--max-pairs", type=int, metavar="N", help="prompt x example pairs to evaluate at most")
     search.add_argument("--max-tokens", type=int, metavar="N", help="tokens of those pairs at most")
     search.add_argument("--timeout", type=float, metavar="SECONDS", help="seconds to search at most")
+    search.add_argument(
+        "--proposer-model",
+        metavar="ID|FOLDER",
+        help="another model on the same backend to write proposals (default: the model itself)",
+    )
     search.add_argument("--sampler", default="tpe", metavar="NAME", help="tpe, nsga2, gp or random (default: tpe)")
     search.add_argument(
         "--mutator", action="append", default=[], metavar="FILE:NAME", help="a mutator class of your own"

@@ -77,6 +77,7 @@ def _run(options: argparse.Namespace) -> int:
             budget=options.budget,
             seed=options.seed,
             model=options.model,
+            proposer=options.proposer_model,
             backend=options.backend,
             backend_options=_backend_options(options),
             sampler=options.sampler,

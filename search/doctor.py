@@ -11,7 +11,8 @@ import psutil
 import torch
 
 from ..backends.default_model import NAME
-from .api import make_backend, versions
+from .api import make_backend
+from .config import versions
 from .contracts import Request
 from .errors import PromptfrontError
 

@@ -21,7 +21,8 @@ def plan_lines(plan: Plan) -> list[str]:
         + (f" (continues: {plan.done} of {plan.budget} candidates done)" if plan.done else ""),
         f"task       {task.name}: {task.source}",
         f"splits     {len(task.pool)} pool, {len(task.dev)} dev, {len(task.test)} test",
-        f"model      {plan.model} on {plan.backend}",
+        f"model      {plan.model} on {plan.backend}"
+        + (f", proposals by {plan.proposer}" if plan.proposer != plan.model else ""),
         f"scoring    {plan.scoring}",
         f"start      {task.start.instruction or '(no instruction)'!r}, {plan.start_tokens} tokens",
         f"budget     {plan.budget} candidates by {plan.sampler}: "

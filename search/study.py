@@ -74,7 +74,8 @@ class Study:
                 self._study.set_metric_names(["quality", "prompt tokens"])
             self._study.set_user_attr(CONFIG, config)
             return
-        differing = [key for key in config["identity"] if config["identity"][key] != found["identity"].get(key)]
+        now, then = config["identity"], found["identity"]
+        differing = [key for key in now | then if now.get(key) != then.get(key)]
         if differing:
             raise InputError(
                 f"study {self.name!r} was started with another {', '.join(differing)}: "

@@ -295,6 +295,8 @@ def test_demonstrations_are_levelled() -> None:
             found = make("level-demonstrations").mutate(prompt, replace(context(task, seed), lean=lean))
             assert len(measured) <= 7
             assert max(map(abs, lean(found))) <= 0.7 * max(map(abs, lean(prompt)))
+            untold = replace(context(task, seed), lean=lambda _: ())
+            assert prompt == make("level-demonstrations").mutate(prompt, untold)
 
 
 def test_the_best_foreseen_set_is_shown() -> None:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 import promptfront.search
 from promptfront.search import Limits, load_frontier, load_prompt, optimize, verify
 from promptfront.search.api import Plan, export_prompt
-from promptfront.search.contracts import Task
+from promptfront.search.contracts import Backend, Task, Text
+from promptfront.search.errors import InputError
 from promptfront.search.formats import format_prompt
+from promptfront.search.plugins import available
+from promptfront.search.report import plan_lines
+from promptfront.search.store import Store
+from promptfront.search.study import Study
 
 ROOT = Path(__file__).parent.parent.parent
 MODULES = sorted(
@@ -67,6 +74,31 @@ def test_search_export_verify_from_python(reviews: Task, tmp_path: Path) -> None
     (tmp_path / "p.json").write_text(format_prompt(document, entry.prompt, "json"))
     checked = verify(tmp_path / "p.json", reviews)
     assert ("dev", 40, checked.exported) == (checked.split, checked.n, checked.found)
+
+
+class Writer:
+    """A proposer that knows one instruction; it is never asked for a score."""
+
+    model = fingerprint = "writer"
+    answer = "Say whether this review of a film is negative or positive."
+
+    def generate(self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int) -> list[str]:
+        """Return the same instruction for every prompt."""
+        return [self.answer] * len(prompts)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_proposals_come_from_the_proposer(reviews: Task, tmp_path: Path) -> None:
+    """Another model writes what is tried, the plan names it, and a study goes on with the same proposer only."""
+    storage, plans = f"sqlite:///{tmp_path}/a.db", list[Plan]()
+    without = sorted(available("promptfront.mutators").keys() - {"paraphrase", "induce"})
+    keywords: dict[str, Any] = {"budget": 4, "storage": storage, "study": "s", "without": without}
+    optimize(reviews, proposer=cast("Backend", Writer()), on_plan=plans.append, **keywords)
+    tried = {prompt.instruction for prompt in Study(Store(storage), "s").history().numbers}
+    assert Writer.answer in tried
+    assert "proposals by writer" in "\n".join(plan_lines(plans[0]))
+    with pytest.raises(InputError, match="another proposer"):
+        optimize(reviews, **keywords)
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
