@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ try:
     importlib.util.find_spec("promptfront.search")
 except ModuleNotFoundError:
     pytest.exit("promptfront is not importable: run `pip install -e .` in the repository root first", returncode=2)
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before torch is imported: workers side by side, and what they start, have a core each.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def reply(prompts: Sequence[Text], _: int) -> list[str]:
 
 
 def context(task: Task, seed: int) -> MutationContext:
-    """Return a context whose losses grow with the text's length, with words that tell labels apart, and a chatterer."""
+    """Return a context with losses that grow with the text, words that tell labels apart, a chatterer, a lean to the label shown last."""
     other = replace(task.start, instruction="Is it positive or negative?")
     front = (Candidate(task.start, 0.5, 9), Candidate(other, 0.6, 12))
 
@@ -66,12 +66,17 @@ def context(task: Task, seed: int) -> MutationContext:
         outputs = [(-1.0 if f else -5.0, -1.5, *noise, -5.0 if f else -1.0) for f in first]
         return Words(("awful", "the", *(f"word{c}" for c in "abcdefgh"), "lovely"), outputs)
 
+    def lean(prompt: Prompt) -> tuple[float, ...]:
+        last = [example.target for example in prompt.demonstrations[-1:]]
+        return tuple((label in last) - 1 / len(task.labels) for label in task.labels)
+
     return MutationContext(
         task,
         front,
         random.Random(seed),
         reply,
         lambda _, rows: [float(len(row.inputs[0][1])) for row in rows],
+        lean,
         words=words,
     )
 
