@@ -91,15 +91,14 @@ def main() -> None:
         parser.error("expected --data-dir or PROMPTFRONT_BENCH_DATA: where the data sets are")
     options.out.mkdir(parents=True, exist_ok=True)
     matrices = [scored(name, Path(options.data_dir), options.out) for name in options.tasks.split(",")]
-    rows = [
-        (rule, setting, *replay(rule, setting, matrices, options.replays))
-        for rule, (_, settings) in RULES.items()
-        for setting in settings
-    ]
     print(f"{'rule':24} {'setting':>8} {'best lost':>9} {'cells':>7}")
-    for rule, setting, lost, cells in rows:
-        print(f"{rule:24} {setting:8g} {100 * lost:7.1f} % {100 * cells:5.1f} %")
-    print(json.dumps([{"rule": r, "setting": s, "lost": lost, "cells": cells} for r, s, lost, cells in rows]))
+    rows = []
+    for rule, (_, settings) in RULES.items():
+        for setting in settings:
+            lost, cells = replay(rule, setting, matrices, options.replays)
+            print(f"{rule:24} {setting:8g} {100 * lost:7.1f} % {100 * cells:5.1f} %", flush=True)
+            rows.append({"rule": rule, "setting": setting, "lost": lost, "cells": cells})
+    print(json.dumps(rows))
 
 
 if __name__ == "__main__":

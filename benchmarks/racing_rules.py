@@ -142,8 +142,8 @@ def contenders(width: float) -> Rule:
 RULES: dict[str, tuple[Callable[[float], Rule], tuple[float, ...]]] = {
     "full evaluation": (lambda _: full(), (0,)),
     "successive halving": (halving, (8, 12, 14, 16, 18, 20, 24, 28, 32, 40)),
-    "CAPO": (capo, (0.2, 0.05, 0.02, 0.01, 0.005, 0.003, 0.001)),
-    "contenders": (contenders, (0.4, 0.6, 0.8, 1.0, 1.4)),
+    "CAPO": (capo, (0.2, 0.05, 0.02, 0.01, 0.005)),
+    "contenders": (contenders, (0.6, 0.8, 1.0)),
     "Optuna's Wilcoxon": (wilcoxon, (0.2, 0.1, 0.05, 0.02, 0.01)),
 }
 """Each rule with the settings that are swept: first block, significance level, or width."""
