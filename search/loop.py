@@ -213,15 +213,18 @@ class Search:
 
     def _before_block(self, prompts: Sequence[Prompt], rows: Sequence[Example]) -> None:
         """Count a block against the limits; end the search if it would pass one."""
-        tokens = sum(self._evaluator.logical_tokens(prompt, rows) for prompt in prompts)
-        self._in_flight = Spent(self._in_flight.pairs + len(prompts) * len(rows), self._in_flight.tokens + tokens)
+        pairs, tokens = (
+            len(prompts) * len(rows),
+            sum(self._evaluator.logical_tokens(prompt, rows) for prompt in prompts),
+        )
         limits, spent = self._limits, self._spent()
         if limits.timeout is not None and time.monotonic() - self._started > limits.timeout:
             raise _LimitReached
-        if limits.max_pairs is not None and spent.pairs > limits.max_pairs:
+        if limits.max_pairs is not None and spent.pairs + pairs > limits.max_pairs:
             raise _LimitReached
-        if limits.max_tokens is not None and spent.tokens > limits.max_tokens:
+        if limits.max_tokens is not None and spent.tokens + tokens > limits.max_tokens:
             raise _LimitReached
+        self._in_flight = Spent(self._in_flight.pairs + pairs, self._in_flight.tokens + tokens)
         self._report("search")
 
     def _spent(self) -> Spent:
@@ -248,11 +251,9 @@ class Search:
         self._report("confirm")
 
     def _confirming(self, count: int) -> int:
-        """Return how many rows each of so many finalists is scored on: what was kept for them, and what the search left."""
-        task, most = self._evaluator.task, self._limits.max_pairs
-        kept = confirming_pairs(task, self._limits)
-        left = kept if most is None else (most - self._spent().pairs) // count
-        return max(kept, min(left, len(fresh_rows(task))))
+        """Return how many fresh rows each of so many finalists is scored on: all, or what the search left pairs for."""
+        rows, most = len(fresh_rows(self._evaluator.task)), self._limits.max_pairs
+        return rows if most is None else min(rows, max(0, most - self._spent().pairs) // count)
 
     def _test(self) -> None:
         """Score start, best and front on the held-out rows."""
