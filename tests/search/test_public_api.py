@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 import promptfront.search
-from promptfront.search import Limits, load_frontier, load_prompt, optimize, racing, verify
+from promptfront.search import Limits, load_frontier, load_prompt, optimize, verify
 from promptfront.search.api import Plan, export_prompt
 from promptfront.search.contracts import Backend, Task, Text
 from promptfront.search.errors import InputError
@@ -74,17 +74,6 @@ def test_search_export_verify_from_python(reviews: Task, tmp_path: Path) -> None
     (tmp_path / "p.json").write_text(format_prompt(document, entry.prompt, "json"))
     checked = verify(tmp_path / "p.json", reviews)
     assert ("dev", 40, checked.exported) == (checked.split, checked.n, checked.found)
-
-
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_many_finalists_stay_within_the_pairs(reviews: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a batch brings more finalists than pairs were kept for, each is scored on fewer fresh rows."""
-    monkeypatch.setattr(racing, "blocks", lambda examples: [examples])
-    for seed in range(3):
-        limits, storage = Limits(max_pairs=420), f"sqlite:///{tmp_path}/{seed}.db"
-        front = optimize(reviews, budget=1000, seed=seed, storage=storage, limits=limits, without=("fit-verbalizers",))
-        assert front.pairs <= 420
-        assert front.best.fresh is not None
 
 
 class Writer:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from promptfront.scorers.labels import LabelScorer
+from promptfront.search import Limits, optimize
 from promptfront.search.contracts import Candidate, Example, Prompt, Request, Structure, Task, Text
 from promptfront.search.errors import InputError
 from promptfront.search.evaluate import Evaluator
+from promptfront.search.loop import Search
 from promptfront.search.racing import blocks, expected_pairs, race
 from promptfront.search.store import Store
+from promptfront.search.study import Study
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from promptfront.search.contracts import Backend
+    from promptfront.search.space import Space
 
 ROWS = tuple(Example((("text", f"row {i} is {'ab'[i % 2]}"),), "ab"[i % 2]) for i in range(160))
 START = Prompt("50", Structure(("Text",), "Label"))
@@ -122,3 +126,21 @@ def test_a_prompt_over_the_context_is_told() -> None:
 
 if TYPE_CHECKING:
     _: Backend = KnownModel()
+
+
+def test_finalists_share_what_the_search_left(tmp_path: Path) -> None:
+    """Each is scored on all fresh rows only where there are pairs for it: mutators and a grown front may have used them."""
+    storage = f"sqlite:///{tmp_path}/a.db"
+    task = replace(TASK, pool=ROWS[:90], dev=ROWS[90:120], test=ROWS[120:])
+    front = optimize(task, budget=1, backend=cast("Backend", KnownModel()), storage=storage)
+    for most, rows in ((None, 30), (front.pairs + 1000, 30), (front.pairs + 50, 16), (front.pairs, 0), (1, 0)):
+        study = Study(Store(storage), front.study)
+        search = Search(
+            Evaluator(task, KnownModel(), LabelScorer()),
+            cast("Space", None),
+            study,
+            Limits(1, most),
+            lambda _: None,
+            bool,
+        )
+        assert rows == search._confirming(3)
