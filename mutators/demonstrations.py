@@ -26,7 +26,6 @@ _WORDS = 400
 _STEPS, _LEVEL, _TILT = 6, 0.2, 0.5
 """Steps to take at most, the lean in nats that is none, and the part of all places a demonstration moves per nat."""
 _HARD_SAMPLE = 16
-_MIXES = 64
 _COMPONENTS = 32
 
 
@@ -41,21 +40,6 @@ class RandomDemonstrations:
         if not pool:
             return prompt
         return replace(prompt, demonstrations=tuple(context.rng.sample(pool, _count(context.rng, len(pool)))))
-
-
-class ForeseenDemonstrations:
-    """The set of demonstrations that is expected to score best of many, drawn with labels in all kinds of mixes."""
-
-    gene: Gene = "demonstrations"
-
-    def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
-        """Return the prompt with the best of the sets; with any of them where nothing can be foreseen."""
-        groups = by_label(context.task, short_examples(context.task.pool))
-        if not groups:
-            return prompt
-        drawn = [replace(prompt, demonstrations=_mixed(groups, context.rng)) for _ in range(_MIXES)]
-        foreseen = context.foresee(drawn) or [0.0]
-        return drawn[max(range(len(foreseen)), key=foreseen.__getitem__)]
 
 
 class BalancedDemonstrations:
@@ -275,17 +259,6 @@ def _exchanged(
 
 def _count(rng: random.Random, most: int) -> int:
     return min(rng.choices(_COUNTS, _WEIGHTS)[0], most)
-
-
-def _mixed(groups: Sequence[Sequence[Example]], rng: random.Random) -> tuple[Example, ...]:
-    """Return examples of each group in numbers that are as likely to be uneven as even (Dirichlet), shuffled."""
-    shares = [rng.expovariate(1.0) for _ in groups]
-    left = [rng.sample(group, min(len(group), _MOST)) for group in groups]
-    chosen: list[Example] = []
-    for number in rng.choices(range(len(groups)), shares, k=_count(rng, sum(map(len, left)))):
-        if left[number]:
-            chosen.append(left[number].pop())
-    return tuple(chosen)
 
 
 def _balanced(groups: Sequence[Sequence[Example]], rng: random.Random, count: int | None = None) -> tuple[Example, ...]:

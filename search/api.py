@@ -259,10 +259,7 @@ def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Cal
         def words(prompt: Prompt, examples: Sequence[Example]) -> Words:
             return evaluator.words(prompt, examples, known=zero_shot(prompt) in study.history().read)
 
-        def foresee(prompts: Sequence[Prompt]) -> list[float]:
-            return evaluator.foresee(study.history().scored(), prompts)
-
-        return MutationContext(shown, tuple(study.front()), rng, propose, losses, lean, words, foresee)
+        return MutationContext(shown, tuple(study.front()), rng, propose, losses, lean, words)
 
     return make
 

@@ -40,7 +40,7 @@ class Estimate(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class _Model:
     """What log-odds were resolved into.
 
     Shapes: ``shift`` (candidates, labels), ``weights``, which are sharpness and skill, (candidates, 2), ``rows`` and ``right``
@@ -79,12 +79,6 @@ def estimate(
     return [_estimate(expected[c], model.noise[c] * noise, odds[c], seen[c], targets, counts) for c in range(len(odds))]
 
 
-def fit(outputs: Sequence[Sequence[Sequence[float]]], gold: Sequence[int]) -> Model:
-    """Return the model that `estimate` reads its estimates from; the parameters are the same."""
-    targets = np.asarray(gold)
-    return _fit(*_log_odds(outputs, len(targets)), targets)
-
-
 def _log_odds(outputs: Sequence[Sequence[Sequence[float]]], examples: int) -> tuple[Array, NDArray[np.bool_]]:
     """Return log-odds against the mean label, ``(candidates, examples, labels)``, and which examples were seen."""
     odds = np.zeros((len(outputs), examples, len(outputs[0][0])))
@@ -96,7 +90,7 @@ def _log_odds(outputs: Sequence[Sequence[Sequence[float]]], examples: int) -> tu
     return odds, seen
 
 
-def _fit(odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64]) -> Model:
+def _fit(odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64]) -> _Model:
     """Fit by alternating ridge regressions; an example's row is drawn to the mean row of its label."""
     candidates, _, labels = odds.shape
     counts = seen.sum(axis=1)
@@ -120,7 +114,7 @@ def _fit(odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64]) -> Model
     expected = shift[:, None] + np.einsum("cj,jik->cik", weights, np.stack([rows, right]))
     squares = (np.where(seen[..., None], odds - expected, 0.0) ** 2).sum(axis=(1, 2)) / labels
     noise = np.sqrt((squares + _NOISE_ROWS * squares.sum() / counts.sum()) / (counts + _NOISE_ROWS))
-    return Model(shift, weights, rows, right, noise)
+    return _Model(shift, weights, rows, right, noise)
 
 
 def _regress(regressors: Array, odds: Array) -> Array:

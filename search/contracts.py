@@ -200,9 +200,6 @@ class MutationContext:
         ``words(prompt, examples) -> Words``: which words the model would write after the prompt, without its
         demonstrations, with each example. Costs pairs where the prompt was not read before; without words where none are left for mutators, and from backends
         that do not read words.
-    foresee
-        ``foresee(prompts) -> floats``: what each prompt is expected to score, judged by the labels that it shows and by
-        the prompts scored so far. Costs no pairs; empty for free text.
     """
 
     task: Task
@@ -212,7 +209,6 @@ class MutationContext:
     losses: Callable[[Prompt, Sequence[Example]], list[float]]
     lean: Callable[[Prompt], tuple[float, ...]] = lambda _: ()
     words: Callable[[Prompt, Sequence[Example]], Words] = lambda _, __: Words((), [])
-    foresee: Callable[[Sequence[Prompt]], list[float]] = lambda _: []
 
 
 class Mutator(Protocol):

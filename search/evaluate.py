@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .completion import Estimate, Model, estimate, fit
+from .completion import Estimate, estimate
 from .contracts import Example, Prompt, Request, Score, Task, WordReader, Words
 from .errors import InputError, InterruptedCallError
-from .foresight import foresee
 from .prompt import continuation, render, zero_shot
 from .statistics import stratum_weights
 
@@ -71,7 +70,6 @@ class Evaluator:
         self._memory: dict[str, Outputs] = {}
         self._tokens: dict[Prompt | Example, int] = {}
         self._words: dict[tuple[Prompt, tuple[Example, ...]], Words] = {}
-        self._resolved: tuple[dict[Prompt, int], Model] | None = None
         self._longest = max(self.example_tokens((*task.dev, *task.test)), default=0)
 
     def limit_dev(self, rows: int) -> None:
@@ -155,24 +153,6 @@ class Evaluator:
         outputs = [self._read(prompt, dev[:rows]) for prompt, rows in seen.items()]
         found = estimate(outputs, [labels.index(example.target) for example in dev], self._weights(dev))
         return dict(zip(seen, found, strict=True))
-
-    def foresee(self, seen: Mapping[Prompt, int], prompts: Sequence[Prompt]) -> list[float]:
-        """Return what prompts that were not scored are expected to score on all dev examples; empty without labels.
-
-        Parameters
-        ----------
-        seen
-            Scored prompts, and on how many of the dev examples each was scored.
-        prompts
-            What to judge.
-        """
-        dev, labels = self.task.dev, self.task.labels
-        if not labels or not seen:
-            return []
-        if self._resolved is None or self._resolved[0] != seen:
-            outputs = [self.measure([prompt], dev[:rows])[0] for prompt, rows in seen.items()]
-            self._resolved = dict(seen), fit(outputs, [labels.index(example.target) for example in dev])
-        return foresee(self._resolved[1], list(seen), prompts, labels, self._weights(dev))
 
     def _read(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[float]]:
         """Return the labels' log-likelihoods as the prompt's calibration reads them."""

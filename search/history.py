@@ -21,9 +21,6 @@ SLOTS = 256
 REMEMBERED = 512
 """The latest trials that sampler and bandit learn from: more would cost more for every candidate."""
 
-FORESEEN_FROM = 64
-"""The latest trials that say what others would score."""
-
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -77,11 +74,6 @@ class History:
             self.numbers[outcome.prompt] = outcome.number
             self.first = outcome.quality if self.first is None else self.first
             self.best = max(self.best, outcome.quality)
-
-    def scored(self) -> dict[Prompt, int]:
-        """Return the latest prompts that were scored, and on how many dev rows each was."""
-        scored = [o for o in self.latest if o.prompt and o.quality is not None][-FORESEEN_FROM:]
-        return {o.prompt: o.rows for o in scored if o.prompt}
 
     def worth(self, outcome: Outcome) -> float:
         """Return a trial's gain over the first one as a part of the largest gain so far; nothing for a loss."""

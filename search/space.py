@@ -39,7 +39,7 @@ PROPOSER_CALLS = 1
 _PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (4.0, 1.0)}
 """Demonstrations carry most of what published searches gain (Opsahl-Ong et al. 2024, table 1; Zehle et al. 2025, ablations)."""
 _TWINS, _SECOND_LOOKS = 4, 2
-LEVEL, FORESEE, OTHERS, DIRECTED = "level-demonstrations", "foreseen-demonstrations", "others", 3
+LEVEL, OTHERS, DIRECTED = "level-demonstrations", "others", 3
 """The mutator that rids a prompt of its lean; the one that draws demonstrations by what they are expected to do; all mutators
 that just try; and how many candidates of a batch may be aimed."""
 _LEANING, _DOUBT = 4, 0.3
@@ -176,11 +176,7 @@ class Space:
         """
         labels = len(context.task.labels)
         # With more than two labels it takes many steps to be rid of a lean, and what is gained is less.
-        useful = {
-            LEVEL: labels == 2,
-            FIT: labels > 1 and fit and bool(_fittable(context, history)),
-            FORESEE: labels > 1 and any(o.prompt and o.prompt.demonstrations and o.quality for o in history.latest),
-        }
+        useful = {LEVEL: labels == 2, FIT: labels > 1 and fit and bool(_fittable(context, history))}
         aimed = [name for name, is_useful in useful.items() if is_useful and name in self._mutators]
         arms = {name: [3.0, 1.0] for name in aimed} | {OTHERS: [1.0, 2.0]}
         for outcome in history.latest:
@@ -191,12 +187,12 @@ class Space:
     def _aim(
         self, means: str, sampled: Prompt, context: MutationContext, seen: Collection[Prompt], history: History
     ) -> Proposal:
-        """Rid a prompt of its lean, fit its verbalizers or draw demonstrations; where that finds nothing new, just try."""
+        """Rid a prompt of its lean or fit its verbalizers; where that finds nothing new, just try."""
         if means == OTHERS:
             return self._propose(sampled, context, seen, history)
         rng, applied = context.rng, list[str]()
         front = [candidate.prompt for candidate in context.front]
-        bases = {LEVEL: _leaning(history), FIT: _fittable(context, history)}.get(means)
+        bases = {LEVEL: _leaning(history), FIT: _fittable(context, history)}[means]
         base = prompt = rng.choice(bases or front)
         other = (
             ["verbalizers"] if means == LEVEL and "verbalizers" in self._mutators and rng.random() < _REWORDED else []

@@ -304,24 +304,6 @@ def test_demonstrations_are_levelled() -> None:
             assert prompt == make("level-demonstrations").mutate(prompt, untold)
 
 
-def test_the_best_foreseen_set_is_shown() -> None:
-    """Of sets with all kinds of label mixes the mutator returns the one that is expected to score best, and else any."""
-    task = make_task([f"text {i}" for i in range(60)], ("a", "b", "c"), "")
-    asked = list[Sequence[Prompt]]()
-
-    def foresee(prompts: Sequence[Prompt]) -> list[float]:
-        """Expect more the more of the second label are shown."""
-        asked.append(prompts)
-        return [float(sum(example.target == "b" for example in prompt.demonstrations)) for prompt in prompts]
-
-    mutator = make("foreseen-demonstrations")
-    found = mutator.mutate(task.start, replace(context(task, 1), foresee=foresee))
-    assert foresee([found])[0] == max(foresee(asked[0]))
-    mixes = {frozenset(example.target for example in prompt.demonstrations) for prompt in asked[0]}
-    assert {frozenset("b"), frozenset("ac"), frozenset("abc")} <= mixes
-    assert mutator.mutate(task.start, context(task, 1)).demonstrations
-
-
 def test_fitted_verbalizers_tell_labels_apart() -> None:
     """Each label gets the word that its own examples are followed by, whatever the start of the descent."""
     task = make_task([f"review number {i}" for i in range(40)], ("negative", "positive"), _ENGLISH)
