@@ -259,11 +259,17 @@ def _second_looks(history: History) -> list[Proposal]:
 
 
 def _leaning(history: History) -> list[Prompt]:
-    """Return the prompts that would be best without their lean to some labels."""
-    scored = [o for o in history.latest if o.prompt and o.potential is not None]
+    """Return the prompts that would be best without their lean to some labels, before any calibration."""
     # Of many that were scored on few examples the best looks better than it is.
-    sure = {o.prompt: (o.potential or 0.0) - _DOUBT / math.sqrt(o.rows) for o in scored}
-    return [prompt for prompt in sorted(sure, key=lambda p: -sure[p])[:_LEANING] if prompt]
+    sure = {
+        o.prompt: o.potential - _DOUBT / math.sqrt(o.rows)
+        for o in history.latest
+        if o.prompt and o.potential is not None
+    }
+    best = sorted(sure, key=lambda prompt: -sure[prompt])
+    # Calibration takes the lean away by itself: what is left to level is the prompt without it.
+    plain = [replace(prompt, structure=replace(prompt.structure, calibration="none")) for prompt in best]
+    return list(dict.fromkeys(plain))[:_LEANING]
 
 
 def _fittable(context: MutationContext, history: History) -> list[Prompt]:

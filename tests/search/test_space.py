@@ -187,6 +187,26 @@ def test_what_was_outpaced_but_looks_best_races_again() -> None:
     assert other != bad.compose(3, 1, written, told(*outpaced, whole))[0].prompt
 
 
+def test_what_is_levelled_is_not_calibrated() -> None:
+    """Calibration has no lean left to take away: the prompt without it is levelled, with or without a score of its own."""
+    calibrated = replace(START, demonstrations=POOL[:12], structure=replace(START.structure, calibration="batch"))
+    history = told(
+        Outcome(0, START, (), 0.5, 10, complete=True, potential=0.5, rows=9),
+        Outcome(1, calibrated, (), 0.8, 99, complete=True, potential=0.8, rows=9),
+    )
+
+    def lean(prompt: Prompt) -> tuple[float, ...]:
+        last = sum(example.target == "b" for example in prompt.demonstrations[-4:])
+        return (2.0 - last, last - 2.0)
+
+    space = Space(built_in(), "random", 0, lambda rng: replace(context(rng), lean=lean))
+    written = tried(START, calibrated)
+    batches = [space.compose(number, 8, written, history) for number in range(1, 7)]
+    levelled = [p for batch in batches for p in batch if "level-demonstrations" in p.mutators and p.prompt]
+    assert levelled
+    assert {"none"} == {p.prompt.structure.calibration for p in levelled if p.prompt}
+
+
 def test_the_users_other_instructions_come_first_and_calibration_can_be_left_out() -> None:
     """Further instructions are the first candidates; without the mutator there are no calibrated twins."""
     mutators = {name: mutator for name, mutator in built_in().items() if name != "calibration"}
