@@ -18,7 +18,7 @@ from promptfront.search.contracts import Example, Prompt, Structure, Task
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from promptfront.search.contracts import Score, Text
+    from promptfront.search.contracts import Text
     from promptfront.search.evaluate import Evaluator
 
 
@@ -196,7 +196,7 @@ class Arena:
         self._seen: set[tuple[Prompt, Example]] = set()
         self._started = time.perf_counter()
 
-    def score(self, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[list[Score]]:
+    def score(self, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[list[float]]:
         """Return each prompt's score of each example.
 
         Raises
@@ -210,7 +210,7 @@ class Arena:
         self.spent += len(new)
         self._seen |= new
         self.evaluator.measure(prompts, examples)
-        return [list(self.evaluator.evaluate(prompt, examples).scores) for prompt in prompts]
+        return [list(self.evaluator.evaluate(prompt, examples).values) for prompt in prompts]
 
     def generate(self, prompts: Sequence[Text], *, max_tokens: int, temperature: float = 0.8) -> list[str]:
         """Return the proposer's reply to each prompt."""

@@ -79,11 +79,11 @@ class Run:
         before = self.arena.spent
         self._check()
         try:
-            scores = self.arena.score([prompt], examples)[0]
+            values: list[float] = self.arena.score([prompt], examples)[0]
         except BudgetSpentError:
             raise RunEnded from None
         self._stalled = 0 if self.arena.spent > before else self._stalled + 1
-        return [score.value for score in scores]
+        return values
 
     def write(self, requests: Sequence[str], system: str = "") -> list[str]:
         """Return the proposer's reply to each request."""

@@ -35,7 +35,7 @@ DRAWS, SHOWN = 20, 4
 def held_out_values(evaluator: Evaluator, prompt: Prompt) -> list[float]:
     """Return 0/1 per test row, read with offsets fitted on dev."""
     offsets = evaluator.evaluate(prompt, evaluator.task.dev).offsets
-    return evaluator.evaluate(prompt, evaluator.task.test, offsets).values
+    return list(evaluator.evaluate(prompt, evaluator.task.test, offsets).values)
 
 
 def best_of_random(evaluator: Evaluator, calibration: Literal["none", "batch"]) -> Prompt:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..search.contracts import Score
 from ..search.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,12 +40,10 @@ class LabelScorer:
         examples: Sequence[Example],
         outputs: Sequence[tuple[float, ...]],
         offsets: tuple[float, ...],
-    ) -> list[Score]:
-        """Return 1 for each example whose gold label is the most likely, and the probability of the gold label."""
+    ) -> list[float]:
+        """Return 1 for each example whose gold label is the most likely, and 0 for the others."""
         logs = np.asarray(outputs, dtype=np.float64).reshape(len(outputs), len(task.labels))
         logs = logs - np.asarray(offsets) if offsets else logs
-        probabilities = np.exp(logs - logs.max(axis=1, keepdims=True))
-        probabilities /= probabilities.sum(axis=1, keepdims=True)
         gold = [task.labels.index(example.target) for example in examples]
         chosen = np.where(logs.max(axis=1) > logs.min(axis=1), logs.argmax(axis=1), -1)
-        return [Score(float(chosen[i] == g), float(probabilities[i, g])) for i, g in enumerate(gold)]
+        return [float(choice == g) for choice, g in zip(chosen, gold, strict=True)]

@@ -297,17 +297,6 @@ class WordReader(Protocol):
         ...
 
 
-class Score(NamedTuple):
-    """How well one example was answered.
-
-    ``value`` is the task's metric in [0, 1]; ``dense`` a smoother signal in [0, 1] (for labels, the
-    probability given to the gold label among the choices).
-    """
-
-    value: float
-    dense: float
-
-
 class Scorer(Protocol):
     """Says what a good answer is.
 
@@ -329,6 +318,6 @@ class Scorer(Protocol):
         examples: Sequence[Example],
         outputs: Sequence[tuple[float, ...]],
         offsets: tuple[float, ...],
-    ) -> list[Score]:
-        """Return one score per example, in order."""
+    ) -> list[float]:
+        """Return the task's metric of each example, in [0, 1], in order."""
         ...

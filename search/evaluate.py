@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .completion import Estimate, estimate
-from .contracts import Example, Prompt, Request, Score, Task, WordReader, Words
+from .contracts import Example, Prompt, Request, Task, WordReader, Words
 from .errors import InputError, InterruptedCallError
 from .prompt import continuation, render, zero_shot
 from .statistics import stratum_weights
@@ -31,20 +31,15 @@ MOST_WORDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The scores of one prompt on some examples, and the calibration offsets they were read with."""
+    """The task's metric of one prompt on each of some examples, and the calibration offsets they were read with."""
 
-    scores: tuple[Score, ...]
+    values: tuple[float, ...]
     offsets: tuple[float, ...]
 
     @property
     def quality(self) -> float:
         """The mean of the task's metric."""
-        return sum(score.value for score in self.scores) / len(self.scores)
-
-    @property
-    def values(self) -> list[float]:
-        """The metric of each example."""
-        return [score.value for score in self.scores]
+        return sum(self.values) / len(self.values)
 
 
 class Evaluator:

@@ -20,8 +20,7 @@ def test_the_most_likely_label_is_the_answer() -> None:
     """Without calibration the bias towards one label decides."""
     scorer = LabelScorer()
     scores = scorer.score(_TASK, _ROWS, _OUTPUTS, scorer.fit(_PROMPT, _OUTPUTS))
-    assert [score.value for score in scores] == [1.0, 0.0, 0.0, 1.0]
-    assert scores[0].dense == pytest.approx(1 / (1 + 2.718281828 ** (-2)))
+    assert scores == [1.0, 0.0, 0.0, 1.0]
 
 
 def test_batch_calibration_removes_the_bias() -> None:
@@ -30,14 +29,14 @@ def test_batch_calibration_removes_the_bias() -> None:
     calibrated = replace(_PROMPT, structure=replace(_PROMPT.structure, calibration="batch"))
     offsets = scorer.fit(calibrated, _OUTPUTS)
     assert offsets == pytest.approx((-1.0, -2.475))
-    assert [score.value for score in scorer.score(_TASK, _ROWS, _OUTPUTS, offsets)] == [1.0] * 4
+    assert scorer.score(_TASK, _ROWS, _OUTPUTS, offsets) == [1.0] * 4
 
 
 def test_ties_go_to_the_first_label() -> None:
     """A tie is broken the same way every time; where all labels tie, nothing was answered."""
     three = replace(_TASK, labels=("no", "yes", "maybe"))
-    assert [s.value for s in LabelScorer().score(three, _ROWS[:2], [(-1.0, -1.0, -2.0)] * 2, ())] == [1.0, 0.0]
-    assert [s.value for s in LabelScorer().score(_TASK, _ROWS[:2], [(-1.0, -1.0)] * 2, ())] == [0.0, 0.0]
+    assert LabelScorer().score(three, _ROWS[:2], [(-1.0, -1.0, -2.0)] * 2, ()) == [1.0, 0.0]
+    assert LabelScorer().score(_TASK, _ROWS[:2], [(-1.0, -1.0)] * 2, ()) == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("texts", [("a", "a"), ("a", " "), (" a", "a")])
