@@ -1,8 +1,8 @@
 """Search quality against real peers: the same rows, model, decision rule and budget in scored pairs for everyone.
 
 What: held-out accuracy of the prompt each optimizer returns, on six label tasks in English and Chinese, with its
-dev score, prompt tokens, scored pairs, and what it would have returned at a quarter of the budget. Why: a
-gain over the starting prompt says little; the best of some random demonstration sets often has more.
+dev score, prompt tokens, scored pairs, what it would have returned with less of the budget, and the hypervolume of its front.
+Why: a gain over the starting prompt says little; the best of some random demonstration sets often has more.
 
     PROMPTFRONT_BENCH_DATA=DIR python benchmarks/search.py --out runs --seeds 0,1     # runs what is missing
     python benchmarks/search.py --out runs --table                                    # reads what is there
@@ -37,7 +37,7 @@ SIZES = 300, 100, 500
 """Rows of pool, dev and test."""
 DTYPE = "bfloat16"
 """Of the model, for everyone: faster than float32 on the machine of the results, with the same label on 99 % of the rows."""
-SHARES = (0.25,)
+SHARES = (0.1, 0.25, 0.5)
 """Parts of the budget at which the prompt held is tested too."""
 
 
@@ -93,6 +93,7 @@ def run_ours(arena: Arena, variant: Variant) -> list[Incumbent]:
         claimed = best.fresh.score if best.fresh else best.quality
         held.append(Incumbent(front.pairs, time.perf_counter() - started, best.prompt, claimed))
     arena.spent = front.pairs
+    arena.front = [entry.prompt for entry in front.front]
     return held
 
 
@@ -113,6 +114,7 @@ def run_peer(arena: Arena, name: str) -> list[Incumbent]:
 
     ADAPTERS[name](arena)
     held: list[Incumbent] = arena.incumbents
+    arena.front = [incumbent.prompt for incumbent in held]
     return held
 
 
@@ -128,6 +130,7 @@ def run_piece(task_name: str, optimizer: str, seed: int, pairs: int, data_dir: P
     held = run_ours(arena, ours) if ours else run_peer(arena, optimizer)
     seconds = held[-1].seconds if ours else time.perf_counter() - started
     tested = {share: _test(evaluator, _held_at(held, share * pairs)) for share in (*SHARES, 1.0)}
+    front = [_test(evaluator, Incumbent(0, 0, prompt, 0.0)) for prompt in dict.fromkeys(arena.front)]
     return {
         "task": task_name,
         "optimizer": optimizer,
@@ -139,6 +142,7 @@ def run_piece(task_name: str, optimizer: str, seed: int, pairs: int, data_dir: P
         "proposer_seconds": round(arena.proposer_seconds, 1),
         "dev": held[-1].quality,
         "held": tested,
+        "front": [(found["tokens"], found["accuracy"]) for found in front if found],
         "start": _test(evaluator, Incumbent(0, 0, task.start, 0.0)),
     }
 

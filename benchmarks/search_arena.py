@@ -193,6 +193,8 @@ class Arena:
         self.proposer_calls = 0
         self.proposer_seconds = 0.0
         self.incumbents: list[Incumbent] = []
+        self.front: list[Prompt] = []
+        """What the optimizer leaves to choose from: promptfront's Pareto front, of others every prompt they held."""
         self._seen: set[tuple[Prompt, Example]] = set()
         self._started = time.perf_counter()
 

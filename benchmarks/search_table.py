@@ -8,6 +8,9 @@ from statistics import fmean, variance
 from typing import Any
 
 Record = dict[str, Any]
+SHARES = "0.1", "0.25", "0.5"
+_BEHIND = "dev - test", "hypervolume", "tokens", "pairs", "seconds", "writing"
+_MOST_TOKENS = 1000
 
 
 def table(records: Sequence[Record]) -> str:
@@ -19,7 +22,7 @@ def table(records: Sequence[Record]) -> str:
     if not records:
         return "no records yet"
     tasks = list(dict.fromkeys(record["task"] for record in records))
-    head = ["optimizer", *tasks, "mean", "lead", "at 1/4", "dev - test", "tokens", "pairs", "seconds", "writing"]
+    head = ["optimizer", *tasks, "mean", "lead", *(f"at {share}" for share in SHARES), *_BEHIND]
     rows = [head, _row("start", records, tasks, lambda record: record["start"])]
     names = sorted({record["optimizer"] for record in records}, key=lambda name: (name != "promptfront", name))
     first = [record for record in records if record["optimizer"] == names[0]]
@@ -54,16 +57,34 @@ def _lead(ours: Sequence[Record], theirs: Sequence[Record]) -> str:
 
 
 def _behind(records: Sequence[Record], tasks: Sequence[str]) -> list[str]:
-    quarter = [r["held"]["0.25"]["accuracy"] for r in records if r["held"]["0.25"]]
-    whole = {r["task"] for r in records if r["held"]["0.25"]} == set(tasks)
     return [
-        _percent(fmean(quarter) if whole else None),
+        *(_percent(_at(records, tasks, share)) for share in SHARES),
         f"{100 * fmean(r['dev'] - r['held']['1.0']['accuracy'] for r in records):+.1f}",
+        _percent(_mean([hypervolume(r["front"]) for r in records if "front" in r])),
         f"{fmean(r['held']['1.0']['tokens'] for r in records):.0f}",
         f"{fmean(r['spent'] for r in records):.0f}",
         f"{fmean(r['seconds'] for r in records):.0f}",
         f"{fmean(r['proposer_seconds'] for r in records):.0f}",
     ]
+
+
+def _at(records: Sequence[Record], tasks: Sequence[str], share: str) -> float | None:
+    """Return the mean accuracy with a part of the budget, if there is one for each task."""
+    means = [
+        _mean([r["held"][share]["accuracy"] for r in records if r["task"] == task and r["held"].get(share)])
+        for task in tasks
+    ]
+    known = [mean for mean in means if mean is not None]
+    return fmean(known) if len(known) == len(tasks) else None
+
+
+def hypervolume(front: Sequence[tuple[int, float]]) -> float:
+    """Return the part of the square between no tokens and `_MOST_TOKENS`, accuracy 0 and 1, that the prompts dominate."""
+    area, best, ordered = 0.0, 0.0, sorted((tokens, accuracy) for tokens, accuracy in front if tokens < _MOST_TOKENS)
+    for tokens, accuracy in ordered:
+        area += max(0.0, accuracy - best) * (1 - tokens / _MOST_TOKENS)
+        best = max(best, accuracy)
+    return area
 
 
 def _mean(values: Sequence[float]) -> float | None:
