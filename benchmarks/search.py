@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search_arena import TASKS, Arena, Incumbent, load_bench_task
-from search_table import table
+from search_table import SHARES, table
 
 if TYPE_CHECKING:
     from promptfront.search.contracts import Prompt
@@ -37,8 +37,6 @@ SIZES = 300, 100, 500
 """Rows of pool, dev and test."""
 DTYPE = "bfloat16"
 """Of the model, for everyone: faster than float32 on the machine of the results, with the same label on 99 % of the rows."""
-SHARES = (0.1, 0.25, 0.5)
-"""Parts of the budget at which the prompt held is tested too."""
 
 
 @dataclass(frozen=True, slots=True)

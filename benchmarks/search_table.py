@@ -8,7 +8,8 @@ from statistics import fmean, variance
 from typing import Any
 
 Record = dict[str, Any]
-SHARES = "0.1", "0.25", "0.5"
+SHARES = 0.1, 0.25, 0.5
+"""Parts of the budget at which the prompt held is tested too."""
 _BEHIND = "dev - test", "hypervolume", "tokens", "pairs", "seconds", "writing"
 _MOST_TOKENS = 1000
 
@@ -68,12 +69,10 @@ def _behind(records: Sequence[Record], tasks: Sequence[str]) -> list[str]:
     ]
 
 
-def _at(records: Sequence[Record], tasks: Sequence[str], share: str) -> float | None:
+def _at(records: Sequence[Record], tasks: Sequence[str], share: float) -> float | None:
     """Return the mean accuracy with a part of the budget, if there is one for each task."""
-    means = [
-        _mean([r["held"][share]["accuracy"] for r in records if r["task"] == task and r["held"].get(share)])
-        for task in tasks
-    ]
+    held = [(record["task"], record["held"].get(str(share))) for record in records]
+    means = [_mean([found["accuracy"] for name, found in held if name == task and found]) for task in tasks]
     known = [mean for mean in means if mean is not None]
     return fmean(known) if len(known) == len(tasks) else None
 

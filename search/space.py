@@ -40,8 +40,7 @@ _PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (4.0, 1.0)}
 """Demonstrations carry most of what published searches gain (Opsahl-Ong et al. 2024, table 1; Zehle et al. 2025, ablations)."""
 _TWINS, _SECOND_LOOKS = 4, 2
 LEVEL, OTHERS, DIRECTED = "level-demonstrations", "others", 3
-"""The mutator that rids a prompt of its lean; the one that draws demonstrations by what they are expected to do; all mutators
-that just try; and how many candidates of a batch may be aimed."""
+"""The mutator that rids a prompt of its lean; all mutators that just try; and how many candidates of a batch may be aimed."""
 _LEANING, _DOUBT = 4, 0.3
 """How many prompts it begins with, and what is taken off their promise for being seen on one example alone."""
 _REWORDED = 0.3
