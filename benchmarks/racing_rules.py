@@ -6,14 +6,21 @@ number of cells it looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ttest_rel
 
-from promptfront.search.completion import estimate
+from promptfront.search.completion import Estimate, estimate
+from promptfront.search.contracts import Candidate, Prompt, Structure
+from promptfront.search.evaluate import Evaluation, Evaluator
+from promptfront.search.history import History, Outcome
+from promptfront.search.racing import race
+from promptfront.search.space import second_looks
+from promptfront.search.study import REFERENCES
 
 
 class Matrix(NamedTuple):
@@ -139,15 +146,68 @@ def contenders(width: float) -> Rule:
     return rule
 
 
+class _Replayed:
+    """What promptfront's race asks of an evaluator, answered from a matrix; a prompt's instruction is its row."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self._matrix = matrix
+        self.task = SimpleNamespace(dev=range(len(matrix.gold)), labels=("known",))
+
+    def prompt_tokens(self, _: Prompt) -> int:
+        return 1
+
+    def measure(self, prompts: Sequence[Prompt], examples: Sequence[int]) -> None:
+        pass
+
+    def evaluate(self, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
+        return Evaluation(tuple(self._matrix.value[int(prompt.instruction), : len(examples)].tolist()), ())
+
+    def mean(self, values: Sequence[float], _: Sequence[int]) -> float:
+        return float(np.mean(values))
+
+    def estimates(self, seen: Mapping[Prompt, int]) -> dict[Prompt, Estimate]:
+        outputs = [self._matrix.outputs[int(prompt.instruction), :rows].tolist() for prompt, rows in seen.items()]
+        return dict(zip(seen, estimate(outputs, self._matrix.gold.tolist()), strict=True))
+
+
+def promptfront(batch: float) -> Rule:
+    """The race of promptfront as it is, in batches against the best so far; who was outpaced but looks best races again."""
+
+    def rule(matrix: Matrix) -> tuple[int, int]:
+        evaluator = cast("Evaluator", _Replayed(matrix))
+        waiting = [Prompt(str(row), Structure(("",), "")) for row in range(len(matrix.outputs))]
+        start, examples = waiting.pop(0), len(matrix.gold)
+        best, cells = Candidate(start, float(matrix.value[0].mean()), 1), examples
+        complete, history = [start], History()
+        history.add(Outcome(0, start, (), best.quality, 1, complete=True, rows=examples))
+        before = 0
+        while waiting or (cells > before and second_looks(history)):
+            before = cells
+            again = {p.prompt: p.rows for p in second_looks(history) if p.prompt}
+            size = int(batch) - len(again)
+            raced, waiting = again | dict.fromkeys(waiting[:size], 0), waiting[size:]
+            for prompt, end in race(evaluator, raced, [best], complete[-REFERENCES:], lambda *_: None).items():
+                cells += end.rows - raced[prompt]
+                whole = end.rows == examples and not end.stopped
+                history.add(Outcome(0, prompt, (), end.estimate, 1, complete=whole, rows=end.rows))
+                complete += [prompt] * whole
+                if whole and end.quality > best.quality:
+                    best = Candidate(prompt, end.quality, 1)
+        return int(best.prompt.instruction), cells
+
+    return rule
+
+
 RULES: dict[str, tuple[Callable[[float], Rule], tuple[float, ...]]] = {
     "full evaluation": (lambda _: full(), (0,)),
     "successive halving": (halving, (8, 12, 14, 16, 18, 20, 24, 28, 32, 40)),
     "CAPO": (capo, (0.2, 0.05, 0.02, 0.01, 0.005)),
+    "promptfront": (promptfront, (8, 16, 32)),
     "contenders": (contenders, (0.6, 0.8, 1.0)),
     "Optuna's Wilcoxon": (wilcoxon, (0.2, 0.1, 0.05, 0.02, 0.01)),
 }
-"""Each rule with the settings that are swept: first block, significance level, or width."""
-COSTLY = {"Optuna's Wilcoxon": 20, "CAPO": 4, "contenders": 4}
+"""Each rule with the settings that are swept: first block, significance level, candidates of a batch, or width."""
+COSTLY = {"Optuna's Wilcoxon": 20, "CAPO": 4, "contenders": 4, "promptfront": 4}
 """Rules that replay slowly get this many times fewer replays."""
 
 

@@ -17,7 +17,7 @@ from .loop import BATCH, Progress, Search
 from .options import DataOptions, Limits
 from .plugins import available, closest, load, mutator_from_file
 from .prompt import zero_shot
-from .racing import expected_pairs
+from .racing import most_pairs
 from .space import Space, make_sampler
 from .splits import by_turns, shorten_inputs
 from .store import Store
@@ -267,7 +267,7 @@ def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Cal
 def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
     task = evaluator.task
     done = len(study.trials())
-    pairs = expected_pairs(limits.budget - done, len(task.dev), BATCH) + FINALISTS * confirming_pairs(task, limits)
+    pairs = most_pairs(limits.budget - done, len(task.dev), BATCH) + FINALISTS * confirming_pairs(task, limits)
     pairs = min(pairs, limits.max_pairs or pairs)
     start_tokens = evaluator.prompt_tokens(task.start)
     per_pair = start_tokens + sum(evaluator.example_tokens(task.dev)) / len(task.dev)

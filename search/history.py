@@ -24,12 +24,17 @@ REMEMBERED = 512
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A candidate before it is scored; ``prompt`` is missing where a mutator failed, and ``error`` says how."""
+    """A candidate before it is scored.
+
+    ``prompt`` is missing where a mutator failed, and ``error`` says how. ``rows`` are the dev rows that it was scored on
+    in an earlier race.
+    """
 
     prompt: Prompt | None
     parents: tuple[int, ...] = ()
     mutators: tuple[str, ...] = ()
     error: str = ""
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ def proposals_to_json(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:
             "parents": list(p.parents),
             "mutators": list(p.mutators),
             "error": p.error,
+            "rows": p.rows,
         }
         for p in proposals
     ]
@@ -133,6 +139,7 @@ def proposals_from_json(values: Sequence[Mapping[str, Any]]) -> list[Proposal]:
             tuple(v["parents"]),
             tuple(v["mutators"]),
             v["error"],
+            v.get("rows", 0),
         )
         for v in values
     ]

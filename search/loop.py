@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .errors import InputError, PromptfrontError
 from .history import Proposal, Tried, proposals_from_json, proposals_to_json
 from .judging import FINALISTS, confirm, confirming_pairs, finalists, fresh_rows, judge
-from .racing import Finish, expected_pairs, race
+from .racing import Finish, most_pairs, race
 from .study import CONFIRM, SEARCH, TEST, judged_name
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Search:
             return None
         left = self._left(batches)
         if left is not None:
-            spare = left - expected_pairs(size, len(self._evaluator.task.dev), BATCH)
+            spare = left - most_pairs(size, len(self._evaluator.task.dev), BATCH)
             self._evaluator.mutator_limit = self._evaluator.mutator_pairs + spare
         if not batches:
             proposals, pairs = [Proposal(self._evaluator.task.start)], 0
@@ -139,7 +139,7 @@ class Search:
         sizes = [len(batch.payload["candidates"]) for batch in batches]
         size, left = min(BATCH, self._limits.budget - sum(sizes)), self._left(batches)
         rows = len(self._evaluator.task.dev)
-        while left is not None and size > 0 and expected_pairs(size, rows, BATCH) + size * ASKED > left:
+        while left is not None and size > 0 and most_pairs(size, rows, BATCH) + size * ASKED > left:
             size -= 1
         return size
 
@@ -148,7 +148,7 @@ class Search:
         if self._limits.max_pairs is None or not batches:
             return None
         rows = len(self._evaluator.task.dev)
-        racing = sum(expected_pairs(len(b.payload["candidates"]), rows, BATCH) for b in batches if not b.done)
+        racing = sum(most_pairs(len(b.payload["candidates"]), rows, BATCH) for b in batches if not b.done)
         confirmed = min(FINALISTS, len(self._study.front()) + 1)
         kept = racing + confirmed * confirming_pairs(self._evaluator.task, self._limits)
         return self._limits.max_pairs - self._spent().pairs - kept
@@ -157,18 +157,17 @@ class Search:
         """Race a batch and store its trials; those that a killed worker stored already are left as they are."""
         proposals = proposals_from_json(batch.payload["candidates"])
         errors = {i: self._flaw(proposal) for i, proposal in enumerate(proposals)}
-        valid = [p.prompt for i, p in enumerate(proposals) if p.prompt and not errors[i]]
+        valid = {p.prompt: p.rows for i, p in enumerate(proposals) if p.prompt and not errors[i]}
         if batch.name == f"{SEARCH}000000":
             if errors[0]:  # the user's own prompt: what is wrong with it is told, not recorded
                 raise InputError(f"the starting prompt cannot be scored: {errors[0]}")
-            ends = [self._measure_start(valid[0])]
+            finishes = {prompt: self._measure_start(prompt) for prompt in valid}
         else:
             front, references = self._study.front(without=batch.name), self._study.complete(without=batch.name)
-            ends = race(self._evaluator, valid, front, references, self._before_block)
+            finishes = race(self._evaluator, valid, front, references, self._before_block)
         if not self._store.owns(self._study.name, batch.name):
             return
         self._in_flight = Spent(0, 0)
-        finishes = dict(zip(valid, ends, strict=True))
         written = self._store.batches(self._study.name)
         tried = self._tried_in([b for b in written if b.name.startswith(SEARCH) and b.name <= batch.name])
         told = self._study.told(batch.name)

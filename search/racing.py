@@ -1,16 +1,19 @@
 """Racing: candidates are scored in growing blocks of dev examples, and most never see the last block.
 
-After each block a candidate leaves the race in one of two ways. It is *eliminated* when the evidence that it is worse
-than the best front member of no greater cost reaches ``1 / ALPHA``; the evidence is an e-process, so looking after
-every block is accounted for. Or it is *outpaced*: only the best third goes on to the next, three times larger block
-(successive halving; Jamieson & Talwalkar 2016), and none whose estimate is below that front member's. What is
-compared are estimates of the score on all dev examples (`completion.py`). This is a decision about the budget and
-no claim about the prompt. Only candidates that saw all dev examples can enter the front.
+All of a batch see the first block; after that those *contend* that may still be the best. What is compared are estimates
+of the score on all dev examples (`completion.py`), as leads over the best front member of no greater cost, give or take
+a doubt that shrinks with the examples seen. The next block goes to the contender with the highest upper bound and to the
+leader (after LUCB; Kalyanakrishnan et al. 2012), until one saw all examples and nobody may pass it, none may pass the
+front, or the batch's pairs are used. Who is left there was *outpaced*: a decision about the budget and no claim about the
+prompt. A candidate is *eliminated* when the evidence that it is worse than that front member reaches ``1 / ALPHA``; the
+evidence is an e-process, so looking after every block is accounted for. Only candidates that saw all dev examples can
+enter the front.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +26,11 @@ if TYPE_CHECKING:
     from .evaluate import Evaluator
 
 ALPHA = 0.05
-_GROWTH = 3
+_GROWTH = 1.5
+_SHARED = 1.5
+"""The batch's pairs after the first block, in full evaluations."""
+_WIDTH = 0.8
+"""Standard errors of half a point that an estimate is given or taken; as benchmarks/racing.py has it."""
 _DOUBT = 10
 """A free text's lead over few rows is believed as far as these rows more, without a lead, would leave of it."""
 
@@ -54,36 +61,32 @@ class _Runner:
 
 
 def blocks(examples: int) -> list[int]:
-    """Return the ends of the blocks: 10, 30, 90 … and all examples."""
+    """Return the ends of the blocks: 10, 15, 22 … and all examples."""
     ends, end = list[int](), FIRST_BLOCK
-    while end <= examples // 2:
+    while end * _GROWTH <= examples:
         ends.append(end)
-        end *= _GROWTH
+        end = int(end * _GROWTH)
     return [*ends, examples]
 
 
-def expected_pairs(candidates: int, examples: int, batch: int) -> int:
-    """Return about how many pairs racing so many candidates takes: what it takes if as many go on as may."""
-    pairs, sizes = 0, [min(batch, candidates - start) for start in range(0, max(candidates, 0), batch)]
-    for size in sizes:
-        running, seen = size, 0
-        for end in blocks(examples):
-            pairs += running * (end - seen)
-            running, seen = _going(running), end
-    return pairs
+def most_pairs(candidates: int, examples: int, batch: int) -> int:
+    """Return how many pairs racing so many candidates takes at most."""
+    full, rest = divmod(max(candidates, 0), batch)
+    return full * _purse(batch, examples) + (_purse(rest, examples) if rest else 0)
 
 
-def _going(running: int) -> int:
-    return max(1, running // _GROWTH)
+def _purse(candidates: int, examples: int) -> int:
+    first = blocks(examples)[0]
+    return candidates * first + int(min(candidates, _SHARED) * (examples - first))
 
 
 def race(
     evaluator: Evaluator,
-    prompts: Sequence[Prompt],
+    prompts: Mapping[Prompt, int],
     front: Sequence[Candidate],
     references: Sequence[Prompt],
     before_block: Callable[[Sequence[Prompt], Sequence[Example]], None],
-) -> list[Finish]:
+) -> dict[Prompt, Finish]:
     """Race the prompts of a batch against the front.
 
     Parameters
@@ -91,7 +94,7 @@ def race(
     evaluator
         Scores prompts on the task's dev examples.
     prompts
-        The candidates.
+        The candidates, and how many dev examples each has seen in an earlier race.
     front
         Fully evaluated prompts on the Pareto front, in order of tokens.
     references
@@ -102,27 +105,71 @@ def race(
     Returns
     -------
     finishes
-        One per prompt, in order.
+        How far each came.
     """
-    runners = [_runner(evaluator, prompt, front) for prompt in prompts]
-    dev = evaluator.task.dev
-    seen = dict.fromkeys([*references, *(candidate.prompt for candidate in front)], len(dev))
-    finishes: dict[Prompt, Finish] = {}
-    running, start = list(dict.fromkeys(runners)), 0
-    for end in blocks(len(dev)):
-        if not running:
-            break
-        block = [runner.prompt for runner in running]
-        before_block(block, dev[start:end])
-        evaluator.measure(block, dev[start:end])
-        seen |= dict.fromkeys(block, end)
-        estimates = _estimates(evaluator, running, seen)
-        standings = {runner: _standing(evaluator, runner, end, estimates) for runner in running}
-        finishes |= {runner.prompt: standing.finish for runner, standing in standings.items()}
-        start = end
-        if end < len(dev):
-            running = _cut(standings, finishes)
-    return [finishes[runner.prompt] for runner in runners]
+    seen = {_runner(evaluator, prompt, front): rows for prompt, rows in prompts.items()}
+    references = [*references, *(candidate.prompt for candidate in front)]
+    examples = len(evaluator.task.dev)
+    purse = _purse(len(seen), examples)
+    going = [runner for runner, rows in seen.items() if not rows]
+    while True:
+        purse -= _show(evaluator, going, seen, before_block)
+        standings = _standings(evaluator, seen, references)
+        going = _next(standings, examples, purse)
+        if not going:
+            return {runner.prompt: _outpaced(standing.finish, examples) for runner, standing in standings.items()}
+
+
+def _show(
+    evaluator: Evaluator,
+    going: Sequence[_Runner],
+    seen: dict[_Runner, int],
+    before_block: Callable[[Sequence[Prompt], Sequence[Example]], None],
+) -> int:
+    """Score each that goes on with its next block; return how many pairs that were."""
+    pairs, dev = 0, evaluator.task.dev
+    for start in {seen[runner] for runner in going}:
+        block = [runner for runner in going if seen[runner] == start]
+        rows = dev[start : _end(start, len(dev))]
+        before_block([runner.prompt for runner in block], rows)
+        evaluator.measure([runner.prompt for runner in block], rows)
+        seen |= dict.fromkeys(block, start + len(rows))
+        pairs += len(block) * len(rows)
+    return pairs
+
+
+def _end(start: int, examples: int) -> int:
+    return next(end for end in blocks(examples) if end > start)
+
+
+def _next(standings: dict[_Runner, _Standing], examples: int, purse: int) -> list[_Runner]:
+    """Return who sees the next block: the leader and whoever else has the highest upper bound, while they contend."""
+    alive = {runner: standing for runner, standing in standings.items() if not standing.finish.stopped}
+    if not alive:
+        return []
+    leader = max(alive, key=lambda runner: alive[runner].lead)
+    waiting = {runner: alive[runner].upper for runner in alive if _may_win(runner, alive[runner], examples)}
+    challengers = {r: upper for r, upper in waiting.items() if r != leader and upper > alive[leader].lower}
+    # A race that cannot evaluate its leader in full any more is better left to the next batch.
+    spare = purse - (examples - alive[leader].finish.rows if leader in waiting else 0)
+    going = [leader] if leader in waiting and spare >= 0 else []
+    if challengers:
+        challenger = max(challengers, key=challengers.__getitem__)
+        rows = alive[challenger].finish.rows
+        if _end(rows, examples) - rows <= spare:
+            going.append(challenger)
+    return going
+
+
+def _may_win(runner: _Runner, standing: _Standing, examples: int) -> bool:
+    """Return whether more rows could show that a candidate belongs to the front."""
+    return standing.finish.rows < examples and (standing.upper >= 0 or runner.cheapest or runner.rival is None)
+
+
+def _outpaced(finish: Finish, examples: int) -> Finish:
+    if finish.stopped or finish.rows == examples:
+        return finish
+    return replace(finish, stopped=f"outpaced after {finish.rows} rows")
 
 
 def _runner(evaluator: Evaluator, prompt: Prompt, front: Sequence[Candidate]) -> _Runner:
@@ -132,27 +179,45 @@ def _runner(evaluator: Evaluator, prompt: Prompt, front: Sequence[Candidate]) ->
     return _Runner(prompt, tokens, rival, cheapest=not rivals)
 
 
-def _estimates(evaluator: Evaluator, running: Sequence[_Runner], seen: dict[Prompt, int]) -> dict[Prompt, Estimate]:
-    """Return estimates of all that race and of their rivals."""
-    if evaluator.task.labels:
-        return evaluator.estimates(seen)
-    found = {}
-    for prompt, rival in [(r.prompt, r.rival) for r in running] + [(r.rival.prompt, None) for r in running if r.rival]:
-        rows = evaluator.task.dev[: seen[prompt]]
-        mean = evaluator.evaluate(prompt, rows).quality
-        if rival:
-            lead = mean - evaluator.evaluate(rival.prompt, rows).quality
-            mean = min(1.0, max(0.0, rival.quality + lead * len(rows) / (len(rows) + _DOUBT)))
-        found[prompt] = Estimate(mean, mean)
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """Where a candidate stands after a block, and how far its estimate is above its rival's."""
+    """Where a candidate stands after a block, and how far its estimate is above its rival's, give or take ``doubt``."""
 
     finish: Finish
     lead: float
+    doubt: float
+
+    @property
+    def upper(self) -> float:
+        return self.lead + self.doubt
+
+    @property
+    def lower(self) -> float:
+        return self.lead - self.doubt
+
+
+def _standings(
+    evaluator: Evaluator, seen: dict[_Runner, int], references: Sequence[Prompt]
+) -> dict[_Runner, _Standing]:
+    estimates = _estimates(evaluator, seen, references)
+    return {runner: _standing(evaluator, runner, rows, estimates) for runner, rows in seen.items()}
+
+
+def _estimates(evaluator: Evaluator, seen: dict[_Runner, int], references: Sequence[Prompt]) -> dict[Prompt, Estimate]:
+    """Return estimates of all that race and of their rivals."""
+    dev = evaluator.task.dev
+    if evaluator.task.labels:
+        raced = {runner.prompt: rows for runner, rows in seen.items()}
+        return evaluator.estimates(dict.fromkeys(references, len(dev)) | raced)
+    found = {}
+    for runner, end in seen.items():
+        mean, rival = evaluator.evaluate(runner.prompt, dev[:end]).quality, runner.rival
+        if rival:
+            lead = mean - evaluator.evaluate(rival.prompt, dev[:end]).quality
+            mean = min(1.0, max(0.0, rival.quality + lead * end / (end + _DOUBT)))
+            found[rival.prompt] = Estimate(rival.quality, rival.quality)
+        found[runner.prompt] = Estimate(mean, mean)
+    return found
 
 
 def _standing(evaluator: Evaluator, runner: _Runner, end: int, estimates: dict[Prompt, Estimate]) -> _Standing:
@@ -167,16 +232,6 @@ def _standing(evaluator: Evaluator, runner: _Runner, end: int, estimates: dict[P
         if evidence >= 1 / ALPHA and not runner.cheapest:
             stopped = f"eliminated after {end} rows (e-value {evidence:.0f})"
     quality = evaluator.mean(ours.values, rows)
-    return _Standing(Finish(runner.tokens, end, quality, estimate, potential, ours.offsets, stopped), lead)
-
-
-def _cut(standings: dict[_Runner, _Standing], finishes: dict[Prompt, Finish]) -> list[_Runner]:
-    """Return who goes on; note of the others why they do not."""
-    ranked = sorted((r for r, s in standings.items() if not s.finish.stopped), key=lambda r: -standings[r].lead)
-    best = ranked[: _going(len(standings))]
-    going = {runner for runner in best if standings[runner].lead >= 0 or runner.cheapest or runner.rival is None}
-    for runner in ranked:
-        if runner not in going:
-            finish = finishes[runner.prompt]
-            finishes[runner.prompt] = replace(finish, stopped=f"outpaced after {finish.rows} rows")
-    return [runner for runner in standings if runner in going]
+    doubt = _WIDTH / 2 * math.sqrt((1 - end / len(evaluator.task.dev)) / end)
+    finish = Finish(runner.tokens, end, quality, estimate, potential, ours.offsets, stopped)
+    return _Standing(finish, lead, doubt)

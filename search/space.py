@@ -229,7 +229,7 @@ class Space:
         """Return what no sampler has to find: other instructions, calibrated twins, and what left a race too early."""
         others = [replace(start, instruction=text) for text in self._first]
         twins = _twins(history, seen) if "calibration" in self._mutators else []
-        return [Proposal(prompt) for prompt in others if prompt not in seen] + twins + _second_looks(history)
+        return [Proposal(prompt) for prompt in others if prompt not in seen] + twins + second_looks(history)
 
 
 def _twins(history: History, seen: Collection[Prompt]) -> list[Proposal]:
@@ -245,7 +245,7 @@ def _twins(history: History, seen: Collection[Prompt]) -> list[Proposal]:
     return found[:_TWINS]
 
 
-def _second_looks(history: History) -> list[Proposal]:
+def second_looks(history: History) -> list[Proposal]:
     """Return prompts that were outpaced by others of their batch, but are estimated better than any evaluated in full.
 
     They race again with the next batch; only examples that they have not seen cost anything.
@@ -254,7 +254,7 @@ def _second_looks(history: History) -> list[Proposal]:
     best = max((o.quality or 0.0 for o in latest.values() if o.complete), default=1.0)
     waiting = [o for o in latest.values() if not o.complete and (o.quality or 0.0) > best]
     waiting.sort(key=lambda o: -(o.quality or 0.0))
-    return [Proposal(o.prompt, (o.number,)) for o in waiting[:_SECOND_LOOKS]]
+    return [Proposal(o.prompt, (o.number,), rows=o.rows) for o in waiting[:_SECOND_LOOKS]]
 
 
 def _leaning(history: History) -> list[Prompt]:

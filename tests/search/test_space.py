@@ -181,7 +181,7 @@ def test_what_was_outpaced_but_looks_best_races_again() -> None:
     ]
     space = Space({}, "random", 0, context)
     written = tried(*(o.prompt for o in outpaced if o.prompt))
-    assert Proposal(other, (1,)) == space.compose(2, 1, written, told(*outpaced))[0]
+    assert Proposal(other, (1,), rows=10) == space.compose(2, 1, written, told(*outpaced))[0]
     whole = Outcome(3, other, (), 0.7, 6, complete=True, rows=100)
     bad = Space({"x": Bad(lambda p: replace(p, instruction="new"))}, "random", 0, context)
     assert other != bad.compose(3, 1, written, told(*outpaced, whole))[0].prompt
