@@ -171,7 +171,7 @@ class _Replayed:
 
 
 def promptfront(batch: float) -> Rule:
-    """The race of promptfront as it is, in batches against the best so far; who was outpaced but looks best races again."""
+    """Race as promptfront does, in batches against the best so far; who was outpaced but looks best races again."""
 
     def rule(matrix: Matrix) -> tuple[int, int]:
         evaluator = cast("Evaluator", _Replayed(matrix))
