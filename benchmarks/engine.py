@@ -51,10 +51,10 @@ SHARES_NOTHING = {"padded", "lm-eval"}
 class Worker:
     """An engine in a process of its own, which waits while another one works."""
 
-    def __init__(self, name: str, python: str, folder: Path) -> None:
+    def __init__(self, name: str, python: str, folder: Path, dtype: str) -> None:
         script = Path(__file__).with_name("engine_peers.py")
         self._process = subprocess.Popen(
-            [python, str(script), name, str(folder)],
+            [python, str(script), name, str(folder), dtype],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -169,27 +169,31 @@ def main() -> None:
     parser.add_argument("--python", action="append", default=[], metavar="ENGINE=PYTHON", help="lm-eval or vllm")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--only", default="a,b,c,full,growth", help="workloads (default: all)")
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help="the model (default: the default model)")
+    parser.add_argument("--dtype", default="float32", help="of every engine but those named by another")
     options = parser.parse_args()
     only = options.only.split(",")
     if unknown := {*only} - {"a", "b", "c", "full", "growth"}:
         parser.error(f"--only takes a, b, c, full and growth, not {', '.join(sorted(unknown))}")
+    import torch
     from transformers import AutoConfig
 
-    folder = default_model_folder()
+    folder = options.model or default_model_folder()
     config = AutoConfig.from_pretrained(folder)
-    pythons = dict.fromkeys(("ours", "ours-bfloat16", "ours-int8", "padded", "expanded"), sys.executable)
+    dtypes = () if torch.cuda.is_available() else ("ours-bfloat16", "ours-int8")
+    pythons = dict.fromkeys(("ours", *dtypes, "padded", "expanded"), sys.executable)
     servers = {"llama.cpp": "LLAMA_CPP_URL", "vllm-server": "VLLM_URL", "vllm-server-loop": "VLLM_URL"}
     pythons |= {name: sys.executable for name, address in servers.items() if address in os.environ}
     pythons |= dict(entry.split("=", 1) for entry in options.python)
-    gemm = Worker("gemm", sys.executable, folder)
+    gemm = Worker("gemm", sys.executable, folder, options.dtype)
     peers = {"a", "b", "c"} & {*only}
-    workers = {name: Worker(name, p, folder) for name, p in pythons.items() if peers or name == "ours"}
+    workers = {name: Worker(name, p, folder, options.dtype) for name, p in pythons.items() if peers or name == "ours"}
     made = Workloads(folder)
     prefixes = made.prefixes(16)
     zero_shot = made.requests(INSTRUCTION, 500, LABELS)
     few_shot = [made.requests(prefix, 200, LABELS) for prefix in prefixes]
     graded = made.requests(INSTRUCTION, 200, GRADES)
-    result: dict[str, Any] = {"benchmark": "engine", "threads": os.cpu_count()}
+    result: dict[str, Any] = {"benchmark": "engine", "threads": os.cpu_count(), "dtype": options.dtype}
     compared = {"a": (zero_shot, 4), "b": (few_shot[0] + few_shot[1], 12), "c": (graded, 4)}
     for name, (requests, step) in compared.items():
         if name in only:

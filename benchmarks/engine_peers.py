@@ -1,6 +1,6 @@
 """The engines that `benchmarks/engine.py` compares, each run in a process and a Python of its own.
 
-    python benchmarks/engine_peers.py NAME MODEL_FOLDER
+    python benchmarks/engine_peers.py NAME MODEL_FOLDER DTYPE
 
 Every line of stdin is one job: requests as token ids (and, for promptfront's backends, as text). Every line of the protocol's stdout
 is its answer: seconds, log-likelihoods, and what the engine says of itself. The other peers read token ids, so none pays for a
@@ -15,7 +15,6 @@ import os
 import resource
 import sys
 import time
-from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,8 @@ Tokens = tuple[int, ...]
 Request = dict[str, Any]
 """``prompt`` and ``continuations`` as token ids, ``text`` and ``answers`` as strings, ``prefix``: leading tokens shared by the candidate."""
 Scores = list[list[float]]
-PADDED_BATCH, EXPANDED_BATCH = 16, 50
+BATCHES = {"cpu": (16, 50), "cuda": (256, 256)}
+"""Sizes of padded batches, and of those that continue an expanded cache."""
 LLAMA_PROBS = 1000
 """llama.cpp gives the likeliest tokens only; a label that is not among so many ends the comparison with an error."""
 
@@ -49,7 +49,7 @@ def chain(requests: list[Request], found: dict[Tokens, dict[int, float]]) -> Sco
     ]
 
 
-def ours(folder: str, dtype: str = "float32") -> Callable[[list[Request]], Scores]:
+def ours(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
     """Promptfront's Hugging Face backend, tokenizer included."""
     from promptfront.backends.hf import HFBackend
 
@@ -71,38 +71,42 @@ def asking(backend: Any) -> Callable[[list[Request]], Scores]:  # noqa: ANN401 (
     return score
 
 
-def padded(folder: str) -> Callable[[list[Request]], Scores]:
+def padded(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
     """Full prompts in padded batches through transformers, by length; the head runs at the wanted positions only."""
-    model = transformers_model(folder)
+    model = transformers_model(folder, dtype)
+    size = BATCHES[device()][0]
 
     def score(requests: list[Request]) -> Scores:
-        return chain(requests, forward(model, contexts(requests), PADDED_BATCH))
+        return chain(requests, forward(model, contexts(requests), size))
 
     return score
 
 
-def expanded(folder: str) -> Callable[[list[Request]], Scores]:
+def expanded(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
     """Compute the candidate's prefix once, and expand its keys and values for each padded batch of the rest."""
     import torch
 
-    model = transformers_model(folder)
+    model = transformers_model(folder, dtype)
+    size = BATCHES[device()][1]
 
     def score(requests: list[Request]) -> Scores:
         found: dict[Tokens, dict[int, float]] = {}
         for prefix, run in groupby(requests, key=lambda r: tuple(r["prompt"][: r["prefix"]])):
             with torch.inference_mode():
-                kept = model.model(input_ids=torch.tensor([prefix]), use_cache=True).past_key_values
-            found |= forward(model, contexts(list(run)), EXPANDED_BATCH, len(prefix), kept)
+                kept = model.model(
+                    input_ids=torch.tensor([prefix], device=model.device), use_cache=True
+                ).past_key_values
+            found |= forward(model, contexts(list(run)), size, len(prefix), kept)
         return chain(requests, found)
 
     return score
 
 
-def lm_eval(folder: str) -> Callable[[list[Request]], Scores]:
+def lm_eval(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
     """lm-evaluation-harness' `hf` model and its log-likelihoods, with its own batching and cache of one-token answers."""
     from lm_eval.models.huggingface import HFLM  # type: ignore[import-not-found,unused-ignore]
 
-    model = HFLM(pretrained=folder, device="cpu", dtype="float32", batch_size=PADDED_BATCH)
+    model = HFLM(pretrained=folder, device=device(), dtype=dtype, batch_size=BATCHES[device()][0])
 
     def score(requests: list[Request]) -> Scores:
         asked = [(("", ""), list(r["prompt"]), list(c)) for r in requests for c in r["continuations"]]
@@ -112,18 +116,18 @@ def lm_eval(folder: str) -> Callable[[list[Request]], Scores]:
     return score
 
 
-def vllm(folder: str) -> Callable[[list[Request]], Scores]:
+def vllm(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
     """Promptfront's vLLM backend, in process: one token, the labels' log-probabilities, prefix caching."""
     from promptfront.backends.vllm import VLLMBackend
 
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "4")
-    backend = VLLMBackend(folder, max_batch_tokens=4096, max_model_len=2048, max_num_seqs=256)
+    backend = VLLMBackend(folder, dtype=dtype, max_batch_tokens=4096, max_model_len=2048, max_num_seqs=256)
     score = asking(backend)
     score.forget = backend._llm.reset_prefix_cache  # type: ignore[attr-defined]
     return score
 
 
-def served(_: str) -> Callable[[list[Request]], Scores]:
+def served(*_: str) -> Callable[[list[Request]], Scores]:
     """Promptfront's backend for servers, on a vLLM server at VLLM_URL."""
     from promptfront.backends.openai import OpenAIBackend
 
@@ -132,7 +136,7 @@ def served(_: str) -> Callable[[list[Request]], Scores]:
     return score
 
 
-def served_loop(_: str) -> Callable[[list[Request]], Scores]:
+def served_loop(*_: str) -> Callable[[list[Request]], Scores]:
     """Ask the same server in a plain loop of the official client: one context after the other."""
     import openai
 
@@ -163,7 +167,7 @@ def forget_prefixes() -> None:
     urllib.request.urlopen(urllib.request.Request(f"{url}/reset_prefix_cache", method="POST"))  # noqa: S310
 
 
-def llama_cpp(_: str) -> Callable[[list[Request]], Scores]:
+def llama_cpp(*_: str) -> Callable[[list[Request]], Scores]:
     """Ask a llama.cpp server at LLAMA_CPP_URL: one token, the likeliest next tokens, prompt caching, as many requests at once as it has slots."""
     import urllib.request
     from concurrent.futures import ThreadPoolExecutor
@@ -188,12 +192,19 @@ def llama_cpp(_: str) -> Callable[[list[Request]], Scores]:
     return score
 
 
-def transformers_model(folder: str) -> Any:  # noqa: ANN401 (transformers publishes no types)
-    """Return the model in float32."""
+def device() -> str:
+    """Return where the engines run: a GPU if there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def transformers_model(folder: str, dtype: str) -> Any:  # noqa: ANN401 (transformers publishes no types)
+    """Return the model."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).to(device()).eval()
 
 
 def forward(
@@ -212,8 +223,10 @@ def forward(
         batch = ordered[start : start + size]
         rest = [tokens[skip:] for tokens in batch]
         width = max(map(len, rest))
-        ids = torch.tensor([[*tokens, *[0] * (width - len(tokens))] for tokens in rest])
-        mask = torch.tensor([[1] * (skip + len(tokens)) + [0] * (width - len(tokens)) for tokens in rest])
+        ids = torch.tensor([[*tokens, *[0] * (width - len(tokens))] for tokens in rest], device=model.device)
+        mask = torch.tensor(
+            [[1] * (skip + len(tokens)) + [0] * (width - len(tokens)) for tokens in rest], device=model.device
+        )
         cache = copy.deepcopy(kept)
         if cache is not None:
             cache.batch_repeat_interleave(len(batch))
@@ -221,31 +234,34 @@ def forward(
             hidden = model.model(
                 input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=cache is not None
             ).last_hidden_state
-            logs = model.lm_head(hidden[torch.arange(len(batch)), mask.sum(1) - skip - 1]).log_softmax(-1)
+            logs = model.lm_head(hidden[torch.arange(len(batch)), mask.sum(1) - skip - 1]).float().log_softmax(-1).cpu()
         found |= {context: {t: float(logs[i, t]) for t in wanted[context]} for i, context in enumerate(batch)}
     return found
 
 
-def peak_gemm(_: str) -> Callable[[list[Request]], Scores]:
-    """Not an engine: the machine's float32 matrix product, in FLOP/s, measured for three seconds."""
+def peak_gemm(_: str, dtype: str) -> Callable[[list[Request]], Scores]:
+    """Not an engine: the machine's matrix product, in FLOP/s, measured for three seconds."""
     import torch
 
-    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    size = {"cpu": 2048, "cuda": 8192}[device()]
+    a, b = torch.randn(2, size, size, dtype=getattr(torch, dtype), device=device())
 
-    def score(_: list[Request]) -> Scores:
+    def score(_requests: list[Request]) -> Scores:
         started, products = time.perf_counter(), 0
         while time.perf_counter() - started < 3:
-            torch.mm(a, b)
-            products += 1
-        return [[products * 2 * 2048**3 / (time.perf_counter() - started)]]
+            for _ in range(8):
+                product = torch.mm(a, b)
+            float(product[0, 0])  # waits for a GPU
+            products += 8
+        return [[products * 2 * size**3 / (time.perf_counter() - started)]]
 
     return score
 
 
-ENGINES: dict[str, Callable[[str], Callable[[list[Request]], Scores]]] = {
+ENGINES: dict[str, Callable[[str, str], Callable[[list[Request]], Scores]]] = {
     "ours": ours,
-    "ours-bfloat16": partial(ours, dtype="bfloat16"),
-    "ours-int8": partial(ours, dtype="int8"),
+    "ours-bfloat16": lambda folder, _: ours(folder, "bfloat16"),
+    "ours-int8": lambda folder, _: ours(folder, "int8"),
     "padded": padded,
     "expanded": expanded,
     "lm-eval": lm_eval,
@@ -259,10 +275,10 @@ ENGINES: dict[str, Callable[[str], Callable[[list[Request]], Scores]]] = {
 
 def main() -> None:
     """Serve jobs until stdin ends."""
-    name, folder = sys.argv[1:3]
+    name, folder, dtype = sys.argv[1:4]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the libraries print is no answer
-    score = ENGINES[name](folder)
+    score = ENGINES[name](folder, dtype)
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
         calls: list[list[Request]] = json.loads(line)
