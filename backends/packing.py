@@ -18,8 +18,8 @@ from .trie import Chunk, Row
 KeyValues = dict[int, tuple[torch.Tensor, torch.Tensor]]
 """Keys and values of each layer, of shape ``(1, heads, tokens, width)``."""
 _SHORT_STEM = 32
-_TOGETHER = 32, 64, 128
-"""Chunks up to each length share a product; longer ones have one each."""
+_TOGETHER = {"cpu": (32, 64, 128), "cuda": (32, 64, 128, 256, 512)}
+"""Chunks up to each length share a product; longer ones have one each. On a GPU few products matter more than little padding."""
 
 
 @dataclass(slots=True)
@@ -144,7 +144,7 @@ def lay_out(row: Row, stems: Sequence[KeyValues], device: torch.device) -> Pass:
             long.append(Stem(keys, depth, first, start))
     tokens = [token for entry in placed for token in entry.chunk.tokens]
     positions = [position for entry in placed for position in entry.chunk.positions]
-    together = _together(placed)
+    together = _together(placed, _TOGETHER.get(device.type, _TOGETHER["cuda"]))
     return Pass(
         torch.tensor(tokens, device=device),
         torch.tensor(positions, device=device),
@@ -165,12 +165,12 @@ def joined(parts: Sequence[KeyValues]) -> KeyValues:
     }
 
 
-def _together(placed: Sequence[_Placed]) -> list[list[_Placed]]:
+def _together(placed: Sequence[_Placed], limits: Sequence[int]) -> list[list[_Placed]]:
     """Divide chunks into batches of about one length."""
     batches: dict[int, list[_Placed]] = {}
     for entry in placed:
-        limit = next((limit for limit in _TOGETHER if len(entry) <= limit), None)
-        batches.setdefault(_TOGETHER[-1] + 1 + entry.start if limit is None else limit, []).append(entry)
+        limit = next((limit for limit in limits if len(entry) <= limit), None)
+        batches.setdefault(limits[-1] + 1 + entry.start if limit is None else limit, []).append(entry)
     return list(batches.values())
 
 

@@ -1,7 +1,7 @@
 """What to compute for a call: the token trie of all its sequences, cut into shared stems and packed rows.
 
 A stem is a beginning that many sequences share; its keys and values are computed once and kept. It is made of blocks
-of 128 tokens, so that two calls that share a beginning share its blocks whatever else is in them, and of one shorter
+of 128 tokens or what the caller asks for, so that two calls that share a beginning share its blocks whatever else is in them, and of one shorter
 segment at its end. What follows stems is packed: the branches of several stems lie in one row, each token attending to
 its stem and to its own ancestors only. The plan depends on the call's sequences alone, so the same call is computed
 in the same way every time.
@@ -9,7 +9,6 @@ in the same way every time.
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -72,10 +71,10 @@ Row = list[Part]
 """What one pass of the model computes."""
 
 
-def plan(sequences: Sequence[Tokens], max_tokens: int) -> list[Group]:
+def plan(sequences: Sequence[Tokens], max_tokens: int, block: int = BLOCK) -> list[Group]:
     """Return the groups that cover all sequences; none has a branch of more than ``max_tokens`` if a stem can help it."""
     groups: list[Group] = []
-    _split(sorted(set(sequences)), (), max(max_tokens, BLOCK), groups)
+    _split(sorted(set(sequences)), (), max(max_tokens, block), block, groups)
     return groups
 
 
@@ -103,23 +102,29 @@ def distinct_tokens(sequences: Sequence[Tokens]) -> int:
     return sum(map(len, ordered)) - sum(shared)
 
 
-def common_length(first: Tokens, second: Tokens) -> int:
-    """Return how many leading tokens two sequences share."""
-    limit = min(len(first), len(second))
-    return bisect(range(1, limit + 1), False, key=lambda end: first[:end] != second[:end])
+def common_length(first: Tokens, second: Tokens, start: int = 0) -> int:
+    """Return how many leading tokens two sequences share that are known to share the first ``start``."""
+    end = min(len(first), len(second))
+    while start < end:
+        middle = (start + end + 1) // 2
+        if first[start:middle] == second[start:middle]:
+            start = middle
+        else:
+            end = middle - 1
+    return start
 
 
-def _split(sequences: Sequence[Tokens], stem: Path, max_tokens: int, groups: list[Group]) -> None:
+def _split(sequences: Sequence[Tokens], stem: Path, max_tokens: int, size: int, groups: list[Group]) -> None:
     """Divide sorted sequences that share their first ``len(stem)`` blocks into longer stems and branches."""
-    depth = len(stem) * BLOCK
+    depth = len(stem) * size
     rest: list[Tokens] = []
-    for block, run in groupby(sequences, key=lambda sequence: sequence[depth : depth + BLOCK]):
+    for block, run in groupby(sequences, key=lambda sequence: sequence[depth : depth + size]):
         branch = list(run)
         # Log-probabilities are read off rows, so a sequence keeps its last token out of the stem.
-        longer = [sequence for sequence in branch if len(sequence) > depth + BLOCK]
+        longer = [sequence for sequence in branch if len(sequence) > depth + size]
         if longer and (_many_follow(longer) or max(map(len, longer)) - depth > max_tokens):
             rest += branch[: len(branch) - len(longer)]
-            _split(longer, (*stem, block), max_tokens, groups)
+            _split(longer, (*stem, block), max_tokens, size, groups)
         else:
             rest += branch
     direct: list[Tokens] = []
@@ -150,7 +155,7 @@ def _runs(group: Group, max_tokens: int) -> Iterator[tuple[list[Tokens], int]]:
     run: list[Tokens] = []
     size, before = 0, group.sequences[0][:depth]
     for sequence in group.sequences:
-        shared = max(depth, common_length(before, sequence))
+        shared = common_length(before, sequence, depth)
         limit = max_tokens if shared - depth >= _MIN_STEM else min(_CHUNK, max_tokens)
         if run and size + len(sequence) - shared > limit:
             yield run, size
@@ -171,13 +176,13 @@ def _chunks(runs: Sequence[Sequence[Tokens]], depth: int) -> Iterator[Chunk]:
     path: list[int] = []  # where in the part each token of the previous sequence is
     start = 0
     for run in runs:
-        before = path[: max(0, common_length(previous, run[0]) - depth)]
+        before = path[: common_length(previous, run[0], depth) - depth]
         tokens: list[int] = []
         positions: list[int] = []
         ends: dict[Tokens, int] = {}
         branches: list[tuple[int, list[int]]] = []
         for sequence in run:
-            shared = max(depth, common_length(previous, sequence))
+            shared = common_length(previous, sequence, depth)
             branches.append((len(tokens), path[: shared - depth]))
             tokens += sequence[shared:]
             positions += range(shared, len(sequence))

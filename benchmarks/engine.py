@@ -60,8 +60,12 @@ class Worker:
             text=True,
             env=os.environ | {"OMP_NUM_THREADS": str(os.cpu_count()), "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"},
         )
+        self._failure = f"{name} did not start with {python}"
+
+    def wait(self) -> None:
+        """Wait until the engine is loaded."""
         if self._read() != "ready\n":
-            raise SystemExit(f"{name} did not start with {python}")
+            raise SystemExit(self._failure)
 
     def run(self, calls: list[list[Request]]) -> dict[str, Any]:
         """Score calls one after the other from a cold cache."""
@@ -188,6 +192,8 @@ def main() -> None:
     gemm = Worker("gemm", sys.executable, folder, options.dtype)
     peers = {"a", "b", "c"} & {*only}
     workers = {name: Worker(name, p, folder, options.dtype) for name, p in pythons.items() if peers or name == "ours"}
+    for worker in (gemm, *workers.values()):
+        worker.wait()
     made = Workloads(folder)
     prefixes = made.prefixes(16)
     zero_shot = made.requests(INSTRUCTION, 500, LABELS)

@@ -63,6 +63,7 @@ class Evaluator:
         self._shares = {label: n / labelled.total() for label, n in labelled.items()}
         self._store = store
         self._memory: dict[str, Outputs] = {}
+        self._known: dict[Prompt, dict[Example, Outputs]] = {}
         self._tokens: dict[Prompt | Example, int] = {}
         self._words: dict[tuple[Prompt, tuple[Example, ...]], Words] = {}
         self._longest = max(self.example_tokens((*task.dev, *task.test)), default=0)
@@ -105,11 +106,14 @@ class Evaluator:
 
     def measure(self, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[list[Outputs]]:
         """Return, for each prompt, the log-likelihoods of each example's answers."""
-        requests = [[self._request(prompt, example) for example in examples] for prompt in prompts]
-        keys = [[_key(request) for request in row] for row in requests]
-        wanted = {k: r for ks, rs in zip(keys, requests, strict=True) for k, r in zip(ks, rs, strict=True)}
-        self._fill({key: request for key, request in wanted.items() if key not in self._memory})
-        return [[self._memory[key] for key in row] for row in keys]
+        known = [self._known.setdefault(prompt, {}) for prompt in prompts]
+        missing = [(p, e) for p, seen in zip(prompts, known, strict=True) for e in examples if e not in seen]
+        requests = [self._request(prompt, example) for prompt, example in missing]
+        keys = [_key(request) for request in requests]
+        self._fill({k: r for k, r in zip(keys, requests, strict=True) if k not in self._memory})
+        for (prompt, example), key in zip(missing, keys, strict=True):
+            self._known[prompt][example] = self._memory[key]
+        return [[seen[example] for example in examples] for seen in known]
 
     def evaluate(
         self, prompt: Prompt, examples: Sequence[Example], offsets: tuple[float, ...] | None = None

@@ -24,16 +24,22 @@ _PREFIXES = ["", "Classify the review.\n\n", "Review: loved it\nSentiment: posit
 _REQUESTS = [Request(f"{prefix}Review: {text}\nSentiment:", _LABELS) for prefix in _PREFIXES for text in _TEXTS]
 
 
+@pytest.fixture(scope="module")
+def cpu() -> HFBackend:
+    """Load the default model on the CPU."""
+    return HFBackend(device="cpu")
+
+
 def worst(found: Sequence[tuple[float, ...]], expected: Sequence[tuple[float, ...]]) -> float:
     """Return the largest difference between two sets of log-likelihoods."""
     return max(abs(a - b) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("bfloat16", 1.0)])
-def test_a_gpu_gives_the_numbers_of_the_cpu(dtype: str, tolerance: float, backend: HFBackend) -> None:
+def test_a_gpu_gives_the_numbers_of_the_cpu(dtype: str, tolerance: float, cpu: HFBackend) -> None:
     """Packed passes with a cold and a warm cache, also where a pass has few tokens."""
     gpu = HFBackend(device="cuda", dtype=dtype)
-    expected = backend.loglikelihoods(_REQUESTS)
+    expected = cpu.loglikelihoods(_REQUESTS)
     assert isinstance(gpu._engine, PackedEngine)
     assert worst(gpu.loglikelihoods(_REQUESTS), expected) < tolerance
     gpu._engine.max_batch_tokens = 64
@@ -49,7 +55,7 @@ def test_bfloat16_is_what_a_gpu_runs_by_default() -> None:
     assert replies[0] == replies[1]
 
 
-def test_layers_may_be_spread_over_all_gpus(backend: HFBackend) -> None:
+def test_layers_may_be_spread_over_all_gpus(cpu: HFBackend) -> None:
     """``device="auto"`` gives the same numbers; with one GPU this is the same placement by another way."""
     spread = HFBackend(device="auto", dtype="float32")
-    assert worst(spread.loglikelihoods(_REQUESTS), backend.loglikelihoods(_REQUESTS)) < 1e-3
+    assert worst(spread.loglikelihoods(_REQUESTS), cpu.loglikelihoods(_REQUESTS)) < 1e-3

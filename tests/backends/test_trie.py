@@ -27,14 +27,16 @@ def computed(packed: Sequence[Row]) -> int:
 
 
 @settings(deadline=None)
-@given(_SEQUENCES, st.sampled_from([1, 64, 200, 1024]))
-def test_each_sequence_is_computed_once_and_sees_its_own_past(sequences: list[Tokens], max_tokens: int) -> None:
+@given(_SEQUENCES, st.sampled_from([1, 64, 200, 1024]), st.sampled_from([BLOCK, 512]))
+def test_each_sequence_is_computed_once_and_sees_its_own_past(
+    sequences: list[Tokens], max_tokens: int, block: int
+) -> None:
     """What a sequence's last token sees, read through stem and ancestors, is the sequence itself."""
     found: list[Tokens] = []
-    for row in rows(plan(sequences, max_tokens), max_tokens):
+    for row in rows(plan(sequences, max_tokens, block), max_tokens):
         for part in row:
             stem = tuple(token for segment in part.stem for token in segment)
-            assert all(len(segment) == BLOCK for segment in part.stem[:-1])
+            assert all(len(segment) == block for segment in part.stem[:-1])
             laid_out: list[tuple[int, int]] = []
             for chunk in part.chunks:
                 visible = [laid_out[i] for i in chunk.before]
