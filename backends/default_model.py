@@ -6,6 +6,7 @@ once; later loads take seconds.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def default_model_folder() -> Path:
                 print(f"converting {NAME} to safetensors (once)", file=sys.stderr)  # noqa: T201
                 _convert(gguf, folder / "model")
                 (folder / "model").replace(target)
-                gguf.unlink()
+                shutil.rmtree(gguf.parent)
     return target
 
 

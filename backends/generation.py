@@ -1,4 +1,4 @@
-"""Batched generation by transformers; what the prompts of a batch share is computed once."""
+"""Batched generation by transformers: what the prompts of a batch share is computed once, and what has ended leaves the batch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from transformers import StoppingCriteria, StoppingCriteriaList
 
 from .loading import quiet_transformers
 from .trie import common_length
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from .tokenization import Tokens
 
 _TOGETHER = 16
+_AT_ONCE = 16
+"""Tokens after which completions that have ended leave the batch."""
 _MIN_SHARED = 32
 
 
@@ -26,6 +29,7 @@ def generate(
     max_tokens: int,
     temperature: float,
     seed: int,
+    stop: Sequence[str] = (),
 ) -> list[str]:
     """Return one completion per prompt.
 
@@ -41,6 +45,8 @@ def generate(
         0 takes the most likely token each time; else one is sampled from the likeliest 95 %.
     seed
         Of the sampling; the global generator is left as it was.
+    stop
+        Texts of which none is in a completion: it ends before the first.
     """
     replies: list[str] = []
     sampling = (
@@ -51,16 +57,74 @@ def generate(
         for start in range(0, len(prompts), _TOGETHER):
             inputs = _inputs(model, tokenizer, prompts[start : start + _TOGETHER])
             with quiet_transformers():
-                output = model.generate(
-                    **inputs,
-                    max_new_tokens=max_tokens,
-                    pad_token_id=_pad(tokenizer),
-                    eos_token_id=tokenizer.eos_token_id,
-                    **sampling,
-                )
-            first = 1 if model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
-            replies += [str(text) for text in tokenizer.batch_decode(output[:, first:], skip_special_tokens=True)]
+                replies += _complete(model, tokenizer, inputs, max_tokens, sampling, stop)
     return replies
+
+
+def _complete(
+    model: Any,  # noqa: ANN401
+    tokenizer: Any,  # noqa: ANN401
+    inputs: dict[str, Any],
+    max_tokens: int,
+    sampling: dict[str, Any],
+    stop: Sequence[str],
+) -> list[str]:
+    """Return the completions of a batch."""
+    decoder = not model.config.is_encoder_decoder
+    first = inputs["input_ids"].shape[1] if decoder else 1
+    going, left = list(range(len(inputs["input_ids"]))), max_tokens
+    replies = [""] * len(going)
+    while going:
+        some = min(_AT_ONCE, left) if decoder else left
+        left -= some
+        output = model.generate(
+            **inputs,
+            max_new_tokens=some,
+            pad_token_id=_pad(tokenizer),
+            eos_token_id=tokenizer.eos_token_id,
+            stopping_criteria=StoppingCriteriaList([_Stop(tokenizer, first, stop)] if stop else []),
+            return_dict_in_generate=True,
+            **sampling,
+        )
+        written = output.sequences[:, first:]
+        for row, text in zip(going, tokenizer.batch_decode(written, skip_special_tokens=True), strict=True):
+            replies[row] = text
+        ends = (written == tokenizer.eos_token_id).any(1).tolist()
+        kept = [
+            i for i, row in enumerate(going) if left and not ends[i] and _before(replies[row], stop) == replies[row]
+        ]
+        going = [going[i] for i in kept]
+        inputs = _rest(inputs, output, kept) if going else {}
+    return [_before(reply, stop) for reply in replies]
+
+
+def _rest(inputs: dict[str, Any], output: Any, kept: list[int]) -> dict[str, Any]:  # noqa: ANN401
+    """Return the inputs that continue some rows of a decoder's batch."""
+    rows = torch.tensor(kept, device=output.sequences.device)
+    mask = inputs["attention_mask"]
+    more = mask.new_ones(len(mask), output.sequences.shape[1] - mask.shape[1])
+    cache = output.past_key_values
+    cache.batch_select_indices(rows)
+    return {
+        "input_ids": output.sequences[rows],
+        "attention_mask": torch.cat([mask, more], 1)[rows],
+        "past_key_values": cache,
+    }
+
+
+class _Stop(StoppingCriteria):  # type: ignore[misc]  # (transformers publishes no types)
+    """Ends each completion once it holds one of some texts."""
+
+    def __init__(self, tokenizer: Any, first: int, stop: Sequence[str]) -> None:  # noqa: ANN401
+        self._tokenizer, self._first, self._stop = tokenizer, first, stop
+
+    def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:  # noqa: ARG002
+        texts = self._tokenizer.batch_decode(input_ids[:, self._first :], skip_special_tokens=True)
+        return torch.tensor([_before(text, self._stop) != text for text in texts], device=input_ids.device)
+
+
+def _before(text: str, stop: Sequence[str]) -> str:
+    return text[: min((text.find(end) for end in stop if end in text), default=len(text))]
 
 
 def _inputs(model: Any, tokenizer: Any, prompts: Sequence[Tokens]) -> dict[str, Any]:  # noqa: ANN401

@@ -117,14 +117,19 @@ class HFBackend:
             except (MemoryError, RuntimeError) as error:
                 self._use_less_memory(error)
 
-    def generate(self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int) -> list[str]:
-        """Return one completion per prompt, sampled at ``temperature`` (0: the most likely token each time)."""
+    def generate(
+        self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()
+    ) -> list[str]:
+        """Return one completion per prompt, sampled at ``temperature`` (0: the most likely token each time).
+
+        Each ends before one of ``stop``, where given.
+        """
         if self._kind == "masked":
             raise BackendError(f"{self.model} is a masked language model: it scores answers and cannot write any")
         end = self._encoder.end if self._kind == "seq2seq" else ()
         encoded = [tokens + end for tokens in self._encoder.encode_prompts(prompts)]
         return generate(
-            self._model, self._tokenizer, encoded, max_tokens=max_tokens, temperature=temperature, seed=seed
+            self._model, self._tokenizer, encoded, max_tokens=max_tokens, temperature=temperature, seed=seed, stop=stop
         )
 
     def words(self, prompts: Sequence[Text], lead: str, most: int) -> Words:

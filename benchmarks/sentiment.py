@@ -23,7 +23,7 @@ import torch
 
 from promptfront.search import load_task, optimize
 from promptfront.search.api import make_evaluator
-from promptfront.search.statistics import paired_p_value, wilson_interval
+from promptfront.search.statistics import paired, paired_p_value, wilson_interval
 
 if TYPE_CHECKING:
     from promptfront.search.contracts import Prompt
@@ -75,7 +75,7 @@ def main() -> None:
         low, high = wilson_interval(sum(values), len(values))
         gain = 100 * (sum(chosen) - sum(values)) / len(values)
         print(
-            f"{name:45} {sum(values) / len(values):.3f} ({low:.3f}-{high:.3f})   {gain:+.1f} ({paired_p_value(chosen, values):.2g})"
+            f"{name:45} {sum(values) / len(values):.3f} ({low:.3f}-{high:.3f})   {gain:+.1f} ({paired_p_value(paired(chosen, values)):.2g})"
         )
     print(f"search: {seconds:.0f} s, {front.trials} candidates, {front.pairs} pairs, front of {len(front.front)}")
     result = {

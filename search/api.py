@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from .config import study_config, study_name
-from .contracts import Backend, MutationContext, Mutator, Scorer, Task, Words
+from .contracts import Backend, MutationContext, Mutator, Task, Words
 from .errors import InputError
 from .evaluate import Evaluator
 from .export import export
 from .judging import FINALISTS, confirming_pairs, shown_rows
 from .loop import BATCH, Progress, Search
+from .metric import load_scorer
 from .options import DataOptions, Limits
 from .plugins import available, closest, load, mutator_from_file
 from .prompt import zero_shot
@@ -197,7 +198,7 @@ def make_evaluator(
     store: Store | None = None,
 ) -> Evaluator:
     """Load the model and return what scores prompts on the task, whose over-long inputs it has shortened."""
-    scorer = cast("Callable[[], Scorer]", load("promptfront.scorers", task.scorer))()
+    scorer = load_scorer(task.scorer)
     loaded = make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
     task = shorten_inputs(task, loaded.truncate, loaded.count_tokens)
     return Evaluator(replace(task, dev=by_turns(task.dev)), loaded, scorer, store)

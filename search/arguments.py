@@ -78,6 +78,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         help="the instruction to start from; repeat for others to try first",
     )
     data.add_argument("--choices", metavar="A,B,C", help="the labels (default: those seen)")
+    data.add_argument(
+        "--scorer", metavar="NAME|FILE:NAME", help="what a good answer is (see `optimize list scorers`), or your own"
+    )
     _add_model(run)
     search = run.add_argument_group("search")
     search.add_argument("--budget", type=int, default=200, metavar="N", help="candidate prompts to try (default: 200)")

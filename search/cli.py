@@ -64,6 +64,7 @@ def _run(options: argparse.Namespace) -> int:
         options.target_column,
         tuple(options.instruction),
         _choices(options.choices),
+        options.scorer,
     )
     if not any((options.task, data.data, data.train)):
         raise InputError("expected --task NAME or --data FILE; for a first try: optimize --task sentiment --budget 200")
@@ -143,10 +144,13 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from .plugins import available
+    from .plugins import available, load
 
-    found = available(f"promptfront.{options.group}")
+    group = f"promptfront.{options.group}"
+    found = available(group)
     rows = {name: f"{point.dist.name if point.dist else '?'}  {point.value}" for name, point in sorted(found.items())}
+    if options.group == "tasks":
+        rows |= {name: source for name in rows if (source := getattr(load(group, name), "source", None))}
     width = max(map(len, rows), default=0)
     print("\n".join(f"{name.ljust(width)}  {row}" for name, row in rows.items()))
     if options.json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Message(NamedTuple):
 
 Text = str | tuple[Message, ...]
 """A rendered prompt: plain text, or chat turns to which the backend applies the model's chat template."""
+Outputs = tuple[float, ...] | str
+"""What a backend answers about an example: the log-likelihood of each answer, or a reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,21 @@ class Example:
         ``(field name, text)`` pairs in the order of the task's input fields.
     target
         The gold answer; for a label task, one of its labels.
+    references
+        Further answers that are as good.
+    hidden
+        ``(name, text)`` pairs for the scorer alone, such as tests that a program must pass; no prompt shows them.
     """
 
     inputs: tuple[tuple[str, str], ...]
     target: str
+    references: tuple[str, ...] = field(default=(), compare=False)
+    hidden: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+
+    @property
+    def golds(self) -> tuple[str, ...]:
+        """All accepted answers."""
+        return (self.target, *self.references)
 
     @property
     def id(self) -> str:
@@ -135,7 +148,8 @@ class Task:
     """What is to be solved: the data, split once by the seed, and the prompt the search starts from.
 
     Demonstrations and proposals come from ``pool``; ``dev`` guides the search; ``test`` is scored once, at the end.
-    No input is in two splits. ``instructions`` are others than the starting prompt's, tried first.
+    No input is in two splits. ``instructions`` are others than the starting prompt's, tried first. A task without
+    ``labels`` asks for free text: replies of at most ``max_tokens`` tokens, each up to the first of ``stop``.
     """
 
     name: str
@@ -151,11 +165,13 @@ class Task:
     constraints: tuple[Constraint, ...] = ()
     instructions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    max_tokens: int = 128
+    stop: tuple[str, ...] = ()
 
     @property
     def data_hash(self) -> str:
         """Identifies the rows of all three splits, in order."""
-        rows = [[(e.inputs, e.target) for e in split] for split in (self.pool, self.dev, self.test)]
+        rows = [[(e.inputs, e.golds, e.hidden) for e in split] for split in (self.pool, self.dev, self.test)]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
@@ -240,6 +256,15 @@ class Request:
     continuations: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A prompt whose most likely completion is wanted: at most ``max_tokens`` tokens, up to the first of ``stop``."""
+
+    prompt: Text
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+
+
 class Backend(Protocol):
     """A language model. Its methods are batched and keep order: one result per request.
 
@@ -275,8 +300,10 @@ class Backend(Protocol):
         """Return log P(continuation | prompt) in nats for each continuation of each request."""
         ...
 
-    def generate(self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int) -> list[str]:
-        """Return one completion per prompt, without the prompt."""
+    def generate(
+        self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()
+    ) -> list[str]:
+        """Return one completion per prompt, without the prompt, each up to the first of ``stop``."""
         ...
 
     def count_tokens(self, texts: Sequence[Text]) -> list[int]:
@@ -298,7 +325,7 @@ class WordReader(Protocol):
 
 
 class Scorer(Protocol):
-    """Says what a good answer is.
+    """Says what a good answer is, by the log-likelihoods of answers.
 
     ``fit`` learns the prompt's calibration offsets from outputs on dev inputs, without their labels; they are frozen
     before the test split is scored and exported with the prompt.
@@ -320,4 +347,16 @@ class Scorer(Protocol):
         offsets: tuple[float, ...],
     ) -> list[float]:
         """Return the task's metric of each example, in [0, 1], in order."""
+        ...
+
+
+@runtime_checkable
+class ReplyScorer(Protocol):
+    """Says what a good answer is, by what the model writes.
+
+    Where one number for each reply is all there is to it, a plain function ``metric(reply, example)`` does as well.
+    """
+
+    def score_replies(self, examples: Sequence[Example], replies: Sequence[str]) -> list[float | None]:
+        """Return the task's metric of each reply, in [0, 1], in order; None where it cannot be scored."""
         ...

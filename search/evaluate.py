@@ -1,20 +1,20 @@
-"""Prompts x examples -> one flat batch -> log-likelihoods -> scores; nothing is scored twice."""
+"""Prompts x examples -> one flat batch -> log-likelihoods or replies -> scores; nothing is scored twice."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import astuple, dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 from .completion import Estimate, estimate
-from .contracts import Example, Prompt, Request, Task, WordReader, Words
+from .contracts import Example, Generation, Outputs, Prompt, ReplyScorer, Request, Task, WordReader, Words
 from .errors import InputError, InterruptedCallError
-from .prompt import continuation, render, zero_shot
-from .statistics import stratum_weights
+from .prompt import continuation, read_reply, render, stops, zero_shot
+from .statistics import scored_mean, stratum_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .contracts import Backend, Scorer
     from .store import Store
 
-Outputs = tuple[float, ...]
+Likelihoods = list[tuple[float, ...]]
 FIRST_BLOCK = 10
 """The dev examples that every candidate is scored on."""
 MOST_WORDS = 1000
@@ -31,15 +31,18 @@ MOST_WORDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The task's metric of one prompt on each of some examples, and the calibration offsets they were read with."""
+    """The task's metric of one prompt on each of some examples, and the calibration offsets they were read with.
+
+    A value is NaN where the scorer has none.
+    """
 
     values: tuple[float, ...]
     offsets: tuple[float, ...]
 
     @property
     def quality(self) -> float:
-        """The mean of the task's metric."""
-        return sum(self.values) / len(self.values)
+        """The mean of the task's metric where there is one."""
+        return scored_mean(self.values)
 
 
 class Evaluator:
@@ -49,7 +52,7 @@ class Evaluator:
     that was interrupted is repeated exactly, so a resumed run sees the same numbers as an undisturbed one.
     """
 
-    def __init__(self, task: Task, backend: Backend, scorer: Scorer, store: Store | None = None) -> None:
+    def __init__(self, task: Task, backend: Backend, scorer: Scorer | ReplyScorer, store: Store | None = None) -> None:
         self.task = task
         self.backend = backend
         self.scorer = scorer
@@ -64,9 +67,11 @@ class Evaluator:
         self._store = store
         self._memory: dict[str, Outputs] = {}
         self._known: dict[Prompt, dict[Example, Outputs]] = {}
+        self._values: dict[tuple[Example, str], float] = {}
         self._tokens: dict[Prompt | Example, int] = {}
         self._words: dict[tuple[Prompt, tuple[Example, ...]], Words] = {}
         self._longest = max(self.example_tokens((*task.dev, *task.test)), default=0)
+        self._longest += task.max_tokens if isinstance(scorer, ReplyScorer) else 0
 
     def limit_dev(self, rows: int) -> None:
         """Judge by the first dev rows alone."""
@@ -95,7 +100,7 @@ class Evaluator:
         tokens = self._tokens[prompt]
         if tokens + self._longest > self.backend.max_context:
             raise InputError(
-                f"the prompt has {tokens} tokens and the longest input {self._longest}, "
+                f"the prompt has {tokens} tokens and the longest input and answer {self._longest}, "
                 f"but the model reads at most {self.backend.max_context}"
             )
         return tokens
@@ -105,7 +110,7 @@ class Evaluator:
         return len(examples) * self.prompt_tokens(prompt) + sum(self.example_tokens(examples))
 
     def measure(self, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[list[Outputs]]:
-        """Return, for each prompt, the log-likelihoods of each example's answers."""
+        """Return, for each prompt, the log-likelihoods of each example's answers or its reply."""
         known = [self._known.setdefault(prompt, {}) for prompt in prompts]
         missing = [(p, e) for p, seen in zip(prompts, known, strict=True) for e in examples if e not in seen]
         requests = [self._request(prompt, example) for prompt, example in missing]
@@ -127,17 +132,34 @@ class Evaluator:
         offsets
             The calibration to read the outputs with; by default the one fitted on these outputs.
         """
-        outputs = self.measure([prompt], examples)[0]
+        if isinstance(self.scorer, ReplyScorer):
+            return Evaluation(tuple(self._reply_values(self.scorer, prompt, examples)), ())
+        outputs = self._likelihoods(prompt, examples)
         offsets = self.scorer.fit(prompt, outputs) if offsets is None else offsets
         return Evaluation(tuple(self.scorer.score(self.task, examples, outputs, offsets)), offsets)
 
     def mean(self, values: Sequence[float], examples: Sequence[Example]) -> float:
         """Return the mean of the examples' values, each label counted by its share in all of pool and dev."""
+        if not self.task.labels:
+            return scored_mean(values)
         return math.fsum(w * v for w, v in zip(self._weights(examples), values, strict=True))
 
+    def replies(self, prompt: Prompt, examples: Sequence[Example]) -> list[str]:
+        """Return what the model answers; only for tasks that ask for free text."""
+        outputs = cast("list[str]", self.measure([prompt], examples)[0])
+        return [read_reply(prompt.structure, output) for output in outputs]
+
+    def _reply_values(self, scorer: ReplyScorer, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
+        pairs = list(zip(examples, self.replies(prompt, examples), strict=True))
+        new = list(dict.fromkeys(pair for pair in pairs if pair not in self._values))
+        found = scorer.score_replies([example for example, _ in new], [reply for _, reply in new]) if new else []
+        self._values.update(zip(new, [math.nan if value is None else value for value in found], strict=True))
+        return [self._values[pair] for pair in pairs]
+
+    def _likelihoods(self, prompt: Prompt, examples: Sequence[Example]) -> Likelihoods:
+        return cast("Likelihoods", self.measure([prompt], examples)[0])
+
     def _weights(self, examples: Sequence[Example]) -> list[float]:
-        if not self.task.labels:
-            return [1 / len(examples)] * len(examples)
         return stratum_weights([example.target for example in examples], self._shares)
 
     def estimates(self, seen: Mapping[Prompt, int]) -> dict[Prompt, Estimate]:
@@ -155,8 +177,8 @@ class Evaluator:
 
     def _read(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[float]]:
         """Return the labels' log-likelihoods as the prompt's calibration reads them."""
-        outputs = self.measure([prompt], examples)[0]
-        offsets = self.scorer.fit(prompt, outputs) or (0.0,) * len(self.task.labels)
+        outputs = self._likelihoods(prompt, examples)
+        offsets = cast("Scorer", self.scorer).fit(prompt, outputs) or (0.0,) * len(self.task.labels)
         return [[x - offset for x, offset in zip(output, offsets, strict=True)] for output in outputs]
 
     def lean(self, prompt: Prompt, *, known: bool) -> tuple[float, ...]:
@@ -176,7 +198,7 @@ class Evaluator:
         self.prompt_tokens(prompt)
         if not known and not self._allowed(len(examples)):
             return ()
-        outputs = self.measure([prompt], examples)[0]
+        outputs = self._likelihoods(prompt, examples)
         means = [sum(column) / len(outputs) for column in zip(*outputs, strict=True)]
         return tuple(mean - sum(means) / len(means) for mean in means)
 
@@ -207,10 +229,19 @@ class Evaluator:
         """Return minus the log-likelihood of each gold answer, in nats; nothing where mutators have no pairs left."""
         if not self._allowed(len(examples)):
             return []
-        outputs = self.measure([prompt], examples)[0]
         golds = [prompt.structure.verbalize(example.target) for example in examples]
+        if isinstance(self.scorer, ReplyScorer):
+            return [-output[0] for output in self._gold_likelihoods(prompt, examples, golds)]
+        outputs = self._likelihoods(prompt, examples)
         answers = [self.scorer.answers(prompt, self.task, example) for example in examples]
         return [-out[texts.index(gold)] for out, texts, gold in zip(outputs, answers, golds, strict=True)]
+
+    def _gold_likelihoods(self, prompt: Prompt, examples: Sequence[Example], golds: Sequence[str]) -> Likelihoods:
+        texts = [continuation(prompt.structure, gold) for gold in golds]
+        requests = [Request(render(prompt, e.inputs), (text,)) for e, text in zip(examples, texts, strict=True)]
+        keys = [_key(request) for request in requests]
+        self._fill(dict(zip(keys, requests, strict=True)))
+        return cast("Likelihoods", [self._memory[key] for key in keys])
 
     def _allowed(self, pairs: int) -> bool:
         """Count pairs for a mutator, unless there are not so many left."""
@@ -219,22 +250,40 @@ class Evaluator:
         self.mutator_pairs += pairs
         return True
 
-    def _request(self, prompt: Prompt, example: Example) -> Request:
+    def _request(self, prompt: Prompt, example: Example) -> Request | Generation:
+        if isinstance(self.scorer, ReplyScorer):
+            end = (*self.task.stop, *stops(prompt.structure))
+            return Generation(render(prompt, example.inputs), self.task.max_tokens, end)
         answers = self.scorer.answers(prompt, self.task, example)
         return Request(render(prompt, example.inputs), tuple(continuation(prompt.structure, a) for a in answers))
 
-    def _fill(self, wanted: dict[str, Request]) -> None:
+    def _fill(self, wanted: dict[str, Request] | dict[str, Request | Generation]) -> None:
         if self._store and wanted:
             self._memory.update(self._store.read_scores(self.backend.fingerprint, list(wanted)))
         missing = {key: request for key, request in wanted.items() if key not in self._memory}
         if not missing:
             return
         try:
-            self._keep(dict(zip(missing, self.backend.loglikelihoods(list(missing.values())), strict=True)))
+            self._keep(dict(zip(missing, self._ask(list(missing.values())), strict=True)))
         except InterruptedCallError as error:
             keys = list(missing)
             self._keep({keys[i]: outputs for i, outputs in error.answered.items()})
             raise
+
+    def _ask(self, requests: Sequence[Request | Generation]) -> Sequence[Outputs]:
+        """Return what the backend answers: one call, or one for each way a reply may end."""
+        scored = [request for request in requests if isinstance(request, Request)]
+        found: dict[Request | Generation, Outputs] = {}
+        found.update(zip(scored, self.backend.loglikelihoods(scored) if scored else [], strict=True))
+        kinds: dict[tuple[int, tuple[str, ...]], list[Generation]] = defaultdict(list)
+        for request in requests:
+            if isinstance(request, Generation):
+                kinds[request.max_tokens, request.stop].append(request)
+        for (max_tokens, stop), some in kinds.items():
+            prompts = [request.prompt for request in some]
+            replies = self.backend.generate(prompts, max_tokens=max_tokens, temperature=0, seed=0, stop=stop)
+            found.update(zip(some, replies, strict=True))
+        return [found[request] for request in requests]
 
     def _keep(self, outputs: dict[str, Outputs]) -> None:
         self.scored_pairs += len(outputs)
@@ -243,6 +292,6 @@ class Evaluator:
         self._memory.update(outputs)
 
 
-def _key(request: Request) -> str:
-    text = json.dumps([request.prompt, request.continuations])
+def _key(request: Request | Generation) -> str:
+    text = json.dumps(astuple(request) if isinstance(request, Generation) else [request.prompt, request.continuations])
     return hashlib.sha256(text.encode()).hexdigest()

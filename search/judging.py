@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from .results import FreshScore, HeldOutScore
-from .statistics import paired_p_value, wilson_interval
+from .statistics import mean_interval, paired, paired_p_value, scored
 
 if TYPE_CHECKING:
     from .contracts import Example, Prompt, Task
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from .results import Entry, Frontier
 
 FINALISTS = 3
-TEST_ROWS = 250
-"""Test rows for the members of the front between the best prompt and the starting prompt, which get all of them."""
+TEST_ROWS, REPLY_TEST_ROWS = 250, 60
+"""Test rows for the members of the front between the best prompt and the starting prompt, which get all of them; fewer where
+each row is a reply to be written."""
 _CHUNK = 250
 
 
@@ -53,7 +55,8 @@ def confirm(evaluator: Evaluator, entries: Sequence[Entry], most: int) -> dict[s
     found = {}
     for entry in entries if rows else ():
         values = held_out_values(evaluator, entry.prompt, entry.offsets, rows)
-        found[str(entry.trial)] = asdict(FreshScore(evaluator.mean(values, rows), len(values)))
+        if scored(values):
+            found[str(entry.trial)] = asdict(FreshScore(evaluator.mean(values, rows), len(scored(values))))
     return found
 
 
@@ -64,23 +67,25 @@ def judge(evaluator: Evaluator, frontier: Frontier, on_step: Callable[[], None])
     results: dict[str, Any] = {}
     for entry in {e.trial: e for e in (frontier.start, frontier.best, *frontier.front)}.values():
         full = entry.trial in (frontier.start.trial, frontier.best.trial)
-        rows = test if full else test[:TEST_ROWS]
+        rows = test if full else test[: TEST_ROWS if evaluator.task.labels else REPLY_TEST_ROWS]
         values = held_out_values(evaluator, entry.prompt, entry.offsets, rows)
-        results[str(entry.trial)] = {
-            "test": asdict(_held_out_score(evaluator, entry, rows, values)),
-            "gain": sum(values) / len(values) - sum(start[: len(rows)]) / len(rows),
-            "p_value": paired_p_value(values, start[: len(rows)]),
-        }
+        pairs = paired(values, start[: len(rows)])
         on_step()
+        if pairs:
+            results[str(entry.trial)] = {
+                "test": asdict(_held_out_score(evaluator, entry, rows, values)),
+                "gain": fmean(a - b for a, b in pairs),
+                "p_value": paired_p_value(pairs),
+            }
     return results
 
 
 def _held_out_score(
     evaluator: Evaluator, entry: Entry, rows: Sequence[Example], values: Sequence[float]
 ) -> HeldOutScore:
-    low, high = wilson_interval(sum(values), len(values))
+    known = scored(values)
     uncalibrated = evaluator.evaluate(entry.prompt, rows, offsets=()).quality
-    return HeldOutScore(sum(values) / len(values), low, high, len(values), uncalibrated)
+    return HeldOutScore(fmean(known), *mean_interval(known), len(known), uncalibrated, len(values) - len(known))
 
 
 def held_out_values(

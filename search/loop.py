@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .contracts import ReplyScorer
 from .errors import InputError, PromptfrontError
 from .history import Proposal, Tried, proposals_from_json, proposals_to_json
 from .judging import FINALISTS, confirm, confirming_pairs, finalists, fresh_rows, judge
 from .racing import Finish, most_pairs, race
+from .statistics import scored
 from .study import CONFIRM, SEARCH, TEST, judged_name
 
 if TYPE_CHECKING:
@@ -183,6 +185,8 @@ class Search:
         dev = self._evaluator.task.dev
         found = self._evaluator.evaluate(start, dev)
         estimate = self._evaluator.estimates({start: len(dev)})[start] if self._evaluator.task.labels else None
+        if not scored(found.values):
+            raise InputError(f"the scorer {self._evaluator.task.scorer!r} scored none of the {len(dev)} dev replies")
         quality = self._evaluator.mean(found.values, dev)
         potential = estimate.potential if estimate else quality
         tokens = self._evaluator.prompt_tokens(start)
@@ -194,7 +198,8 @@ class Search:
             return proposal.error
         try:
             self._evaluator.prompt_tokens(proposal.prompt)
-            self._evaluator.scorer.answers(proposal.prompt, self._evaluator.task, self._evaluator.task.dev[0])
+            if not isinstance(self._evaluator.scorer, ReplyScorer):
+                self._evaluator.scorer.answers(proposal.prompt, self._evaluator.task, self._evaluator.task.dev[0])
         except PromptfrontError as error:
             return str(error)
         return ""

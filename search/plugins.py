@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .contracts import GENES
 from .errors import InputError
@@ -63,20 +63,9 @@ def mutator_from_file(text: str) -> Mutator:
     InputError
         If the file, the name or what it names is not a mutator.
     """
-    path, colon, name = text.rpartition(":")
-    if not colon or not path.endswith(".py") or not name.isidentifier():
-        raise InputError(f"--mutator: expected path/to/file.py:Name, found {text!r}")
-    if not Path(path).is_file():
-        raise InputError(f"--mutator {text}: there is no file {path}")
-    module_name = f"promptfront_user_{Path(path).stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"--mutator {text}: {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses look their module up
+    made_by: Any = from_file("--mutator", text)
     try:
-        spec.loader.exec_module(module)
-        made = getattr(module, name)()
+        made = made_by()
     except Exception as error:  # (the user's own code, run for the first time)
         raise InputError(f"--mutator {text}: {type(error).__name__}: {error}") from error
     if getattr(made, "gene", None) not in GENES or not callable(getattr(made, "mutate", None)):
@@ -84,6 +73,33 @@ def mutator_from_file(text: str) -> Mutator:
             f"--mutator {text}: expected a class with gene (one of {', '.join(GENES)}) and mutate(prompt, context)"
         )
     return cast("Mutator", made)
+
+
+def from_file(option: str, text: str) -> object:
+    """Return what ``path/to/file.py:name`` names.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or name, or the file cannot be run.
+    """
+    path, colon, name = text.rpartition(":")
+    if not colon or not path.endswith(".py") or not name.isidentifier():
+        raise InputError(f"{option}: expected path/to/file.py:Name, found {text!r}")
+    if not Path(path).is_file():
+        raise InputError(f"{option} {text}: there is no file {path}")
+    module_name = f"promptfront_user_{Path(path).stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{option} {text}: {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+        found: object = getattr(module, name)
+    except Exception as error:  # (the user's own code, run for the first time)
+        raise InputError(f"{option} {text}: {type(error).__name__}: {error}") from error
+    return found
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -91,6 +91,19 @@ def template(prompt: Prompt, fields: Sequence[str]) -> Template:
     return _merge(parts)
 
 
+def stops(structure: Structure) -> tuple[str, ...]:
+    """Return what ends a reply: in a plain layout the model may go on with an example of its own."""
+    first = _labelled(structure.input_labels[0], "") if structure.input_labels else ""
+    return (structure.block_separator + first,) if structure.layout == "plain" else ()
+
+
+def read_reply(structure: Structure, reply: str) -> str:
+    """Return a reply as the answer it stands for: stripped, and without the indent that `literal` gives further lines."""
+    lines = reply.strip().split("\n")
+    written = structure.layout == "plain" and all(line.startswith("  ") for line in lines[1:] if line.strip())
+    return "\n".join([lines[0], *(line[2:] if written else line for line in lines[1:])])
+
+
 def zero_shot(prompt: Prompt) -> Prompt:
     """Return the prompt without demonstrations, its labels and their scores as they are."""
     return replace(prompt, demonstrations=(), structure=replace(prompt.structure, verbalizers=(), calibration="none"))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from .completion import Estimate
 from .evaluate import FIRST_BLOCK
-from .statistics import e_value
+from .statistics import e_value, paired, scored
 
 if TYPE_CHECKING:
     from .contracts import Candidate, Example, Prompt
@@ -211,10 +211,12 @@ def _estimates(evaluator: Evaluator, seen: dict[_Runner, int], references: Seque
         return evaluator.estimates(dict.fromkeys(references, len(dev)) | raced)
     found = {}
     for runner, end in seen.items():
-        mean, rival = evaluator.evaluate(runner.prompt, dev[:end]).quality, runner.rival
+        ours, rival = evaluator.evaluate(runner.prompt, dev[:end]), runner.rival
+        mean = ours.quality if scored(ours.values) else 0.0
         if rival:
-            lead = mean - evaluator.evaluate(rival.prompt, dev[:end]).quality
-            mean = min(1.0, max(0.0, rival.quality + lead * end / (end + _DOUBT)))
+            pairs = paired(ours.values, evaluator.evaluate(rival.prompt, dev[:end]).values)
+            lead = sum(a - b for a, b in pairs) / (len(pairs) + _DOUBT)
+            mean = min(1.0, max(0.0, rival.quality + lead))
             found[rival.prompt] = Estimate(rival.quality, rival.quality)
         found[runner.prompt] = Estimate(mean, mean)
     return found
@@ -227,11 +229,13 @@ def _standing(evaluator: Evaluator, runner: _Runner, end: int, estimates: dict[P
     if runner.rival:
         lead -= estimates[runner.rival.prompt].quality
         theirs = evaluator.evaluate(runner.rival.prompt, rows)
-        evidence = e_value([b - a for a, b in zip(ours.values, theirs.values, strict=True)])
+        evidence = e_value([b - a for a, b in paired(ours.values, theirs.values)])
         # The cheapest extends the front even where it is worse than the cheapest there, so nothing rules it out.
         if evidence >= 1 / ALPHA and not runner.cheapest:
             stopped = f"eliminated after {end} rows (e-value {evidence:.0f})"
-    quality = evaluator.mean(ours.values, rows)
+    if not scored(ours.values):
+        stopped = f"no reply of {end} could be scored"
+    quality = evaluator.mean(ours.values, rows) if scored(ours.values) else 0.0
     doubt = _WIDTH / 2 * math.sqrt((1 - end / len(evaluator.task.dev)) / end)
     finish = Finish(runner.tokens, end, quality, estimate, potential, ours.offsets, stopped)
     return _Standing(finish, lead, doubt)

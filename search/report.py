@@ -51,7 +51,14 @@ def result_lines(frontier: Frontier) -> list[str]:
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     table = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows]
-    return [*table, "", verdict(frontier)]
+    return [*table, "", *_unscored(frontier), verdict(frontier)]
+
+
+def _unscored(frontier: Frontier) -> list[str]:
+    test = frontier.best.test
+    if test is None or not test.unscored:
+        return []
+    return [f"{test.unscored} of {test.n + test.unscored} test rows could not be scored and do not count"]
 
 
 def verdict(frontier: Frontier) -> str:

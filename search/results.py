@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutScore:
-    """A score on the held-out test split with its 95 % interval (Wilson).
+    """A score on the held-out test split with its 95 % interval.
 
-    ``uncalibrated`` is the score of the same prompt read without calibration.
+    ``n`` rows were scored and ``unscored`` could not be. ``uncalibrated`` is the score of the same prompt read without
+    calibration.
     """
 
     score: float
@@ -25,6 +26,7 @@ class HeldOutScore:
     high: float
     n: int
     uncalibrated: float
+    unscored: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from math import sqrt
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 from typing import TYPE_CHECKING
 
-from scipy.stats import binomtest
+import numpy as np
+from scipy.stats import binomtest, bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+_FLIPS, _RESAMPLES = 10_000, 2_000
+_ROUNDING = 1e-9
 
 
 def stratum_weights(strata: Sequence[str], shares: Mapping[str, float]) -> list[float]:
@@ -31,6 +36,31 @@ def stratum_weights(strata: Sequence[str], shares: Mapping[str, float]) -> list[
     return [shares[stratum] / counts[stratum] / total for stratum in strata]
 
 
+def scored_mean(values: Sequence[float]) -> float:
+    """Return the mean of the values that are not NaN; NaN where all are."""
+    kept = scored(values)
+    return fmean(kept) if kept else math.nan
+
+
+def scored(values: Sequence[float]) -> list[float]:
+    """Return the values that are not NaN."""
+    return [value for value in values if not math.isnan(value)]
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> list[tuple[float, float]]:
+    """Return the pairs of values, of the same examples, of which neither is NaN."""
+    pairs = zip(ours, theirs, strict=True)
+    return [(a, b) for a, b in pairs if not math.isnan(a) and not math.isnan(b)]
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return a 95 % interval of the mean of values in [0, 1]: Wilson's for 0/1, else BCa's bootstrap (Efron 1987)."""
+    if {*values} <= {0.0, 1.0} or len({*values}) == 1:
+        return wilson_interval(sum(values), len(values))
+    found = bootstrap((values,), fmean, vectorized=False, n_resamples=_RESAMPLES, rng=np.random.default_rng(0))
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
 def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return Wilson's score interval for a proportion (Wilson 1927)."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
@@ -40,14 +70,20 @@ def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
-def paired_p_value(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return the two-sided exact p-value that two prompts win equally often on the same examples.
+def paired_p_value(pairs: Sequence[tuple[float, float]]) -> float:
+    """Return the two-sided p-value that two prompts are equally good, from their values on the same examples.
 
-    The sign test on the examples where they differ; for 0/1 scores this is McNemar's exact test.
+    For 0/1 values McNemar's exact test, that they win equally often; else the test of the mean difference in which its
+    signs are flipped at random.
     """
-    wins = sum(a > b for a, b in zip(ours, theirs, strict=True))
-    losses = sum(a < b for a, b in zip(ours, theirs, strict=True))
-    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+    differences = [a - b for a, b in pairs if a != b]
+    if not differences:
+        return 1.0
+    if {*differences} <= {-1.0, 1.0}:
+        return float(binomtest(sum(d > 0 for d in differences), len(differences)).pvalue)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (_FLIPS, len(differences)))
+    flipped, found = np.abs(signs @ np.asarray(differences)), abs(math.fsum(differences))
+    return float((1 + np.sum(flipped >= found - _ROUNDING)) / (1 + _FLIPS))
 
 
 def e_value(differences: Sequence[float]) -> float:

@@ -1,7 +1,7 @@
 """What outlives the process, in one database: the Optuna study, per-example scores, and the batches of candidates.
 
 Optuna's tables hold the finished trials. Two tables of our own stand beside them: ``promptfront_scores`` (model x
-rendered request -> log-likelihoods) and ``promptfront_batches`` (candidates written down before they are scored, with
+rendered request -> log-likelihoods or reply) and ``promptfront_batches`` (candidates written down before they are scored, with
 the worker that scores them). A worker that dies leaves its batch to the next one, which finds there exactly what was
 to be done.
 """
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy.engine import URL, Engine
+
+    from .contracts import Outputs
 
 _METADATA = sa.MetaData()
 _SCORES = sa.Table(
@@ -121,19 +123,19 @@ class Store:
                 return storage
         raise AssertionError("the last attempt returns or raises")
 
-    def read_scores(self, fingerprint: str, keys: Sequence[str]) -> dict[str, tuple[float, ...]]:
-        """Return the stored log-likelihoods of those keys that have any."""
-        found: dict[str, tuple[float, ...]] = {}
+    def read_scores(self, fingerprint: str, keys: Sequence[str]) -> dict[str, Outputs]:
+        """Return the stored log-likelihoods or replies of those keys that have any."""
+        found: dict[str, Outputs] = {}
         with self._engine.connect() as connection:
             for start in range(0, len(keys), 500):
                 query = sa.select(_SCORES.c.key, _SCORES.c.outputs).where(
                     _SCORES.c.fingerprint == fingerprint, _SCORES.c.key.in_(keys[start : start + 500])
                 )
-                found.update((row.key, tuple(json.loads(row.outputs))) for row in connection.execute(query))
+                found.update((row.key, _outputs(json.loads(row.outputs))) for row in connection.execute(query))
         return found
 
-    def write_scores(self, fingerprint: str, outputs: Mapping[str, tuple[float, ...]]) -> None:
-        """Store log-likelihoods in one transaction. What another worker stored meanwhile is kept."""
+    def write_scores(self, fingerprint: str, outputs: Mapping[str, Outputs]) -> None:
+        """Store log-likelihoods or replies in one transaction. What another worker stored meanwhile is kept."""
         with clear_errors(self.url), self._engine.begin() as connection:
             rows = [{"fingerprint": fingerprint, "key": k, "outputs": json.dumps(v)} for k, v in outputs.items()]
             connection.execute(_insert_or_keep(self._engine), rows)
@@ -214,6 +216,10 @@ class Store:
         query = sa.select(*columns).where(_BATCHES.c.study == study, *where).order_by(_BATCHES.c.name)
         with clear_errors(self.url), self._engine.connect() as connection:
             return list(connection.execute(query))
+
+
+def _outputs(value: Any) -> Outputs:  # noqa: ANN401 (any JSON value)
+    return value if isinstance(value, str) else tuple(value)
 
 
 def _parse(url: str) -> URL:

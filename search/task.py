@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from .contracts import Example, Prompt, Structure, Task
+from .contracts import Example, Prompt, ReplyScorer, Structure, Task
 from .data import Row, read_rows
 from .errors import InputError
+from .metric import load_scorer
 from .plugins import closest, load
 from .splits import Sizes, Splits, given_splits, split_rows
 from .task_file import TaskFile, read_task_file
@@ -19,6 +21,7 @@ from .task_file import TaskFile, read_task_file
 _INPUT_NAMES = ("text", "input", "sentence", "review", "content", "question", "document", "文本")
 _TARGET_NAMES = ("label", "target", "sentiment", "category", "class", "answer", "output", "标签")
 _MAX_LABELS = 50
+_MOST_TOKENS = 1024
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
@@ -33,6 +36,7 @@ def load_task(
     target_column: str | None = None,
     instructions: Sequence[str] = (),
     choices: Sequence[str] = (),
+    scorer: str | None = None,
     seed: int = 0,
 ) -> Task:
     """Load a task.
@@ -41,7 +45,7 @@ def load_task(
     ----------
     task
         The name of an installed task, a task file, or nothing where ``data`` or ``train`` is given.
-    data, train, dev, test, input_columns, target_column, instructions, choices
+    data, train, dev, test, input_columns, target_column, instructions, choices, scorer
         See `DataOptions`; they go before what a task or task file says.
     seed
         Decides the splits.
@@ -62,7 +66,7 @@ def load_task(
         if task is not None:
             named = _named_task(task, seed)
             if not (data or train):
-                return _with_start(named, instructions, choices)
+                return _with_start(named, instructions, choices, scorer)
         spec = _spec_of(named)
     spec = replace(
         spec,
@@ -74,6 +78,7 @@ def load_task(
         target=target_column or spec.target,
         instructions=tuple(instructions) or spec.instructions,
         labels=tuple((c, dict(spec.labels).get(c, c)) for c in choices) or spec.labels,
+        scorer=scorer or spec.scorer,
     )
     return _build(spec, seed)
 
@@ -95,7 +100,9 @@ def _named_task(name: str, seed: int) -> Task:
     return make(seed=seed)
 
 
-def _with_start(task: Task, instructions: Sequence[str], choices: Sequence[str]) -> Task:
+def _with_start(task: Task, instructions: Sequence[str], choices: Sequence[str], scorer: str | None) -> Task:
+    if scorer:
+        task = _rescored(task, scorer)
     if choices and set(choices) != set(task.labels):
         raise InputError(
             f"--choices: task {task.name!r} has the labels {', '.join(task.labels)}, found {', '.join(choices)}"
@@ -103,6 +110,15 @@ def _with_start(task: Task, instructions: Sequence[str], choices: Sequence[str])
     if not instructions:
         return task
     return replace(task, start=replace(task.start, instruction=instructions[0]), instructions=tuple(instructions[1:]))
+
+
+def _rescored(task: Task, scorer: str) -> Task:
+    """Return the task with another scorer; replies are free text, so labels become answers."""
+    if not isinstance(load_scorer(scorer), ReplyScorer):
+        if not task.labels:
+            raise InputError(f"--scorer {scorer}: it scores labels, and task {task.name!r} has none")
+        return replace(task, scorer=scorer)
+    return replace(task, scorer=scorer, labels=())
 
 
 def _spec_of(task: Task | None) -> TaskFile:
@@ -119,6 +135,8 @@ def _spec_of(task: Task | None) -> TaskFile:
         question=structure.question,
         scorer=task.scorer,
         constraints=task.constraints,
+        max_tokens=None if task.labels else task.max_tokens,
+        stop=None if task.labels else task.stop,
     )
 
 
@@ -129,10 +147,12 @@ def _build(spec: TaskFile, seed: int) -> Task:
     rows = {"data": read_rows(source)}
     rows |= {name: read_rows(path) for name, path in (("dev", spec.dev), ("test", spec.test)) if path}
     inputs, target = _columns(spec, source, rows["data"])
-    labels = _labels(spec, target, [row for part in rows.values() for row in part], source)
+    free_text = isinstance(load_scorer(spec.scorer), ReplyScorer)
+    labels = () if free_text else _labels(spec, target, [row for part in rows.values() for row in part], source)
     examples = {
         name: _examples(part, [c for c, _ in inputs], target, [x for x, _ in labels]) for name, part in rows.items()
     }
+    max_tokens, stop = _reply_limits([example for part in examples.values() for example in part])
     files = ", ".join(path for path in (source, spec.dev, spec.test) if path)
     splits = _split(spec, examples, seed, files)
     structure = Structure(
@@ -158,6 +178,8 @@ def _build(spec: TaskFile, seed: int) -> Task:
         constraints=spec.constraints,
         instructions=tuple(others),
         notes=splits.notes,
+        max_tokens=spec.max_tokens or max_tokens,
+        stop=stop if spec.stop is None else spec.stop,
     )
 
 
@@ -200,7 +222,7 @@ def _labels(spec: TaskFile, target: str, rows: Sequence[Row], source: str) -> tu
     if len(seen) > _MAX_LABELS or len(seen) > max(2, len(rows) // 2):
         raise InputError(
             f"{source}: the column {target!r} has {len(seen)} different values in {len(rows)} rows, which looks like free text: "
-            "labels are what can be scored; name them with --choices a,b,c or choose another --target-column"
+            "say how to score it with --scorer (see `optimize list scorers`), or name labels with --choices a,b,c"
         )
     if len(seen) < 2:
         raise InputError(
@@ -222,12 +244,32 @@ def _examples(rows: Sequence[Row], inputs: Sequence[str], target: str, labels: S
             raise InputError(
                 f"{row.origin}: there is no value for {missing[0]!r}; the row has {', '.join(row.cells) or 'none'}; add it, or leave the row out"
             )
-        label = row.cells[target].strip()
-        if label not in labels:
+        label, *references = [row.cells[target].strip()] if labels else _answers(row.cells[target])
+        if not labels and not label:
+            raise InputError(f"{row.origin}: expected an answer in {target!r}, found none")
+        if labels and label not in labels:
             found = "no label" if not label else f"the label {label!r}{closest(label, labels)}"
             raise InputError(f"{row.origin}: expected one of {', '.join(labels)} in {target!r}, found {found}")
-        examples.append(Example(tuple((column, row.cells[column]) for column in inputs), label))
+        examples.append(Example(tuple((column, row.cells[column]) for column in inputs), label, tuple(references)))
     return examples
+
+
+def _answers(cell: str) -> list[str]:
+    """Return the accepted answers of a cell: one, or those of a JSON list of texts."""
+    try:
+        values = json.loads(cell) if cell.lstrip().startswith("[") else None
+    except ValueError:
+        values = None
+    if isinstance(values, list) and values and all(isinstance(value, str) for value in values):
+        return [value.strip() for value in values]
+    return [cell.strip()]
+
+
+def _reply_limits(examples: Sequence[Example]) -> tuple[int, tuple[str, ...]]:
+    """Return how many tokens a reply may have, twice the longest answer's about, and what ends it."""
+    golds = [gold for example in examples for gold in example.golds]
+    longest = max((max(len(gold.split()), sum(c >= "\u2e80" for c in gold)) for gold in golds), default=0)
+    return min(_MOST_TOKENS, 4 * longest + 8), () if any("\n" in gold for gold in golds) else ("\n",)
 
 
 def _split(spec: TaskFile, examples: dict[str, list[Example]], seed: int, source: str) -> Splits:
@@ -238,8 +280,10 @@ def _split(spec: TaskFile, examples: dict[str, list[Example]], seed: int, source
 
 
 def _instruction(structure: Structure, labels: Sequence[str]) -> str:
-    listed = f"{', '.join(labels[:-1])} or {labels[-1]}"
     what = " and ".join(label.lower() for label in structure.input_labels if label) or "text"
+    if not labels:
+        return f"Read the {what} and write the {structure.target_label.lower() or 'answer'}."
+    listed = f"{', '.join(labels[:-1])} or {labels[-1]}"
     return f"Classify the {what} as {listed}."
 
 

@@ -16,7 +16,7 @@ from .splits import Sizes
 
 _KEYS = (
     "name", "data", "train", "dev", "test", "input", "target", "labels", "instruction", "question", "scorer", "constraints",
-    "sizes",
+    "max_tokens", "stop", "sizes",
 )  # fmt: skip
 
 
@@ -41,6 +41,8 @@ class TaskFile:
     question: str = ""
     scorer: str = "labels"
     constraints: tuple[Constraint, ...] = ()
+    max_tokens: int | None = None
+    stop: tuple[str, ...] | None = None
     sizes: Sizes = field(default_factory=Sizes)
 
 
@@ -101,8 +103,10 @@ class _Reader:
             labels=self._labels(),
             instructions=self._instructions(),
             question=self._text("question") or "",
-            scorer=self._text("scorer") or "labels",
+            scorer=self._scorer(),
             constraints=self._constraints(),
+            max_tokens=self._max_tokens(),
+            stop=self._stop(),
             sizes=self._sizes(),
         )
 
@@ -122,6 +126,10 @@ class _Reader:
             return None
         beside = Path(self._path).parent / value
         return str(beside) if beside.exists() or Path(value).suffix else value
+
+    def _scorer(self) -> str:
+        value = self._text("scorer") or "labels"
+        return str(Path(self._path).parent / value) if ".py:" in value else value
 
     def _inputs(self) -> tuple[tuple[str, str | None], ...]:
         value = self._values.get("input")
@@ -169,6 +177,19 @@ class _Reader:
         if not texts or not all(isinstance(text, str) for text in texts):
             raise self._wrong("instruction", "text (quote it), or a list of texts of which the first is the start")
         return tuple(texts)
+
+    def _max_tokens(self) -> int | None:
+        value = self._values.get("max_tokens")
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise self._wrong("max_tokens", "a whole number above 0")
+        return value
+
+    def _stop(self) -> tuple[str, ...] | None:
+        value = self._values.get("stop")
+        texts = [value] if isinstance(value, str) else value
+        if texts is not None and (not isinstance(texts, list) or not all(isinstance(t, str) and t for t in texts)):
+            raise self._wrong("stop", "text (quote it) or a list of texts")
+        return None if texts is None else tuple(texts)
 
     def _constraints(self) -> tuple[Constraint, ...]:
         value = self._values.get("constraints")

@@ -12,16 +12,17 @@ import pytest
 
 from promptfront.search.errors import InputError
 from promptfront.search.packages import building, cached_member
-from promptfront.search.sentiment import _PACKAGE
+from promptfront.search.tasks.sources import _VADER
 
-_FETCH = "from promptfront.search.packages import *; from promptfront.search.sentiment import _PACKAGE; print(cached_member(_PACKAGE))"
+_FETCH = "from promptfront.search.packages import *; from promptfront.search.tasks.sources import _VADER; print(cached_member(_VADER))"
+_MEMBER = "vaderSentiment-3.3.2-additional_resources-hutto_ICWSM_2014.tar.gz"
 
 
 def test_two_processes_download_once(tmp_path: Path) -> None:
     """The second waits for the first, and what was interrupted before is gone."""
     folder = tmp_path / "packages" / "vaderSentiment-3.3.2"
-    (folder / ".hutto_ICWSM_2014.tar.gz.part").mkdir(parents=True)
-    (folder / ".hutto_ICWSM_2014.tar.gz.part" / "half.whl").write_bytes(b"half")
+    (folder / ".vaderSentiment-3.3.2.tar.gz.part").mkdir(parents=True)
+    (folder / ".vaderSentiment-3.3.2.tar.gz.part" / "half.whl").write_bytes(b"half")
     env = os.environ | {"PROMPTFRONT_CACHE": str(tmp_path)}
     both = [
         subprocess.Popen(
@@ -30,16 +31,17 @@ def test_two_processes_download_once(tmp_path: Path) -> None:
         for _ in range(2)
     ]
     outputs = [process.communicate() for process in both]
-    assert {f"{folder}/hutto_ICWSM_2014.tar.gz"} == {out.strip() for out, _ in outputs}
+    assert {f"{folder}/{_MEMBER}"} == {out.strip() for out, _ in outputs}
     assert sum("fetching vaderSentiment" in err for _, err in outputs) == 1
-    assert {"hutto_ICWSM_2014.tar.gz"} == {p.name for p in folder.iterdir() if not p.name.endswith(".lock")}
+    kept = {p.name for p in folder.iterdir() if not p.name.endswith(".lock")}
+    assert {_MEMBER, "vaderSentiment-3.3.2.tar.gz"} == kept
 
 
 def test_another_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that is not bit for bit the expected one is not used and not kept."""
     monkeypatch.setenv("PROMPTFRONT_CACHE", str(tmp_path))
     with pytest.raises(InputError, match="expected sha256 000"):
-        cached_member(replace(_PACKAGE, sha256="0" * 64))
+        cached_member(replace(_VADER, sha256="0" * 64))
     assert [] == [p for p in tmp_path.rglob("*") if p.is_file() and not p.name.endswith(".lock")]
 
 
@@ -50,7 +52,7 @@ def test_offline_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
     monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(InputError, match=r"vaderSentiment==3.3.2 cannot be downloaded.*connect once") as caught:
-        cached_member(_PACKAGE)
+        cached_member(_VADER)
     assert "\n" not in str(caught.value)
 
 
@@ -59,7 +61,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "cache").write_text("")
     monkeypatch.setenv("PROMPTFRONT_CACHE", str(tmp_path / "cache"))
     with pytest.raises(InputError, match="PROMPTFRONT_CACHE"):
-        cached_member(_PACKAGE)
+        cached_member(_VADER)
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:

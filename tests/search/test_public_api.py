@@ -82,7 +82,9 @@ class Writer:
     model = fingerprint = "writer"
     answer = "Say whether this review of a film is negative or positive."
 
-    def generate(self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int) -> list[str]:
+    def generate(
+        self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()
+    ) -> list[str]:
         """Return the same instruction for every prompt."""
         return [self.answer] * len(prompts)
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import random
 
+import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, permutation_test
 
-from promptfront.search.statistics import e_value, paired_p_value, stratum_weights, wilson_interval
+from promptfront.search.statistics import (
+    e_value,
+    mean_interval,
+    paired,
+    paired_p_value,
+    stratum_weights,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (7, 10), (812, 1000)])
@@ -20,8 +29,26 @@ def test_wilson_interval_is_scipys(successes: int, n: int) -> None:
 def test_paired_p_value_is_mcnemars_exact_test() -> None:
     """Only the examples on which two prompts differ count."""
     ours, theirs = [1.0] * 12 + [0.0] * 3 + [1.0] * 50, [0.0] * 12 + [1.0] * 3 + [1.0] * 50
-    assert binomtest(12, 15).pvalue == paired_p_value(ours, theirs)
-    assert paired_p_value([1.0, 0.0], [1.0, 0.0]) == 1.0
+    assert binomtest(12, 15).pvalue == paired_p_value(paired(ours, theirs))
+    assert paired_p_value([(1.0, 1.0), (0.0, 0.0)]) == 1.0
+
+
+def test_graded_values_are_tested_by_flipped_signs() -> None:
+    """The p-value is near scipy's permutation test; what one prompt could not be scored on is left out."""
+    rng = np.random.default_rng(1)
+    ours, theirs = rng.beta(2, 3, 80), rng.beta(2, 3.6, 80)
+    expected = permutation_test(
+        (ours, theirs), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=20_000, rng=rng
+    ).pvalue
+    assert paired_p_value(paired([*ours, math.nan], [*theirs, 1.0])) == pytest.approx(expected, abs=0.015)
+
+
+def test_the_interval_of_graded_values_covers() -> None:
+    """At least 9 of 10 intervals of the mean of 40 skewed values hold the true mean."""
+    rng = np.random.default_rng(0)
+    intervals = [mean_interval(rng.beta(1, 5, 40).tolist()) for _ in range(100)]
+    assert sum(low <= 1 / 6 <= high for low, high in intervals) >= 90
+    assert mean_interval([0.3] * 9)[0] < 0.3 < mean_interval([0.3] * 9)[1]
 
 
 def test_looking_after_every_row_raises_few_false_alarms() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -148,16 +149,15 @@ def test_a_named_task_takes_other_data(tmp_path: Path) -> None:
         ("data: d.csv\nlabels: {good: x, bad: x}\n", "at least 2 labels, each written differently, found x, x"),
         ("data: d.csv\nconstraints: [{text: x, limit: 3}]\n", "expected a whole number as limit"),
         ("name: x\n", "names no data"),
-        ("data: d.csv\nscorer: rouge9\n", "x"),
+        ("data: d.csv\nscorer: rouge9\n", "unknown scorer 'rouge9'"),
+        ("data: d.csv\nmax_tokens: many\n", r"t.yaml:2: max_tokens: expected a whole number above 0"),
+        ("data: d.csv\nstop: [1]\n", r"t.yaml:2: stop: expected text"),
     ],
 )
 def test_bad_task_files_are_told(tmp_path: Path, content: str, says: str) -> None:
     """Each mistake is one sentence with file and line."""
     write(tmp_path / "d.csv", rows(20))
     (tmp_path / "t.yaml").write_text(content)
-    if "scorer" in content:
-        assert load_task(str(tmp_path / "t.yaml")).scorer == "rouge9"  # the plugin lookup tells
-        return
     with pytest.raises(InputError, match=says) as caught:
         load_task(str(tmp_path / "t.yaml"))
     assert "\n" not in str(caught.value)
@@ -274,3 +274,41 @@ def test_cutting_makes_no_row_a_second_time() -> None:
     assert "2 rows dropped that are the same as another once cut" in short.notes
     with pytest.raises(InputError, match="too few rows have at most 512 tokens"):
         shorten_inputs(replace(task, pool=(example("b " * 600),)), lambda t, n: t, words)
+
+
+def test_free_text_has_answers_instead_of_labels(tmp_path: Path) -> None:
+    """A list is several accepted answers; how long a reply may be follows from them."""
+    lines = [
+        {"question": f"q{i} {{x}}", "answer": [f"answer {i}", f"{i}"] if i % 2 else f"answer {i}"} for i in range(20)
+    ]
+    (tmp_path / "qa.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    task = load_task(data=str(tmp_path / "qa.jsonl"), scorer="token-f1")
+    rows = (*task.pool, *task.dev, *task.test)
+    assert {row.golds for row in rows if row.references} == {(f"answer {i}", f"{i}") for i in range(1, 20, 2)}
+    assert (task.labels, task.max_tokens, task.stop, task.scorer) == ((), 16, ("\n",), "token-f1")
+    assert task.start.instruction == "Read the question and write the answer."
+
+
+def test_labels_may_be_written_instead(tmp_path: Path) -> None:
+    """With a scorer of replies a task with labels asks for its labels as text."""
+    data = write(tmp_path / "a.csv", rows(20))
+    assert load_task(data=data, scorer="exact-match").labels == ()
+    assert load_task("sentiment", scorer="exact-match").labels == ()
+    with pytest.raises(InputError, match="it scores labels, and task 'math' has none"):
+        load_task("math", scorer="labels")
+
+
+def test_a_task_file_asks_for_free_text(tmp_path: Path) -> None:
+    """Its scorer may be a file beside it."""
+    write(tmp_path / "a.csv", rows(20))
+    (tmp_path / "s.py").write_text("def same(reply, example):\n    return float(reply == example.target)\n")
+    (tmp_path / "t.yaml").write_text('data: a.csv\nscorer: s.py:same\nmax_tokens: 3\nstop: ["."]\n')
+    task = load_task(str(tmp_path / "t.yaml"))
+    assert (task.scorer, task.max_tokens, task.stop) == (f"{tmp_path}/s.py:same", 3, (".",))
+
+
+def test_an_empty_answer_is_told(tmp_path: Path) -> None:
+    """With file and line."""
+    (tmp_path / "a.csv").write_text("text,answer\na,b\nc,\n")
+    with pytest.raises(InputError, match=r"a\.csv:3: expected an answer in 'answer', found none"):
+        load_task(data=str(tmp_path / "a.csv"), scorer="rouge-l")

