@@ -257,33 +257,28 @@ class Evaluator:
         answers = self.scorer.answers(prompt, self.task, example)
         return Request(render(prompt, example.inputs), tuple(continuation(prompt.structure, a) for a in answers))
 
-    def _fill(self, wanted: dict[str, Request] | dict[str, Request | Generation]) -> None:
+    def _fill(self, wanted: Mapping[str, Request | Generation]) -> None:
         if self._store and wanted:
             self._memory.update(self._store.read_scores(self.backend.fingerprint, list(wanted)))
-        missing = {key: request for key, request in wanted.items() if key not in self._memory}
-        if not missing:
-            return
-        try:
-            self._keep(dict(zip(missing, self._ask(list(missing.values())), strict=True)))
-        except InterruptedCallError as error:
-            keys = list(missing)
-            self._keep({keys[i]: outputs for i, outputs in error.answered.items()})
-            raise
+        # One call of the backend, or one for each way a reply may end.
+        calls: dict[tuple[int, tuple[str, ...]] | None, dict[str, Request | Generation]] = defaultdict(dict)
+        for key, request in wanted.items():
+            if key not in self._memory:
+                kind = (request.max_tokens, request.stop) if isinstance(request, Generation) else None
+                calls[kind][key] = request
+        for call in calls.values():
+            keys = list(call)
+            try:
+                self._keep(dict(zip(keys, self._ask(list(call.values())), strict=True)))
+            except InterruptedCallError as error:
+                self._keep({keys[i]: outputs for i, outputs in error.answered.items()})
+                raise
 
     def _ask(self, requests: Sequence[Request | Generation]) -> Sequence[Outputs]:
-        """Return what the backend answers: one call, or one for each way a reply may end."""
-        scored = [request for request in requests if isinstance(request, Request)]
-        found: dict[Request | Generation, Outputs] = {}
-        found.update(zip(scored, self.backend.loglikelihoods(scored) if scored else [], strict=True))
-        kinds: dict[tuple[int, tuple[str, ...]], list[Generation]] = defaultdict(list)
-        for request in requests:
-            if isinstance(request, Generation):
-                kinds[request.max_tokens, request.stop].append(request)
-        for (max_tokens, stop), some in kinds.items():
-            prompts = [request.prompt for request in some]
-            replies = self.backend.generate(prompts, max_tokens=max_tokens, temperature=0, seed=0, stop=stop)
-            found.update(zip(some, replies, strict=True))
-        return [found[request] for request in requests]
+        kind, prompts = requests[0], [request.prompt for request in requests]
+        if isinstance(kind, Generation):
+            return self.backend.generate(prompts, max_tokens=kind.max_tokens, temperature=0, seed=0, stop=kind.stop)
+        return self.backend.loglikelihoods([request for request in requests if isinstance(request, Request)])
 
     def _keep(self, outputs: dict[str, Outputs]) -> None:
         self.scored_pairs += len(outputs)

@@ -11,7 +11,7 @@ import pytest
 from promptfront.scorers.answers import exact_match
 from promptfront.search import optimize
 from promptfront.search.contracts import Constraint, Example, Prompt, Structure, Task
-from promptfront.search.errors import InputError
+from promptfront.search.errors import InputError, InterruptedCallError
 from promptfront.search.evaluate import Evaluator
 from promptfront.search.metric import Metric
 from promptfront.search.prompt import literal, read_reply, stops
@@ -126,3 +126,24 @@ def test_hidden_fields_do_not_part_examples() -> None:
     assert row == Example((("text", "x"),), "y")
     assert row.golds == ("y", "z")
     assert Prompt("", Structure(("Text",), "A"), (row,), (Constraint("a", "b"),)).demonstrations[0].hidden
+
+
+def test_a_call_that_is_interrupted_keeps_what_was_answered(words: Task, backend: HFBackend) -> None:
+    """Two prompts whose replies end in different ways are two calls; of the second only the rest is asked again."""
+
+    class Failing(Counting):
+        fails = True
+
+        def generate(self, prompts: Sequence[str], **options: object) -> list[str]:
+            if self.replies and self.fails:
+                raise InterruptedCallError("silent", {1: "kept"})
+            return super().generate(prompts, **options)
+
+    failing = Failing(backend)
+    evaluator = Evaluator(words, failing, Metric("m", exact_match))  # type: ignore[arg-type]
+    other = replace(words.start, structure=replace(words.start.structure, input_labels=("Text",)))
+    with pytest.raises(InterruptedCallError, match="silent"):
+        evaluator.measure([words.start, other], words.dev[:3])
+    failing.fails, failing.replies = False, 0
+    assert evaluator.measure([words.start, other], words.dev[:3])[1][1] == "kept"
+    assert failing.replies == 2
