@@ -45,6 +45,7 @@ def study_config(
         What loads task and model again.
     """
     task, loaded = evaluator.task, evaluator.backend
+    reply = {} if task.labels else {"reply": {"max_tokens": task.max_tokens, "stop": list(task.stop)}}
     return {
         "task": task.name,
         "model": loaded.model,
@@ -79,8 +80,9 @@ def study_config(
             "mutators": list(mutators),
             "mutators left out": sorted(without),
         }
+        | reply
         | ({"proposer": proposer.fingerprint} if proposer else {}),
-    }
+    } | reply
 
 
 def study_name(config: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .contracts import Example, Prompt, Task
 from .errors import InputError, VerificationError
-from .prompt import Slot, Turn, continuation, prompt_from_dict, prompt_to_dict, render, template
+from .prompt import Slot, Turn, continuation, prompt_from_dict, prompt_to_dict, read_reply, render, stops, template
 from .statistics import wilson_interval
 
 if TYPE_CHECKING:
@@ -59,6 +59,12 @@ class ExportedPrompt:
         text = render(self.prompt, [(field, inputs[field]) for field in self.input_fields])
         return text if isinstance(text, str) else [message._asdict() for message in text]
 
+    def read(self, reply: str) -> str:
+        """Return the answer in what a model wrote after the prompt, up to where it ends; only for free text."""
+        for end in (self.document.get("reply") or {}).get("stop", ()):
+            reply = reply.split(end, 1)[0]
+        return read_reply(self.prompt.structure, reply)
+
 
 def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return everything about a prompt as one JSON document.
@@ -86,6 +92,9 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
         "tokens": entry.tokens,
         "template": _segments(entry.prompt, config["input_fields"]),
         "answers": {label: continuation(structure, structure.verbalize(label)) for label in config["labels"]},
+        "reply": {"max_tokens": config["reply"]["max_tokens"], "stop": [*config["reply"]["stop"], *stops(structure)]}
+        if "reply" in config
+        else None,
         "calibration": {
             "method": structure.calibration,
             "offsets": dict(zip(config["labels"], entry.offsets, strict=True)) if entry.offsets else {},

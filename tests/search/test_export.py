@@ -60,9 +60,10 @@ def test_the_document_is_complete() -> None:
     made = document(PROMPT)
     expected = {
         "schema_version", "task", "prompt", "template", "answers", "calibration", "scores", "model", "data", "seed",
-        "lineage", "versions", "study", "trial", "tokens", "labels", "input_fields", "target_field", "scorer",
+        "lineage", "versions", "study", "trial", "tokens", "labels", "input_fields", "target_field", "scorer", "reply",
     }  # fmt: skip
     assert expected == set(made)
+    assert made["reply"] is None
     assert {"negative": -1.5, "positive": -2.25} == made["calibration"]["offsets"]
     assert made["scores"]["dev"]["low"] < 0.8 < made["scores"]["dev"]["high"]
     filled = "".join(part.get("text", "X") for part in made["template"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from promptfront.scorers.answers import exact_match
-from promptfront.search import optimize
+from promptfront.search import load_prompt, optimize
+from promptfront.search.api import export_prompt
 from promptfront.search.contracts import Constraint, Example, Prompt, Structure, Task
 from promptfront.search.errors import InputError, InterruptedCallError
 from promptfront.search.evaluate import Evaluator
@@ -60,6 +62,10 @@ def test_a_search_ends_with_a_front_and_goes_on(words: Task, backend: HFBackend,
     assert first.to_dict() == again.to_dict()
     assert first.best.test
     assert (first.best.test.n, first.best.test.unscored) == (10, 0)
+    document = export_prompt(storage, "s")[0]
+    (tmp_path / "p.json").write_text(json.dumps(document))
+    assert document["reply"]["max_tokens"] == 3
+    assert load_prompt(tmp_path / "p.json").read(" positive\nReview: another") == "positive"
 
 
 def test_what_cannot_be_scored_is_counted(words: Task, backend: HFBackend, tmp_path: Path) -> None:
