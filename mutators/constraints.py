@@ -74,13 +74,13 @@ def known_constraints(prompt: Prompt, task: Task) -> list[Constraint]:
 
 def _english(texts: list[str], most: int) -> list[Constraint]:
     rules = [
-        Constraint("length", "Answer in at most {limit} words.", max(4, most)),
+        Constraint("length", "Answer in at most {limit} words.", max(4, most), "words"),
         Constraint("no-explanation", "Do not explain."),
     ]
     if most == 1:
-        rules.append(Constraint("one-word", "Answer with one word."))
+        rules.append(Constraint("one-word", "Answer with one word.", rule="words"))
     if not texts:
-        return [*rules, Constraint("language", "Answer in the language of the input.")]
+        return [*rules, Constraint("language", "Answer in the language of the input.", rule="language")]
     rules.append(Constraint("labels-only", f"Answer only with {listed(texts)}."))
     rules.append(Constraint("closest", "If unsure, choose the closest label."))
     if is_sentiment(texts):
@@ -90,11 +90,11 @@ def _english(texts: list[str], most: int) -> list[Constraint]:
 
 def _chinese(texts: list[str], most: int) -> list[Constraint]:
     rules = [
-        Constraint("length", "回答不超过{limit}个字。", max(8, most)),
+        Constraint("length", "回答不超过{limit}个字。", max(8, most), "words"),
         Constraint("no-explanation", "不要解释。"),
     ]
     if not texts:
-        return [*rules, Constraint("language", "用输入的语言回答。")]
+        return [*rules, Constraint("language", "用输入的语言回答。", rule="language")]
     rules.append(Constraint("labels-only", f"只回答{listed(texts, chinese=True)}。"))
     rules.append(Constraint("closest", "不确定时，选择最接近的标签。"))
     if is_sentiment(texts):

@@ -19,6 +19,10 @@ Gene = Literal["instruction", "demonstrations", "constraints", "structure"]
 GENES: tuple[Gene, ...] = ("instruction", "demonstrations", "constraints", "structure")
 
 
+Rule = Literal["", "words", "lines", "avoid", "include", "json", "language"]
+RULES: tuple[Rule, ...] = ("words", "lines", "avoid", "include", "json", "language")
+
+
 class Message(NamedTuple):
     """One turn of a chat prompt. ``content`` is data: control tokens in it are literal text."""
 
@@ -76,12 +80,19 @@ class Constraint:
     template
         The sentence. Where ``limit`` is set, the characters ``{limit}`` stand for its value.
     limit
-        The rule's parameter, if it has one; smaller is tighter.
+        Its parameter, if it has one; smaller is tighter.
+    rule
+        How a reply is measured, and where it can be made to comply: at most ``limit`` ``"words"`` (characters in Chinese) or ``"lines"``, none
+        (``"avoid"``) or all (``"include"``) of ``words``, a ``"json"`` value, the ``"language"`` of the input. Empty: it is text alone.
+    words
+        Of the rules that have any.
     """
 
     name: str
     template: str
     limit: int | None = None
+    rule: Rule = ""
+    words: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from .completion import Estimate, estimate
+from .compliance import compliance, decoding_limit
 from .contracts import Example, Generation, Outputs, Prompt, ReplyScorer, Request, Task, WordReader, Words
 from .errors import InputError, InterruptedCallError
 from .prompt import continuation, read_reply, render, stops, zero_shot
@@ -149,6 +150,12 @@ class Evaluator:
         outputs = cast("list[str]", self.measure([prompt], examples)[0])
         return [read_reply(prompt.structure, output) for output in outputs]
 
+    def compliance(self, prompt: Prompt, examples: Sequence[Example]) -> float | None:
+        """Return the share of replies that keep to the prompt's constraints; None where that cannot be measured."""
+        if not isinstance(self.scorer, ReplyScorer):
+            return None
+        return compliance(prompt.constraints, examples, self.replies(prompt, examples))
+
     def _reply_values(self, scorer: ReplyScorer, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
         pairs = list(zip(examples, self.replies(prompt, examples), strict=True))
         new = list(dict.fromkeys(pair for pair in pairs if pair not in self._values))
@@ -252,8 +259,9 @@ class Evaluator:
 
     def _request(self, prompt: Prompt, example: Example) -> Request | Generation:
         if isinstance(self.scorer, ReplyScorer):
-            end = (*self.task.stop, *stops(prompt.structure))
-            return Generation(render(prompt, example.inputs), self.task.max_tokens, end)
+            max_tokens, ends = decoding_limit(prompt.constraints, self.task.max_tokens)
+            end = tuple(dict.fromkeys((*self.task.stop, *ends, *stops(prompt.structure))))
+            return Generation(render(prompt, example.inputs), max_tokens, end)
         answers = self.scorer.answers(prompt, self.task, example)
         return Request(render(prompt, example.inputs), tuple(continuation(prompt.structure, a) for a in answers))
 

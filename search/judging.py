@@ -85,7 +85,8 @@ def _held_out_score(
 ) -> HeldOutScore:
     known = scored(values)
     uncalibrated = evaluator.evaluate(entry.prompt, rows, offsets=()).quality
-    return HeldOutScore(fmean(known), *mean_interval(known), len(known), uncalibrated, len(values) - len(known))
+    unscored, kept = len(values) - len(known), evaluator.compliance(entry.prompt, rows)
+    return HeldOutScore(fmean(known), *mean_interval(known), len(known), uncalibrated, unscored, kept)
 
 
 def held_out_values(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .contracts import Constraint, Example, Message, Prompt, Structure
@@ -170,7 +170,7 @@ def prompt_to_dict(prompt: Prompt) -> dict[str, Any]:
     return {
         "instruction": prompt.instruction,
         "demonstrations": [{"inputs": dict(e.inputs), "target": e.target} for e in prompt.demonstrations],
-        "constraints": [{"name": c.name, "template": c.template, "limit": c.limit} for c in prompt.constraints],
+        "constraints": [asdict(constraint) | {"words": list(constraint.words)} for constraint in prompt.constraints],
         "structure": {
             "input_labels": list(s.input_labels),
             "target_label": s.target_label,
@@ -200,7 +200,7 @@ def prompt_from_dict(parts: Mapping[str, Any]) -> Prompt:
                 Example(tuple((str(k), str(v)) for k, v in e["inputs"].items()), str(e["target"]))
                 for e in parts["demonstrations"]
             ),
-            constraints=tuple(Constraint(c["name"], c["template"], c["limit"]) for c in parts["constraints"]),
+            constraints=tuple(Constraint(**(c | {"words": tuple(c.get("words", ()))})) for c in parts["constraints"]),
             structure=Structure(
                 **(s | {"input_labels": tuple(s["input_labels"]), "verbalizers": tuple(s["verbalizers"].items())})
             ),

@@ -46,7 +46,7 @@ def result_lines(frontier: Frontier) -> list[str]:
                 f"{entry.quality:.3f}",
                 _fresh(entry),
                 *_test(entry),
-                _summary(entry.prompt),
+                _summary(entry.prompt) + _kept(entry),
             )
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
@@ -88,6 +88,11 @@ def _test(entry: Entry) -> tuple[str, str, str]:
         return "-", "", ""
     gain = "" if entry.gain is None else f"{100 * entry.gain:+.1f} (p={entry.p_value:.2g})"
     return f"{test.score:.3f} ({test.low:.3f}-{test.high:.3f})", str(test.n), gain
+
+
+def _kept(entry: Entry) -> str:
+    share = entry.test.compliance if entry.test else None
+    return "" if share is None else f", kept to in {share:.0%} of replies"
 
 
 def _summary(prompt: Prompt) -> str:

@@ -18,7 +18,7 @@ class HeldOutScore:
     """A score on the held-out test split with its 95 % interval.
 
     ``n`` rows were scored and ``unscored`` could not be. ``uncalibrated`` is the score of the same prompt read without
-    calibration.
+    calibration, ``compliance`` the share of replies that keep to its constraints, where these can be measured.
     """
 
     score: float
@@ -27,6 +27,7 @@ class HeldOutScore:
     n: int
     uncalibrated: float
     unscored: int = 0
+    compliance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

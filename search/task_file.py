@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from .contracts import Constraint
+from .contracts import RULES, Constraint
 from .errors import InputError
 from .plugins import closest
 from .splits import Sizes
@@ -202,13 +202,19 @@ class _Reader:
     def _constraint(self, item: Any) -> Constraint:  # noqa: ANN401 (any YAML value)
         if isinstance(item, str):
             return Constraint(item, item)
-        known = {"name", "text", "limit"}
+        known = {"name", "text", "limit", "rule", "words"}
         if not isinstance(item, dict) or not set(item) <= known or not isinstance(item.get("text"), str):
-            raise self._wrong("constraints", "sentences, or name, text and limit of each")
+            raise self._wrong("constraints", "sentences, or name, text, limit, rule and words of each")
         limit = item.get("limit")
         if limit is not None and (not isinstance(limit, int) or "{limit}" not in item["text"]):
             raise self._wrong("constraints", "a whole number as limit and {limit} in its text")
-        return Constraint(str(item.get("name", item["text"])), item["text"], limit)
+        rule, words = item.get("rule", ""), item.get("words", [])
+        if rule not in ("", *RULES):
+            raise self._wrong("constraints", f"as rule one of {', '.join(RULES)}")
+        listed = isinstance(words, list) and all(isinstance(word, str) and word for word in words)
+        if not listed or bool(words) != (rule in ("avoid", "include")):
+            raise self._wrong("constraints", "words, a list of texts, where the rule is avoid or include")
+        return Constraint(str(item.get("name", item["text"])), item["text"], limit, rule, tuple(words))
 
     def _sizes(self) -> Sizes:
         value = self._values.get("sizes", {})

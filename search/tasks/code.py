@@ -114,7 +114,7 @@ code_doc = BuiltIn(
     start=Prompt("Say in one sentence what the function does.", Structure(("Function",), "Description")),
     target_field="description",
     scorer="rouge-l",
-    constraints=(Constraint("length", "Use at most {limit} words.", 16),),
+    constraints=(Constraint("length", "Use at most {limit} words.", 16, "words"),),
     max_tokens=40,
     stop=("\n",),
     sizes=Sizes(pool=300, dev=80, test=200),

@@ -148,6 +148,8 @@ def test_a_named_task_takes_other_data(tmp_path: Path) -> None:
         ("data: d.csv\nname: x\x07\n", r"t.yaml: expected YAML, but unacceptable character"),
         ("data: d.csv\nlabels: {good: x, bad: x}\n", "at least 2 labels, each written differently, found x, x"),
         ("data: d.csv\nconstraints: [{text: x, limit: 3}]\n", "expected a whole number as limit"),
+        ("data: d.csv\nconstraints: [{text: x, rule: funny}]\n", "as rule one of words, lines, avoid"),
+        ("data: d.csv\nconstraints: [{text: x, rule: avoid}]\n", "words, a list of texts, where the rule is avoid"),
         ("name: x\n", "names no data"),
         ("data: d.csv\nscorer: rouge9\n", "unknown scorer 'rouge9'"),
         ("data: d.csv\nmax_tokens: many\n", r"t.yaml:2: max_tokens: expected a whole number above 0"),

@@ -1,0 +1,83 @@
+"""Whether replies keep to a prompt's constraints, and how decoding makes them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .contracts import Constraint, Example
+
+_CJK = re.compile(r"[\u2e80-\u9fff]")
+_TOKENS_A_WORD, _TOKENS_A_CHARACTER, _SLACK = 2, 3, 8
+"""More than texts take: decoding ends what runs on, and does not cut what keeps to its limit."""
+
+
+def obeys(constraint: Constraint, reply: str, example: Example) -> bool | None:
+    """Return whether a reply keeps to a constraint; None where its rule cannot be measured."""
+    limit, text = constraint.limit or 1, reply.strip()
+    if constraint.rule == "words":
+        return _length(text) <= limit
+    if constraint.rule == "lines":
+        return len(text.splitlines()) <= limit
+    if constraint.rule == "avoid":
+        return not any(_has(text, word) for word in constraint.words)
+    if constraint.rule == "include":
+        return all(_has(text, word) for word in constraint.words)
+    if constraint.rule == "json":
+        return _is_json(text)
+    if constraint.rule == "language":
+        return bool(text) and _is_cjk(text) == _is_cjk("".join(value for _, value in example.inputs))
+    return None
+
+
+def compliance(constraints: Sequence[Constraint], examples: Sequence[Example], replies: Sequence[str]) -> float | None:
+    """Return the share of replies that keep to a constraint, over all that can be measured; None without any."""
+    kept = [
+        found
+        for example, reply in zip(examples, replies, strict=True)
+        for constraint in constraints
+        if (found := obeys(constraint, reply, example)) is not None
+    ]
+    return sum(kept) / len(kept) if kept else None
+
+
+def decoding_limit(constraints: Sequence[Constraint], max_tokens: int) -> tuple[int, tuple[str, ...]]:
+    """Return how many tokens a reply may have under the constraints, and what else ends it."""
+    end: tuple[str, ...] = ()
+    for constraint in constraints:
+        limit = constraint.limit or 1
+        if constraint.rule == "words":
+            each = _TOKENS_A_CHARACTER if _is_cjk(constraint.template) else _TOKENS_A_WORD
+            max_tokens = min(max_tokens, each * limit + _SLACK)
+        if constraint.rule == "lines" and limit == 1:
+            end = ("\n",)
+    return max_tokens, end
+
+
+def _length(text: str) -> int:
+    """Return the number of words, each Chinese character counted as one."""
+    return len(_CJK.sub(" x ", text).split())
+
+
+def _has(text: str, word: str) -> bool:
+    if _is_cjk(word):
+        return word in text
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_cjk(text: str) -> bool:
+    """Whether at least a third of a text's letters are Chinese."""
+    letters = [c for c in text if c.isalpha()]
+    return 3 * len(_CJK.findall(text)) >= max(1, len(letters))

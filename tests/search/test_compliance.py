@@ -1,0 +1,92 @@
+"""Constraints as rules: measured on replies, and bound at decoding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from promptfront.scorers.overlap import rouge_l
+from promptfront.search.compliance import compliance, decoding_limit, obeys
+from promptfront.search.contracts import Constraint, Example, Rule, Task
+from promptfront.search.evaluate import Evaluator
+from promptfront.search.metric import Metric
+from promptfront.search.prompt import prompt_from_dict, prompt_to_dict
+
+if TYPE_CHECKING:
+    from promptfront.backends.hf import HFBackend
+
+_ENGLISH, _CHINESE = Example((("text", "A short review."),), ""), Example((("text", "这是一条评论。"),), "")
+
+
+def ruled(rule: Rule, limit: int | None = None, words: tuple[str, ...] = ()) -> Constraint:
+    """Return a constraint with a rule."""
+    return Constraint(rule, "Keep to it.", limit, rule, words)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "kept", "broken"),
+    [
+        (ruled("words", 3), "one two three", "one two three four"),
+        (ruled("words", 4), "很好 ok 的", "很好很好的"),
+        (ruled("words"), "one", "one two"),
+        (ruled("lines", 2), "a\nb", "a\nb\nc"),
+        (ruled("avoid", words=("I", "不")), "In it, 好", "so i say"),
+        (ruled("avoid", words=("I", "不")), "", "我不说"),
+        (ruled("include", words=("film", "plot")), "The plot of the FILM", "The films have a plot"),
+        (ruled("json"), '{"a": [1]}', "{a: 1}"),
+        (ruled("json"), "3", ""),
+        (ruled("language"), "A reply with 好 in it", "好的好的"),
+        (ruled("language"), "ok", ""),
+    ],
+)
+def test_rules_are_measured(constraint: Constraint, kept: str, broken: str) -> None:
+    """Words at their borders, Chinese by characters; an empty reply is no JSON and no language."""
+    assert obeys(constraint, kept, _ENGLISH) is True
+    assert obeys(constraint, broken, _ENGLISH) is False
+
+
+def test_the_language_is_that_of_the_input() -> None:
+    """A Chinese input asks for Chinese."""
+    assert obeys(ruled("language"), "很好，ok", _CHINESE)
+    assert not obeys(ruled("language"), "fine", _CHINESE)
+
+
+def test_what_has_no_rule_is_not_counted() -> None:
+    """The share is of what can be measured, and there is none without anything."""
+    told, length = Constraint("tone", "Be kind."), ruled("words", 1)
+    assert obeys(told, "x", _ENGLISH) is None
+    assert compliance([told, length], [_ENGLISH] * 2, ["x", "x y"]) == 0.5
+    assert compliance([told], [_ENGLISH], ["x"]) is None
+
+
+def test_decoding_leaves_room_for_what_keeps_to_a_limit() -> None:
+    """The tightest rule counts, Chinese characters may be several tokens, and one line ends with its line."""
+    assert decoding_limit([ruled("words", 10), ruled("words", 3)], 128) == (14, ())
+    assert decoding_limit([Constraint("l", "不超过{limit}个字。", 10, "words")], 128) == (38, ())
+    assert decoding_limit([ruled("words", 500), ruled("lines", 1)], 128) == (128, ("\n",))
+
+
+def test_a_limit_is_stated_bound_and_measured(reviews: Task, backend: HFBackend) -> None:
+    """With the real model: replies end near the limit, and the share that keeps to it is known."""
+    task = replace(reviews, labels=(), scorer="rouge-l", max_tokens=40, dev=reviews.dev[:4])
+    evaluator = Evaluator(task, backend, Metric("rouge-l", rouge_l))
+    bound = replace(task.start, constraints=(Constraint("length", "Use {limit} words at most.", 4, "words"),))
+    free, short = evaluator.replies(task.start, task.dev), evaluator.replies(bound, task.dev)
+    assert max(len(backend._tokenizer(text)["input_ids"]) for text in short) <= 16
+    assert max(map(len, short)) < max(map(len, free))
+    expected = sum(len(text.split()) <= 4 for text in short) / 4
+    assert evaluator.compliance(bound, task.dev) == expected
+    assert evaluator.compliance(task.start, task.dev) is None
+
+
+def test_a_rule_survives_the_database() -> None:
+    """With its words; files from before rules are read too."""
+    from promptfront.search.contracts import Prompt, Structure
+
+    prompt = Prompt("x", Structure(("Text",), "Answer"), (), (ruled("avoid", words=("a", "好")),))
+    parts = prompt_to_dict(prompt)
+    assert prompt_from_dict(parts) == prompt
+    parts["constraints"] = [{"name": "n", "template": "t", "limit": None}]
+    assert prompt_from_dict(parts).constraints == (Constraint("n", "t"),)
