@@ -336,7 +336,7 @@ class WordReader(Protocol):
 
 
 class Scorer(Protocol):
-    """Says what a good answer is, by the log-likelihoods of answers.
+    """Says what a good answer is, by the log-likelihoods of answers: the task's labels, unless it has a false ``labelled``.
 
     ``fit`` learns the prompt's calibration offsets from outputs on dev inputs, without their labels; they are frozen
     before the test split is scored and exported with the prompt.

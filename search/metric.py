@@ -45,6 +45,11 @@ class Metric:
         return found
 
 
+def asks_for_labels(scorer: Scorer | ReplyScorer) -> bool:
+    """Whether the answers a scorer wants are a task's labels and not free text."""
+    return bool(getattr(scorer, "labelled", not isinstance(scorer, ReplyScorer)))
+
+
 def load_scorer(name: str) -> Scorer | ReplyScorer:
     """Return the scorer of that name, or the one in ``path/to/file.py:name``.
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from .contracts import Example, Prompt, ReplyScorer, Structure, Task
+from .contracts import Example, Prompt, Structure, Task
 from .data import Row, read_rows
 from .errors import InputError
-from .metric import load_scorer
+from .metric import asks_for_labels, load_scorer
 from .plugins import closest, load
 from .splits import Sizes, Splits, given_splits, split_rows
 from .task_file import TaskFile, read_task_file
@@ -113,8 +113,8 @@ def _with_start(task: Task, instructions: Sequence[str], choices: Sequence[str],
 
 
 def _rescored(task: Task, scorer: str) -> Task:
-    """Return the task with another scorer; replies are free text, so labels become answers."""
-    if not isinstance(load_scorer(scorer), ReplyScorer):
+    """Return the task with another scorer; where it wants free text, labels become answers."""
+    if asks_for_labels(load_scorer(scorer)):
         if not task.labels:
             raise InputError(f"--scorer {scorer}: it scores labels, and task {task.name!r} has none")
         return replace(task, scorer=scorer)
@@ -147,8 +147,9 @@ def _build(spec: TaskFile, seed: int) -> Task:
     rows = {"data": read_rows(source)}
     rows |= {name: read_rows(path) for name, path in (("dev", spec.dev), ("test", spec.test)) if path}
     inputs, target = _columns(spec, source, rows["data"])
-    free_text = isinstance(load_scorer(spec.scorer), ReplyScorer)
-    labels = () if free_text else _labels(spec, target, [row for part in rows.values() for row in part], source)
+    labels: tuple[tuple[str, str], ...] = ()
+    if asks_for_labels(load_scorer(spec.scorer)):
+        labels = _labels(spec, target, [row for part in rows.values() for row in part], source)
     examples = {
         name: _examples(part, [c for c, _ in inputs], target, [x for x, _ in labels]) for name, part in rows.items()
     }
