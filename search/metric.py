@@ -1,8 +1,9 @@
-"""Scorers by name or file: a class, or a plain function of a reply and its example."""
+"""Scorers by name or file: a class, a plain function of a reply and its example, or several of these with weights."""
 
 from __future__ import annotations
 
 import inspect
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -45,19 +46,40 @@ class Metric:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """Several scorers of replies, each with its share; what one of them cannot score is not scored."""
+
+    parts: tuple[tuple[float, ReplyScorer], ...]
+
+    def score_replies(self, examples: Sequence[Example], replies: Sequence[str]) -> list[float | None]:
+        """Return the weighted mean of each reply."""
+        columns = [scorer.score_replies(examples, replies) for _, scorer in self.parts]
+        total = math.fsum(weight for weight, _ in self.parts)
+        return [self._mean(values, total) for values in zip(*columns, strict=True)]
+
+    def _mean(self, values: Sequence[float | None], total: float) -> float | None:
+        if None in values:
+            return None
+        terms = zip(self.parts, values, strict=True)
+        return min(1.0, math.fsum(weight * (value or 0.0) for (weight, _), value in terms) / total)
+
+
 def asks_for_labels(scorer: Scorer | ReplyScorer) -> bool:
     """Whether the answers a scorer wants are a task's labels and not free text."""
     return bool(getattr(scorer, "labelled", not isinstance(scorer, ReplyScorer)))
 
 
 def load_scorer(name: str) -> Scorer | ReplyScorer:
-    """Return the scorer of that name, or the one in ``path/to/file.py:name``.
+    """Return the scorer of that name, the one in ``path/to/file.py:name``, or several as in ``0.7*rouge-l+0.3*chrf``.
 
     Raises
     ------
     InputError
         If there is none or it cannot be loaded.
     """
+    if "*" in name:
+        return Weighted(tuple(_weighted(part, name) for part in name.split("+")))
     found: Any = from_file("--scorer", name) if ".py:" in name else load("promptfront.scorers", name)
     try:
         made: Any = found() if inspect.isclass(found) else found
@@ -68,3 +90,17 @@ def load_scorer(name: str) -> Scorer | ReplyScorer:
     if callable(made) and len(inspect.signature(made).parameters) == 2:
         return Metric(name, made)
     raise InputError(f"--scorer {name}: expected a function of a reply and an example, or a class with score_replies")
+
+
+def _weighted(part: str, whole: str) -> tuple[float, ReplyScorer]:
+    weight, _, name = part.partition("*")
+    try:
+        share = float(weight)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < math.inf or not name:
+        raise InputError(f"--scorer {whole}: expected weights above 0 as in 0.7*rouge-l+0.3*chrf, found {part!r}")
+    scorer = load_scorer(name.strip())
+    if not isinstance(scorer, ReplyScorer):
+        raise InputError(f"--scorer {whole}: {name.strip()!r} does not score replies, so it cannot be one of several")
+    return share, scorer

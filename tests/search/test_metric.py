@@ -58,3 +58,19 @@ def test_a_misspelt_name_is_told() -> None:
     """With the nearest that is there."""
     with pytest.raises(InputError, match="did you mean 'rouge-l'"):
         load_scorer("rougel")
+
+
+def test_several_scorers_have_weights(tmp_path: Path) -> None:
+    """Their mean; what one of them cannot score is not scored."""
+    (tmp_path / "s.py").write_text("def known(reply, example):\n    return None if reply == '?' else 1.0\n")
+    row = Example((("text", "x"),), "a b")
+    found = load_scorer(f"3*exact-match+1*{tmp_path}/s.py:known")
+    assert found.score_replies([row] * 3, ["a b", "c", "?"]) == [1.0, 0.25, None]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["0*chrf+1*bleu", "x*chrf", "1*", "1*labels", "1*rouge-l+2", "nan*chrf", "1*rouge9"])
+def test_bad_weights_are_told(name: str) -> None:
+    """In one sentence."""
+    with pytest.raises(InputError) as caught:
+        load_scorer(name)
+    assert "\n" not in str(caught.value)
