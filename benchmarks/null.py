@@ -20,7 +20,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from promptfront.search import load_task, optimize
-from promptfront.search.api import load_mutators, make_backend
+from promptfront.search.api import make_backend
+from promptfront.search.inventory import load_mutators
 from promptfront.search.report import verdict
 
 if TYPE_CHECKING:

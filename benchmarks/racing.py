@@ -33,9 +33,9 @@ DTYPE = "bfloat16"
 
 def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prompt]:
     """Return what a search without a sense of direction would try, from several starting instructions."""
-    from promptfront.search.api import load_mutators
     from promptfront.search.contracts import Candidate, MutationContext
     from promptfront.search.history import History, Tried
+    from promptfront.search.inventory import load_mutators
     from promptfront.search.space import Space
 
     start = evaluator.task.start

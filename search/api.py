@@ -8,15 +8,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from .config import study_config, study_name
-from .contracts import Backend, MutationContext, Mutator, Task, Words
+from .contracts import Backend, MutationContext, Task, Words
 from .errors import InputError
 from .evaluate import Evaluator
 from .export import export
+from .inventory import load_mutators
 from .judging import FINALISTS, confirming_pairs, shown_rows
 from .loop import BATCH, Progress, Search
 from .metric import load_scorer
 from .options import DataOptions, Limits
-from .plugins import available, closest, load, mutator_from_file
+from .plugins import closest, load
 from .prompt import zero_shot
 from .racing import most_pairs
 from .space import Space, make_sampler
@@ -67,6 +68,7 @@ def optimize(
     sampler: str = "tpe",
     mutators: Sequence[str] = (),
     without: Sequence[str] = (),
+    max_demonstrations: int | None = None,
     data: DataOptions | None = None,
     limits: Limits | None = None,
     storage: str = DEFAULT_STORAGE,
@@ -99,6 +101,8 @@ def optimize(
         More mutators, each as ``path/to/file.py:Name``.
     without
         Names of installed mutators not to use: without ``"calibration"`` every prompt decides by its plain likelihoods.
+    max_demonstrations
+        Demonstrations a prompt may show at most; 0 for instruction, constraints and structure alone.
     data
         The user's own data, instruction and labels.
     limits
@@ -127,7 +131,7 @@ def optimize(
     """
     limits = replace(limits or Limits(), budget=budget)
     make_sampler(sampler, seed)
-    inventors = load_mutators(mutators, without)
+    inventors = load_mutators(mutators, without, max_demonstrations)
     store = Store(storage)
     options = data or DataOptions()
     loaded = task if isinstance(task, Task) else load_task(task, **asdict(options), seed=seed)
@@ -140,6 +144,7 @@ def optimize(
         sampler=sampler,
         mutators=mutators,
         without=without,
+        max_demonstrations=max_demonstrations,
         proposer=writer,
         backend=_name(backend),
         load=sources | {"backend_options": backend_options or {}},
@@ -168,25 +173,6 @@ def load_frontier(storage: str = DEFAULT_STORAGE, study: str | None = None) -> F
     """
     store = Store(storage, create=False)
     return Study(store, study or latest_study(store)).frontier()
-
-
-def load_mutators(files: Sequence[str], without: Sequence[str] = ()) -> dict[str, Mutator]:
-    """Return every installed mutator by name but those of ``without``, and those of ``files`` (``path/to/file.py:Name``).
-
-    Raises
-    ------
-    InputError
-        If a mutator cannot be loaded, or one to be left out is not there.
-    """
-    installed = sorted(available("promptfront.mutators"))
-    for name in (name for name in without if name not in installed):
-        raise InputError(
-            f"--without: there is no mutator {name!r}{closest(name, installed)}; see `optimize list mutators`"
-        )
-    found: dict[str, Mutator] = {}
-    for name in (name for name in installed if name not in without):
-        found[name] = cast("Callable[[], Mutator]", load("promptfront.mutators", name))()
-    return found | {file: mutator_from_file(file) for file in files}
 
 
 def make_evaluator(

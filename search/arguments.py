@@ -99,6 +99,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     search.add_argument(
         "--without", action="append", default=[], metavar="MUTATOR", help="a mutator not to use, such as calibration"
     )
+    search.add_argument(
+        "--max-demonstrations", type=int, metavar="N", help="examples a prompt may show at most; 0: none (default: 16)"
+    )
     search.add_argument("--seed", type=int, default=0, metavar="N", help="decides splits and search (default: 0)")
     _add_study(run)
 

@@ -84,6 +84,7 @@ def _run(options: argparse.Namespace) -> int:
             sampler=options.sampler,
             mutators=options.mutator,
             without=options.without,
+            max_demonstrations=options.max_demonstrations,
             data=data,
             limits=limits,
             storage=options.storage,

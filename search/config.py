@@ -25,6 +25,7 @@ def study_config(
     sampler: str,
     mutators: Sequence[str],
     without: Sequence[str],
+    max_demonstrations: int | None,
     proposer: Backend | None,
     backend: str,
     load: dict[str, Any],
@@ -35,7 +36,7 @@ def study_config(
     ----------
     evaluator
         The task, its splits and the model.
-    seed, sampler, mutators, without
+    seed, sampler, mutators, without, max_demonstrations
         As the search was asked for.
     proposer
         The backend that writes proposals, where it is not the one that scores.
@@ -81,6 +82,7 @@ def study_config(
             "mutators left out": sorted(without),
         }
         | reply
+        | ({} if max_demonstrations is None else {"demonstrations at most": max_demonstrations})
         | ({"proposer": proposer.fingerprint} if proposer else {}),
     } | reply
 

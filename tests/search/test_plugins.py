@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 
 import pytest
 
-from promptfront.search.api import load_mutators
-from promptfront.search.contracts import GENES
+from promptfront.search.contracts import GENES, MutationContext, Task
 from promptfront.search.errors import InputError
+from promptfront.search.inventory import load_mutators
 from promptfront.search.plugins import available, load, mutator_from_file
 
 EXAMPLES = Path(__file__).parent.parent / "plugin_example"
@@ -105,3 +106,14 @@ def test_a_mutator_to_leave_out_must_be_there() -> None:
     assert "calibration" not in load_mutators((), ("calibration",))
     with pytest.raises(InputError, match=r"--without: there is no mutator 'calibratio'.*'calibration'"):
         load_mutators((), ("calibratio",))
+
+
+def test_demonstrations_have_a_limit(reviews: Task) -> None:
+    """Of what is drawn the first are shown; with none allowed nothing draws."""
+    context = MutationContext(reviews, (), random.Random(0), lambda *_: [], lambda *_: [])
+    limited = load_mutators((), max_demonstrations=2)
+    shown = [limited["random-demonstrations"].mutate(reviews.start, context).demonstrations for _ in range(20)]
+    assert max(map(len, shown)) == 2
+    assert "demonstrations" not in {mutator.gene for mutator in load_mutators((), max_demonstrations=0).values()}
+    with pytest.raises(InputError, match="--max-demonstrations: expected a number from 0, found -1"):
+        load_mutators((), max_demonstrations=-1)
