@@ -89,7 +89,7 @@ def _complete(
         written = output.sequences[:, first:]
         for row, text in zip(going, tokenizer.batch_decode(written, skip_special_tokens=True), strict=True):
             replies[row] = text
-        ends = (written == tokenizer.eos_token_id).any(1).tolist()
+        ends = [tokenizer.eos_token_id in row for row in written.tolist()]
         kept = [
             i for i, row in enumerate(going) if left and not ends[i] and _before(replies[row], stop) == replies[row]
         ]
@@ -103,13 +103,12 @@ def _rest(inputs: dict[str, Any], output: Any, kept: list[int]) -> dict[str, Any
     rows = torch.tensor(kept, device=output.sequences.device)
     mask = inputs["attention_mask"]
     more = mask.new_ones(len(mask), output.sequences.shape[1] - mask.shape[1])
-    cache = output.past_key_values
+    rest = {"input_ids": output.sequences[rows], "attention_mask": torch.cat([mask, more], 1)[rows]}
+    cache = getattr(output, "past_key_values", None)
+    if cache is None or not hasattr(cache, "batch_select_indices"):
+        return rest  # a kind of cache that cannot be divided: the rows are read again
     cache.batch_select_indices(rows)
-    return {
-        "input_ids": output.sequences[rows],
-        "attention_mask": torch.cat([mask, more], 1)[rows],
-        "past_key_values": cache,
-    }
+    return rest | {"past_key_values": cache}
 
 
 class _Stop(StoppingCriteria):  # type: ignore[misc]  # (transformers publishes no types)

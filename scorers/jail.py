@@ -38,16 +38,19 @@ def main() -> None:
     except OSError as error:
         print(f"this machine cannot isolate a program: {error}", file=sys.stderr)
         sys.exit(CANNOT)
+    # Closed by the program's beginning, so only a failure before it is told: a program may exit with any code.
+    failed, tell = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            _become(interpreter, json.loads(limits), source, [int(d) for d in descriptors], root)
+            _become(interpreter, json.loads(limits), source, [int(d) for d in descriptors], root, tell)
         finally:
+            os.write(tell, b"x")
             os._exit(CANNOT)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
-    _close_all_but([2])
+    _close_all_but([2, failed])
     _, status = os.waitpid(child, 0)
-    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    os._exit(CANNOT if os.read(failed, 1) else int(status != 0))
 
 
 def _isolate(root: bool) -> None:
@@ -97,7 +100,9 @@ def _syscall_pivot_root(new: bytes, old: bytes) -> None:
     _call("syscall", number, new, old)
 
 
-def _become(interpreter: str, limits: dict[str, int], source: str, descriptors: list[int], root: bool) -> None:
+def _become(
+    interpreter: str, limits: dict[str, int], source: str, descriptors: list[int], root: bool, tell: int
+) -> None:
     """Give up what is left of rights, and become the program."""
     for name in ("CPU", "AS", "FSIZE", "NPROC", "NOFILE", "CORE"):
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limits[name], limits[name]))
@@ -109,7 +114,7 @@ def _become(interpreter: str, limits: dict[str, int], source: str, descriptors: 
     _call("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     _call("prctl", _DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
     os.setsid()
-    _close_all_but([0, 1, 2, *descriptors])
+    _close_all_but([0, 1, 2, tell, *descriptors])
     for descriptor in descriptors:
         os.set_inheritable(descriptor, True)
     os.execve(interpreter, [interpreter, "-I", "-S", "-c", source, *map(str, descriptors)], {"LANG": "C.UTF-8"})

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _CHECK = "def check(candidate):\n    assert candidate(2, 3) == 5\n    assert candidate(-1, 1) == 0\n    assert candidate([1], [2]) == [1, 2]\n"
 _FORGERS = {
     "exits at once": "import os; os._exit(0)",
+    "exits as a jail that cannot isolate": "import os; os._exit(99)",
     "exits when called": "import sys\ndef add(a, b): sys.exit(0)",
     "kills itself when called": "import os\ndef add(a, b): os._exit(0)",
     "equals everything": "class E:\n    def __eq__(self, _): return True\ndef add(a, b): return E()",
