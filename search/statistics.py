@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from math import sqrt
 from statistics import NormalDist, fmean
 from typing import TYPE_CHECKING
 
@@ -65,7 +64,7 @@ def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple
     """Return Wilson's score interval for a proportion (Wilson 1927)."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     p, zz = successes / n, z * z
-    centre, half = p + zz / (2 * n), z * sqrt(p * (1 - p) / n + zz / (4 * n * n))
+    centre, half = p + zz / (2 * n), z * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
     scale = 1 + zz / n
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 

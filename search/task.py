@@ -267,7 +267,7 @@ def _answers(cell: str) -> list[str]:
 
 
 def _reply_limits(examples: Sequence[Example]) -> tuple[int, tuple[str, ...]]:
-    """Return how many tokens a reply may have, twice the longest answer's about, and what ends it."""
+    """Return how many tokens a reply may have, two or three times the longest answer's, and what ends it."""
     golds = [gold for example in examples for gold in example.golds]
     longest = max((max(len(gold.split()), sum(c >= "\u2e80" for c in gold)) for gold in golds), default=0)
     return min(_MOST_TOKENS, 4 * longest + 8), () if any("\n" in gold for gold in golds) else ("\n",)
