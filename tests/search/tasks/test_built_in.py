@@ -2,15 +2,67 @@
 
 from __future__ import annotations
 
+import json
 import math
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from statistics import fmean
 
+import huggingface_hub.constants
 import pytest
 
 from promptfront.search.contracts import ReplyScorer, Task
 from promptfront.search.metric import load_scorer
 from promptfront.search.plugins import available
 from promptfront.search.task import load_task
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Serves one data set as the Hugging Face hub does, with as many rows in each file."""
+
+    def do_HEAD(self) -> None:
+        """Answer what the hub's client asks first."""
+        self._answer(send=False)
+
+    def do_GET(self) -> None:
+        """Answer with the file."""
+        self._answer(send=True)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _answer(self, *, send: bool) -> None:
+        name = self.path.rpartition("/")[2]
+        rows = [
+            {
+                "id": str(i),
+                "title": f"Method {i} of {name}",
+                "abstract": f"We compare {i} graphs.",
+                "keyphrases": ["graphs", f"method {i}"],
+            }
+            for i in range(50)
+        ]
+        body = "\n".join(map(json.dumps, rows)).encode()
+        self.send_response(200)
+        for header, value in (("ETag", f'"{name}"'), ("X-Repo-Commit", "0" * 40), ("Content-Length", str(len(body)))):
+            self.send_header(header, value)
+        self.end_headers()
+        if send:
+            self.wfile.write(body)
+
+
+@pytest.fixture(autouse=True)
+def _hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", url)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    yield
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(params=sorted(available("promptfront.tasks")))
