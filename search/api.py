@@ -131,10 +131,11 @@ def optimize(
     """
     limits = replace(limits or Limits(), budget=budget)
     make_sampler(sampler, seed)
-    inventors = load_mutators(mutators, without, max_demonstrations)
+    load_mutators(mutators, without, max_demonstrations)
     store = Store(storage)
     options = data or DataOptions()
     loaded = task if isinstance(task, Task) else load_task(task, **asdict(options), seed=seed)
+    inventors = load_mutators(mutators, *_suited(loaded, without, max_demonstrations))
     evaluator = make_evaluator(loaded, model=model, backend=backend, backend_options=backend_options, store=store)
     sources = {"task": None if isinstance(task, Task) else task, "data": asdict(options), "model": model}
     writer = _proposer(proposer, backend, backend_options or {})
@@ -214,6 +215,18 @@ def _affordable(task: Task, limits: Limits) -> int:
     if limits.max_pairs is None:
         return len(task.dev)
     return min(len(task.dev), max(_LEAST_DEV, limits.max_pairs // _EVALUATIONS))
+
+
+def _suited(task: Task, without: Sequence[str], most: int | None) -> tuple[Sequence[str], int | None]:
+    """Return which mutators are left out and how many demonstrations a prompt may show at most, where rows are few.
+
+    A prompt is judged by the rows that it does not show, so half of them are left. Verbalizers are fitted to rows that
+    no prompt shows and that would judge them: where those are the same, they would be judged by what they were fitted to.
+    """
+    if task.test:
+        return without, most
+    half = len(task.pool) // 2
+    return (*without, "fit-verbalizers"), half if most is None else min(most, half)
 
 
 def _proposer(proposer: str | Backend | None, backend: str | Backend, options: dict[str, Any]) -> Backend | None:

@@ -55,7 +55,7 @@ class _Model:
 
 
 def estimate(
-    outputs: Sequence[Sequence[Sequence[float]]], gold: Sequence[int], weights: Sequence[float] | None = None
+    outputs: Sequence[Sequence[Sequence[float] | None]], gold: Sequence[int], weights: Sequence[float] | None = None
 ) -> list[Estimate]:
     """Return each candidate's accuracy on all examples.
 
@@ -63,7 +63,7 @@ def estimate(
     ----------
     outputs
         For each candidate the labels' log-likelihoods in nats, shape ``(seen, labels)``, on the first ``seen`` of the
-        examples; at least one each.
+        examples; None for examples that do not count.
     gold
         The number of the right label of every example.
     weights
@@ -79,21 +79,23 @@ def estimate(
     return [_estimate(expected[c], model.noise[c] * noise, odds[c], seen[c], targets, counts) for c in range(len(odds))]
 
 
-def _log_odds(outputs: Sequence[Sequence[Sequence[float]]], examples: int) -> tuple[Array, NDArray[np.bool_]]:
+def _log_odds(outputs: Sequence[Sequence[Sequence[float] | None]], examples: int) -> tuple[Array, NDArray[np.bool_]]:
     """Return log-odds against the mean label, ``(candidates, examples, labels)``, and which examples were seen."""
-    odds = np.zeros((len(outputs), examples, len(outputs[0][0])))
+    labels = next(len(output) for values in outputs for output in values if output is not None)
+    odds = np.zeros((len(outputs), examples, labels))
     seen = np.zeros((len(outputs), examples), dtype=np.bool_)
     for c, values in enumerate(outputs):
-        logs = np.asarray(values, dtype=np.float64)
-        odds[c, : len(logs)] = logs - logs.mean(axis=1, keepdims=True)
-        seen[c, : len(logs)] = True
+        rows = [i for i, output in enumerate(values) if output is not None]
+        logs = np.asarray([values[i] for i in rows], dtype=np.float64).reshape(-1, labels)
+        odds[c, rows] = logs - logs.mean(axis=1, keepdims=True)
+        seen[c, rows] = True
     return odds, seen
 
 
 def _fit(odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64]) -> _Model:
     """Fit by alternating ridge regressions; an example's row is drawn to the mean row of its label."""
     candidates, _, labels = odds.shape
-    counts = seen.sum(axis=1)
+    counts = np.maximum(seen.sum(axis=1), 1)
     means = np.eye(labels) - 1 / labels
     right = means[gold]
     rows, weights = right, np.tile([1.0, 0.0], (candidates, 1))  # of the row, and of the right label
@@ -106,6 +108,8 @@ def _fit(odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64]) -> _Mode
         means = np.stack([rows[gold == k].mean(axis=0) if (gold == k).any() else means[k] for k in range(labels)])
         usual = shift.mean(axis=0)
         for c in range(candidates):
+            if not seen[c].any():
+                continue
             here = np.stack([rows[seen[c]], right[seen[c]]])
             weights[c] = _regress(here - here.mean(axis=1, keepdims=True), odds[c, seen[c]])
             rest = odds[c, seen[c]] - np.tensordot(weights[c], here, 1)
@@ -133,6 +137,6 @@ def _estimate(
     for offset in (0.0, lean):
         right = ((expected - offset + noise).argmax(axis=2) == gold).mean(axis=0)
         known = (odds[seen] - offset).argmax(axis=1) == gold[seen]
-        missed = np.average(known - right[seen], weights=weights[seen])
+        missed = np.average(known - right[seen], weights=weights[seen]) if seen.any() else 0.0
         found.append(float(np.clip(np.average(right, weights=weights) + own * missed, 0.0, 1.0)))
     return Estimate(*found)

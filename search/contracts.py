@@ -159,7 +159,7 @@ class Task:
     """What is to be solved: the data, split once by the seed, and the prompt the search starts from.
 
     Demonstrations and proposals come from ``pool``; ``dev`` guides the search; ``test`` is scored once, at the end.
-    No input is in two splits. ``instructions`` are others than the starting prompt's, tried first. A task without
+    No input is in two splits - or, where rows are few, all of them are pool and dev at once and ``test`` is empty. ``instructions`` are others than the starting prompt's, tried first. A task without
     ``labels`` asks for free text: replies of at most ``max_tokens`` tokens, each up to the first of ``stop``.
     """
 

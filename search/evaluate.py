@@ -34,7 +34,7 @@ MOST_WORDS = 1000
 class Evaluation:
     """The task's metric of one prompt on each of some examples, and the calibration offsets they were read with.
 
-    A value is NaN where the scorer has none.
+    A value is NaN where the scorer has none, and on an example that the prompt shows.
     """
 
     values: tuple[float, ...]
@@ -134,16 +134,19 @@ class Evaluator:
             The calibration to read the outputs with; by default the one fitted on these outputs.
         """
         if isinstance(self.scorer, ReplyScorer):
-            return Evaluation(tuple(self._reply_values(self.scorer, prompt, examples)), ())
+            return Evaluation(_unshown(prompt, examples, self._reply_values(self.scorer, prompt, examples)), ())
         outputs = self._likelihoods(prompt, examples)
-        offsets = self.scorer.fit(prompt, outputs) if offsets is None else offsets
-        return Evaluation(tuple(self.scorer.score(self.task, examples, outputs, offsets)), offsets)
+        offsets = self._fitted(prompt, examples, outputs) if offsets is None else offsets
+        values = self.scorer.score(self.task, examples, outputs, offsets)
+        return Evaluation(_unshown(prompt, examples, values), offsets)
 
     def mean(self, values: Sequence[float], examples: Sequence[Example]) -> float:
-        """Return the mean of the examples' values, each label counted by its share in all of pool and dev."""
-        if not self.task.labels:
+        """Return the mean of the examples' values, each label counted by its share in all of pool and dev; NaN without any."""
+        known = [(value, example) for value, example in zip(values, examples, strict=True) if not math.isnan(value)]
+        if not self.task.labels or not known:
             return scored_mean(values)
-        return math.fsum(w * v for w, v in zip(self._weights(examples), values, strict=True))
+        weights = self._weights([example for _, example in known])
+        return math.fsum(weight * value for weight, (value, _) in zip(weights, known, strict=True))
 
     def replies(self, prompt: Prompt, examples: Sequence[Example]) -> list[str]:
         """Return what the model answers; only for tasks that ask for free text."""
@@ -182,11 +185,18 @@ class Evaluator:
         found = estimate(outputs, [labels.index(example.target) for example in dev], self._weights(dev))
         return dict(zip(seen, found, strict=True))
 
-    def _read(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[float]]:
-        """Return the labels' log-likelihoods as the prompt's calibration reads them."""
-        outputs = self._likelihoods(prompt, examples)
-        offsets = cast("Scorer", self.scorer).fit(prompt, outputs) or (0.0,) * len(self.task.labels)
-        return [[x - offset for x, offset in zip(output, offsets, strict=True)] for output in outputs]
+    def _read(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[float] | None]:
+        """Return the labels' log-likelihoods as the prompt's calibration reads them; none for examples that it shows."""
+        outputs, shown = self._likelihoods(prompt, examples), _shown(prompt, examples)
+        offsets = self._fitted(prompt, examples, outputs) or (0.0,) * len(self.task.labels)
+        return [
+            None if known else [x - offset for x, offset in zip(output, offsets, strict=True)]
+            for output, known in zip(outputs, shown, strict=True)
+        ]
+
+    def _fitted(self, prompt: Prompt, examples: Sequence[Example], outputs: Likelihoods) -> tuple[float, ...]:
+        unshown = [output for output, shown in zip(outputs, _shown(prompt, examples), strict=True) if not shown]
+        return cast("Scorer", self.scorer).fit(prompt, unshown) if unshown else ()
 
     def lean(self, prompt: Prompt, *, known: bool) -> tuple[float, ...]:
         """Return how much more likely than the others the prompt makes each label, in nats, whatever the input.
@@ -293,6 +303,16 @@ class Evaluator:
         if self._store and outputs:
             self._store.write_scores(self.backend.fingerprint, outputs)
         self._memory.update(outputs)
+
+
+def _shown(prompt: Prompt, examples: Sequence[Example]) -> list[bool]:
+    inputs = {example.inputs for example in prompt.demonstrations}
+    return [example.inputs in inputs for example in examples]
+
+
+def _unshown(prompt: Prompt, examples: Sequence[Example], values: Sequence[float]) -> tuple[float, ...]:
+    shown = _shown(prompt, examples)
+    return tuple(math.nan if known else value for value, known in zip(values, shown, strict=True))
 
 
 def _key(request: Request | Generation) -> str:

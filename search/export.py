@@ -190,7 +190,7 @@ class Verification:
 def verify(path: str | Path, task: Task | None = None) -> Verification:
     """Score an exported prompt again, from nothing.
 
-    The held-out score is checked, or the dev score where the file has no held-out score.
+    The held-out score is checked, or the dev score where no rows were held out.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
     evaluator = make_evaluator(task, model=load["model"], **backend)
     if evaluator.task.data_hash != document["data"]["data_hash"]:
         raise VerificationError(f"{path}: its numbers were measured on other rows than {task.source} gives now")
-    split = "test" if document["scores"]["test"] else "dev"
+    split = "test" if document["scores"]["test"] and evaluator.task.test else "dev"
     expected = document["scores"][split]
     rows: tuple[Example, ...] = getattr(evaluator.task, split)[: expected["n"]]
     values = held_out_values(evaluator, exported.prompt, exported.offsets, rows)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .contracts import ReplyScorer
 from .errors import InputError, PromptfrontError
 from .history import Proposal, Tried, proposals_from_json, proposals_to_json
-from .judging import FINALISTS, confirm, confirming_pairs, finalists, fresh_rows, judge
+from .judging import FINALISTS, confirm, confirming_pairs, cross_fit, finalists, fresh_rows, judge
 from .racing import Finish, most_pairs, race
 from .statistics import scored
 from .study import CONFIRM, SEARCH, TEST, judged_name
@@ -264,6 +264,8 @@ class Search:
         frontier = self._study.frontier()
 
         def work() -> dict[str, Any]:
+            if not self._evaluator.task.test:
+                return {"results": cross_fit(self._evaluator, frontier, self._study.full())}
             return {"results": judge(self._evaluator, frontier, lambda: self._report("test"))}
 
         self._once(TEST, (frontier.start, frontier.best, *frontier.front), work)

@@ -233,7 +233,8 @@ def _standing(evaluator: Evaluator, runner: _Runner, end: int, estimates: dict[P
         # The cheapest extends the front even where it is worse than the cheapest there, so nothing rules it out.
         if evidence >= 1 / ALPHA and not runner.cheapest:
             stopped = f"eliminated after {end} rows (e-value {evidence:.0f})"
-    if not scored(ours.values):
+    shown = {example.inputs for example in runner.prompt.demonstrations}
+    if not scored(ours.values) and not all(example.inputs in shown for example in rows):
         stopped = f"no reply of {end} could be scored"
     quality = evaluator.mean(ours.values, rows) if scored(ours.values) else 0.0
     doubt = _WIDTH / 2 * math.sqrt((1 - end / len(evaluator.task.dev)) / end)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .api import Plan
-    from .contracts import Prompt
+    from .contracts import Prompt, Task
     from .results import Entry, Frontier
 
 _SIGNIFICANT = 0.05
@@ -20,20 +20,27 @@ def plan_lines(plan: Plan) -> list[str]:
         f"study      {plan.study}"
         + (f" (continues: {plan.done} of {plan.budget} candidates done)" if plan.done else ""),
         f"task       {task.name}: {task.source}",
-        f"splits     {len(task.pool)} pool, {len(task.dev)} dev, {len(task.test)} test",
+        f"splits     {_splits(task)}",
         f"model      {plan.model} on {plan.backend}"
         + (f", proposals by {plan.proposer}" if plan.proposer != plan.model else ""),
         f"scoring    {plan.scoring}",
         f"start      {task.start.instruction or '(no instruction)'!r}, {plan.start_tokens} tokens",
         f"budget     {plan.budget} candidates by {plan.sampler}: "
-        f"about {plan.pairs:,} pairs and at least {plan.tokens:,} tokens, then the test",
+        f"about {plan.pairs:,} pairs and at least {plan.tokens:,} tokens" + (", then the test" if task.test else ""),
     ]
     return lines + [f"note       {note}" for note in task.notes]
 
 
+def _splits(task: Task) -> str:
+    if not task.test:
+        return f"{len(task.dev)} rows are both pool and dev, none are held out"
+    return f"{len(task.pool)} pool, {len(task.dev)} dev, {len(task.test)} test"
+
+
 def result_lines(frontier: Frontier) -> list[str]:
     """Return the final table and what the evidence supports."""
-    rows = [("", "trial", "tokens", "dev", "fresh", "test (95 % interval)", "n", "gain", "prompt")]
+    judged = "test" if frontier.held_out else "cross-fitted"
+    rows = [("", "trial", "tokens", "dev", "fresh", f"{judged} (95 % interval)", "n", "gain", "prompt")]
     entries = [frontier.start, *(e for e in frontier.front if e.trial != frontier.start.trial)]
     for entry in entries:
         mark = "start" if entry.trial == frontier.start.trial else ""
@@ -69,11 +76,12 @@ def verdict(frontier: Frontier) -> str:
     if best.test is None or start.test is None or best.gain is None or best.p_value is None:
         return "not tested yet: the held-out rows are scored when the search ends"
     points, shorter = 100 * best.gain, start.tokens - best.tokens
+    where = f"{best.test.n} held-out rows" if frontier.held_out else f"{best.test.n} rows, cross-fitted"
     if best.p_value >= _SIGNIFICANT or best.gain <= 0:
-        return f"no supported gain: {points:+.1f} points on {best.test.n} held-out rows (p = {best.p_value:.2g})"
+        return f"no supported gain: {points:+.1f} points on {where} (p = {best.p_value:.2g})"
     size = f"{abs(shorter)} tokens {'shorter' if shorter > 0 else 'longer'}" if shorter else "of the same length"
     return (
-        f"gain over the starting prompt: {points:+.1f} points on {best.test.n} held-out rows (p = {best.p_value:.2g}); "
+        f"gain over the starting prompt: {points:+.1f} points on {where} (p = {best.p_value:.2g}); "
         f"the best prompt is {size}"
     )
 

@@ -123,6 +123,11 @@ class Frontier:
     front: tuple[Entry, ...]
     config: dict[str, Any]
 
+    @property
+    def held_out(self) -> bool:
+        """Whether rows were held out; if not, `Entry.test` and its gain are cross-fitted (`judging.cross_fit`)."""
+        return bool(self.config["sizes"]["test"])
+
     @classmethod
     def of(cls, config: dict[str, Any], entries: list[Entry], *, study: str, trials: int, pairs: int) -> Frontier:
         """Build the front of ``entries``; the first is the starting prompt.

@@ -1,4 +1,4 @@
-"""Pool, dev and test: fixed by the seed, with no input in two of them."""
+"""Pool, dev and test: fixed by the seed, with no input in two of them - or few rows that are pool and dev at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from .contracts import Example, Task
 from .errors import InputError
 
-MIN_ROWS = 8
+MIN_ROWS, FEW_ROWS = 8, 100
 _MIN_SPLIT = 2
 
 
@@ -64,6 +64,20 @@ def split_rows(examples: Sequence[Example], sizes: Sizes, seed: int, source: str
     return Splits(tuple(pool), tuple(dev), tuple(test), notes)
 
 
+def shared_rows(examples: Sequence[Example], seed: int) -> Splits | None:
+    """Return few rows as pool and dev at once, with no test; nothing where there are rows enough to divide.
+
+    Of a hundred rows a fixed dev split would be thirty, and what is chosen by thirty rows is mostly luck. Here each row both
+    teaches and judges: a prompt is judged by the rows that it does not show, and its gain is cross-fitted (`judging.cross_fit`).
+    """
+    unique, notes = deduplicate(examples)
+    if not MIN_ROWS <= len(unique) <= FEW_ROWS:
+        return None
+    rows = tuple(random.Random(seed).sample(unique, len(unique)))  # noqa: S311 (not cryptography)
+    note = f"{len(rows)} rows in all: each is for showing and for judging, a prompt is judged by those it does not show"
+    return Splits(rows, rows, (), (*notes, note))
+
+
 def _cover_labels(pool: list[Example], others: Sequence[list[Example]]) -> None:
     """Swap rows until the pool, which demonstrations come from, holds every label it has room for."""
     counts = Counter(row.target for row in pool)
@@ -88,10 +102,10 @@ def given_splits(
 ) -> Splits:
     """Use splits that are already made; what is missing is taken from ``train`` by the seed.
 
-    An input that is in two of them stays in test before dev before pool.
+    An input that is in two of them stays in test before dev before pool. Without ``train`` there is no pool.
     """
     notes: tuple[str, ...] = ()
-    if not dev or not test:
+    if train and not (dev and test):
         made = split_rows(train, sizes, seed, source)
         notes += made.notes + tuple(
             f"{name} taken from train" for name, rows in (("dev", dev), ("test", test)) if not rows
@@ -106,7 +120,7 @@ def given_splits(
         notes += more
         kept[name] = _untaken(unique, taken)
         removed += len(unique) - len(kept[name])
-        if len(kept[name]) < _MIN_SPLIT:
+        if len(kept[name]) < _MIN_SPLIT and (train or name != "pool"):
             raise InputError(
                 f"{source}: expected at least {_MIN_SPLIT} different rows in {name}, found {len(kept[name])}"
             )
@@ -168,8 +182,9 @@ def shorten_inputs(
     cut = {text: truncate(text, max_tokens) for text in long}
     short = tuple(row for row in task.pool if not any(text in long for _, text in row.inputs))
     taken: set[str] = set()
-    test, dev, pool = (_untaken(rows, taken) for rows in (_cut(task.test, cut), _cut(task.dev, cut), short))
-    if not (pool and dev and test):
+    test, dev = (_untaken(rows, taken) for rows in (_cut(task.test, cut), _cut(task.dev, cut)))
+    pool = _untaken(short, taken if task.test else set())
+    if not all(kept or not had for kept, had in ((pool, task.pool), (dev, task.dev), (test, task.test))):
         raise InputError(f"{task.source}: too few rows have at most {max_tokens} tokens; give shorter rows")
     counts = (
         (

@@ -149,6 +149,10 @@ class Study:
         """Return the latest fully evaluated prompts, leaving out the trials of one batch."""
         return [entry.prompt for batch, entry in self._latest().full if batch != without][-REFERENCES:]
 
+    def full(self) -> list[Entry]:
+        """Return all fully evaluated prompts."""
+        return [entry for _, entry in self._latest().full]
+
     def frontier(self) -> Frontier:
         """Return the front with the held-out scores, where the search has ended."""
         trials = [t for t in self.trials() if CANDIDATE in t.user_attrs]

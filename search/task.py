@@ -15,7 +15,7 @@ from .data import Row, read_rows
 from .errors import InputError
 from .metric import asks_for_labels, load_scorer
 from .plugins import closest, load
-from .splits import Sizes, Splits, given_splits, split_rows
+from .splits import Sizes, Splits, given_splits, shared_rows, split_rows
 from .task_file import TaskFile, read_task_file
 
 _INPUT_NAMES = ("text", "input", "sentence", "review", "content", "question", "document", "文本")
@@ -57,15 +57,15 @@ def load_task(
     """
     if data and train:
         raise InputError("expected either --data (to be split) or --train (already split), found both")
-    if (dev or test) and not train and not _is_file(task):
-        raise InputError("--dev and --test go with --train; a single file goes to --data")
+    if bool(dev) != bool(test) and not train and not _is_file(task):
+        raise InputError("expected both --dev and --test, or --train with one of them; a single file goes to --data")
     named = None
     if _is_file(task):
         spec = read_task_file(cast("str", task))
     else:
         if task is not None:
             named = _named_task(task, seed)
-            if not (data or train):
+            if not (data or train or dev):
                 return _with_start(named, instructions, choices, scorer)
         spec = _spec_of(named)
     spec = replace(
@@ -141,12 +141,13 @@ def _spec_of(task: Task | None) -> TaskFile:
 
 
 def _build(spec: TaskFile, seed: int) -> Task:
-    source = spec.data or spec.train
-    if source is None:
+    named = {"data": spec.data or spec.train, "dev": spec.dev, "test": spec.test}
+    paths = {name: path for name, path in named.items() if path}
+    if "data" not in paths and len(paths) < 2:
         raise InputError(f"task {spec.name!r} names no data: give --data FILE, or data: in the task file")
-    rows = {"data": read_rows(source)}
-    rows |= {name: read_rows(path) for name, path in (("dev", spec.dev), ("test", spec.test)) if path}
-    inputs, target = _columns(spec, source, rows["data"])
+    rows = {name: read_rows(path) for name, path in paths.items()}
+    source, files = next(iter(paths.values())), ", ".join(paths.values())
+    inputs, target = _columns(spec, source, next(iter(rows.values())))
     labels: tuple[tuple[str, str], ...] = ()
     if asks_for_labels(load_scorer(spec.scorer)):
         labels = _labels(spec, target, [row for part in rows.values() for row in part], source)
@@ -154,7 +155,6 @@ def _build(spec: TaskFile, seed: int) -> Task:
         name: _examples(part, [c for c, _ in inputs], target, [x for x, _ in labels]) for name, part in rows.items()
     }
     max_tokens, stop = _reply_limits([example for part in examples.values() for example in part])
-    files = ", ".join(path for path in (source, spec.dev, spec.test) if path)
     splits = _split(spec, examples, seed, files)
     structure = Structure(
         tuple(_title(column) if label is None else label for column, label in inputs),
@@ -276,8 +276,11 @@ def _reply_limits(examples: Sequence[Example]) -> tuple[int, tuple[str, ...]]:
 def _split(spec: TaskFile, examples: dict[str, list[Example]], seed: int, source: str) -> Splits:
     sizes: Sizes = spec.sizes
     if spec.data and not (spec.dev or spec.test):
-        return split_rows(examples["data"], sizes, seed, source)
-    return given_splits(examples["data"], examples.get("dev", []), examples.get("test", []), sizes, seed, source)
+        shared = shared_rows(examples["data"], seed) if sizes == Sizes() else None
+        return shared or split_rows(examples["data"], sizes, seed, source)
+    return given_splits(
+        examples.get("data", []), examples.get("dev", []), examples.get("test", []), sizes, seed, source
+    )
 
 
 def _instruction(structure: Structure, labels: Sequence[str]) -> str:
