@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from .asking import Asking
 from .config import study_config, study_name
-from .contracts import Backend, MutationContext, Task, Words
+from .contracts import Backend, ModelScorer, MutationContext, Task, Words
 from .errors import InputError
 from .evaluate import Evaluator
 from .export import export
@@ -90,8 +91,8 @@ def optimize(
     model
         A Hugging Face id or folder; by default a small instruct model that promptfront obtains itself.
     proposer
-        The model that paraphrases, induces and combines instructions: another one for the same kind of backend, or a
-        backend of one's own, which is left open. By default the model that is searched for.
+        The model that paraphrases, induces and combines instructions, and that judges where the scorer asks a model: another
+        one for the same kind of backend, or a backend of one's own, which is left open. By default the model that is searched for.
     backend, backend_options
         The backend's name and what its constructor takes, such as ``max_batch_tokens``; or a backend of one's own, which
         is left open.
@@ -136,9 +137,11 @@ def optimize(
     options = data or DataOptions()
     loaded = task if isinstance(task, Task) else load_task(task, **asdict(options), seed=seed)
     inventors = load_mutators(mutators, *_suited(loaded, without, max_demonstrations))
-    evaluator = make_evaluator(loaded, model=model, backend=backend, backend_options=backend_options, store=store)
-    sources = {"task": None if isinstance(task, Task) else task, "data": asdict(options), "model": model}
     writer = _proposer(proposer, backend, backend_options or {})
+    evaluator = make_evaluator(
+        loaded, model=model, backend=backend, backend_options=backend_options, judge=writer, store=store
+    )
+    sources = {"task": None if isinstance(task, Task) else task, "data": asdict(options), "model": model}
     config = study_config(
         evaluator,
         seed=seed,
@@ -148,7 +151,8 @@ def optimize(
         max_demonstrations=max_demonstrations,
         proposer=writer,
         backend=_name(backend),
-        load=sources | {"backend_options": backend_options or {}},
+        load=sources
+        | {"backend_options": backend_options or {}, "proposer": proposer if isinstance(proposer, str) else None},
     )
     config["sizes"]["dev"] = _affordable(evaluator.task, limits)
     held = Study(store, study or study_name(config), config)
@@ -182,13 +186,26 @@ def make_evaluator(
     model: str | None = None,
     backend: str | Backend = "hf",
     backend_options: dict[str, Any] | None = None,
+    judge: Backend | None = None,
     store: Store | None = None,
 ) -> Evaluator:
-    """Load the model and return what scores prompts on the task, whose over-long inputs it has shortened."""
+    """Load the model and return what scores prompts on the task, whose over-long inputs it has shortened.
+
+    A scorer that asks a model asks ``judge``, by default the same one.
+    """
     scorer = load_scorer(task.scorer)
     loaded = make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
+    if isinstance(scorer, ModelScorer):
+        scorer = scorer.bind(Asking(judge or loaded, store).likelihoods)
     task = shorten_inputs(task, loaded.truncate, loaded.count_tokens)
     return Evaluator(replace(task, dev=by_turns(task.dev)), loaded, scorer, store)
+
+
+def make_judge(task: Task, model: str | None, *, backend: str, backend_options: dict[str, Any]) -> Backend | None:
+    """Return the model that judges replies to a task, where that is another than the one that writes them."""
+    if model is None or not isinstance(load_scorer(task.scorer), ModelScorer):
+        return None
+    return make_backend(backend, model, backend_options)
 
 
 def make_backend(name: str, model: str | None, options: dict[str, Any]) -> Backend:

@@ -362,6 +362,18 @@ class Scorer(Protocol):
 
 
 @runtime_checkable
+class ModelScorer(Protocol):
+    """A scorer of replies that asks a model: the one that writes proposals, which is another than the scored one on demand.
+
+    Its questions are answered once and stored.
+    """
+
+    def bind(self, likelihoods: Callable[[Sequence[Request]], list[tuple[float, ...]]]) -> ReplyScorer:
+        """Return the scorer with a model to ask; ``likelihoods`` answers as `Backend.loglikelihoods` does."""
+        ...
+
+
+@runtime_checkable
 class ReplyScorer(Protocol):
     """Says what a good answer is, by what the model writes.
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
+from .asking import Asking
 from .completion import Estimate, estimate
 from .compliance import compliance, decoding_limit
 from .contracts import Example, Generation, Outputs, Prompt, ReplyScorer, Request, Task, WordReader, Words
-from .errors import InputError, InterruptedCallError
+from .errors import InputError
 from .prompt import continuation, read_reply, render, stops, zero_shot
 from .statistics import scored_mean, stratum_weights
 
@@ -47,26 +46,19 @@ class Evaluation:
 
 
 class Evaluator:
-    """Scores prompts on examples through the backend and the store.
-
-    One call of `measure` is at most one call of the backend, and its results are stored in one transaction: a call
-    that was interrupted is repeated exactly, so a resumed run sees the same numbers as an undisturbed one.
-    """
+    """Scores prompts on examples through the backend and the store."""
 
     def __init__(self, task: Task, backend: Backend, scorer: Scorer | ReplyScorer, store: Store | None = None) -> None:
         self.task = task
         self.backend = backend
         self.scorer = scorer
-        self.scored_pairs = 0
-        """Pairs this process had to send to the backend."""
         self.mutator_pairs = 0
         """Pairs that mutators asked for through `losses`, `lean` and `words`."""
         self.mutator_limit: int | None = None
         """How far `mutator_pairs` may go; beyond that they answer nothing."""
         labelled = Counter(example.target for example in (*task.pool, *task.dev))
         self._shares = {label: n / labelled.total() for label, n in labelled.items()}
-        self._store = store
-        self._memory: dict[str, Outputs] = {}
+        self._model = Asking(backend, store)
         self._known: dict[Prompt, dict[Example, Outputs]] = {}
         self._values: dict[tuple[Example, str], float] = {}
         self._tokens: dict[Prompt | Example, int] = {}
@@ -114,11 +106,9 @@ class Evaluator:
         """Return, for each prompt, the log-likelihoods of each example's answers or its reply."""
         known = [self._known.setdefault(prompt, {}) for prompt in prompts]
         missing = [(p, e) for p, seen in zip(prompts, known, strict=True) for e in examples if e not in seen]
-        requests = [self._request(prompt, example) for prompt, example in missing]
-        keys = [_key(request) for request in requests]
-        self._fill({k: r for k, r in zip(keys, requests, strict=True) if k not in self._memory})
-        for (prompt, example), key in zip(missing, keys, strict=True):
-            self._known[prompt][example] = self._memory[key]
+        found = self._model.outputs([self._request(prompt, example) for prompt, example in missing])
+        for (prompt, example), outputs in zip(missing, found, strict=True):
+            self._known[prompt][example] = outputs
         return [[seen[example] for example in examples] for seen in known]
 
     def evaluate(
@@ -256,9 +246,7 @@ class Evaluator:
     def _gold_likelihoods(self, prompt: Prompt, examples: Sequence[Example], golds: Sequence[str]) -> Likelihoods:
         texts = [continuation(prompt.structure, gold) for gold in golds]
         requests = [Request(render(prompt, e.inputs), (text,)) for e, text in zip(examples, texts, strict=True)]
-        keys = [_key(request) for request in requests]
-        self._fill(dict(zip(keys, requests, strict=True)))
-        return cast("Likelihoods", [self._memory[key] for key in keys])
+        return self._model.likelihoods(requests)
 
     def _allowed(self, pairs: int) -> bool:
         """Count pairs for a mutator, unless there are not so many left."""
@@ -275,35 +263,6 @@ class Evaluator:
         answers = self.scorer.answers(prompt, self.task, example)
         return Request(render(prompt, example.inputs), tuple(continuation(prompt.structure, a) for a in answers))
 
-    def _fill(self, wanted: Mapping[str, Request | Generation]) -> None:
-        if self._store and wanted:
-            self._memory.update(self._store.read_scores(self.backend.fingerprint, list(wanted)))
-        # One call of the backend, or one for each way a reply may end.
-        calls: dict[tuple[int, tuple[str, ...]] | None, dict[str, Request | Generation]] = defaultdict(dict)
-        for key, request in wanted.items():
-            if key not in self._memory:
-                kind = (request.max_tokens, request.stop) if isinstance(request, Generation) else None
-                calls[kind][key] = request
-        for call in calls.values():
-            keys = list(call)
-            try:
-                self._keep(dict(zip(keys, self._ask(list(call.values())), strict=True)))
-            except InterruptedCallError as error:
-                self._keep({keys[i]: outputs for i, outputs in error.answered.items()})
-                raise
-
-    def _ask(self, requests: Sequence[Request | Generation]) -> Sequence[Outputs]:
-        kind, prompts = requests[0], [request.prompt for request in requests]
-        if isinstance(kind, Generation):
-            return self.backend.generate(prompts, max_tokens=kind.max_tokens, temperature=0, seed=0, stop=kind.stop)
-        return self.backend.loglikelihoods([request for request in requests if isinstance(request, Request)])
-
-    def _keep(self, outputs: dict[str, Outputs]) -> None:
-        self.scored_pairs += len(outputs)
-        if self._store and outputs:
-            self._store.write_scores(self.backend.fingerprint, outputs)
-        self._memory.update(outputs)
-
 
 def _shown(prompt: Prompt, examples: Sequence[Example]) -> list[bool]:
     inputs = {example.inputs for example in prompt.demonstrations}
@@ -313,8 +272,3 @@ def _shown(prompt: Prompt, examples: Sequence[Example]) -> list[bool]:
 def _unshown(prompt: Prompt, examples: Sequence[Example], values: Sequence[float]) -> tuple[float, ...]:
     shown = _shown(prompt, examples)
     return tuple(math.nan if known else value for value, known in zip(values, shown, strict=True))
-
-
-def _key(request: Request | Generation) -> str:
-    text = json.dumps(astuple(request) if isinstance(request, Generation) else [request.prompt, request.continuations])
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .contracts import Example, Prompt, Task
 from .errors import InputError, VerificationError
 from .prompt import Slot, Turn, continuation, prompt_from_dict, prompt_to_dict, read_reply, render, stops, template
-from .statistics import wilson_interval
+from .statistics import scored_mean, wilson_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -204,7 +204,7 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
     VerificationError
         If the score is not exactly the exported one, or the data are not those it was measured on.
     """
-    from .api import make_evaluator
+    from .api import make_evaluator, make_judge
     from .judging import held_out_values
     from .task import load_task
 
@@ -215,14 +215,15 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
         options = load["data"] | {key: tuple(load["data"][key]) for key in ("input_columns", "choices")}
         task = load_task(load["task"], **options, seed=document["seed"])
     backend = {"backend": document["model"]["backend"], "backend_options": load["backend_options"]}
-    evaluator = make_evaluator(task, model=load["model"], **backend)
+    judge = make_judge(task, load.get("proposer"), **backend)
+    evaluator = make_evaluator(task, model=load["model"], judge=judge, **backend)
     if evaluator.task.data_hash != document["data"]["data_hash"]:
         raise VerificationError(f"{path}: its numbers were measured on other rows than {task.source} gives now")
     split = "test" if document["scores"]["test"] and evaluator.task.test else "dev"
     expected = document["scores"][split]
-    rows: tuple[Example, ...] = getattr(evaluator.task, split)[: expected["n"]]
+    rows: tuple[Example, ...] = getattr(evaluator.task, split)[: expected["n"] + expected.get("unscored", 0)]
     values = held_out_values(evaluator, exported.prompt, exported.offsets, rows)
-    found = sum(values) / len(values) if split == "test" else evaluator.mean(values, rows)
+    found = scored_mean(values) if split == "test" else evaluator.mean(values, rows)
     fingerprint = evaluator.backend.fingerprint
     if found != expected["score"]:
         model = (

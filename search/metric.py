@@ -7,14 +7,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from .contracts import ReplyScorer
+from .contracts import ModelScorer, ReplyScorer
 from .errors import InputError
 from .plugins import from_file, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .contracts import Example, Scorer
+    from .contracts import Example, Request, Scorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,15 @@ class Weighted:
         columns = [scorer.score_replies(examples, replies) for _, scorer in self.parts]
         total = math.fsum(weight for weight, _ in self.parts)
         return [self._mean(values, total) for values in zip(*columns, strict=True)]
+
+    def bind(self, likelihoods: Callable[[Sequence[Request]], list[tuple[float, ...]]]) -> Weighted:
+        """Return the scorer with a model to ask for those of its parts that do."""
+        return Weighted(
+            tuple(
+                (weight, part.bind(likelihoods) if isinstance(part, ModelScorer) else part)
+                for weight, part in self.parts
+            )
+        )
 
     def _mean(self, values: Sequence[float | None], total: float) -> float | None:
         if None in values:

@@ -1,0 +1,67 @@
+"""A model as judge: which of two answers is better, the reply or the gold answer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..search.contracts import Request
+from ..search.errors import InputError
+from .text import is_cjk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..search.contracts import Example
+
+_ENGLISH = "Answer A", "Answer B", "Better answer (A or B):", (" A", " B")
+_CHINESE = "回答A", "回答B", "更好的回答(A或B)：", ("A", "B")
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """How likely a model is to prefer the reply to the gold answer, in [0, 1]; 0.5 where they are as good as each other.
+
+    Each pair is judged in both orders and the log-odds are averaged, which takes away a preference for a place (Zheng et al.
+    2023, arXiv 2306.05685). No verdict is written: the likelihoods of the two letters are read. An empty reply has 0.
+
+    Parameters
+    ----------
+    rubric
+        What makes an answer good.
+    likelihoods
+        The judging model; a search binds it.
+    """
+
+    rubric: str = "Judge which answer is more correct, more complete and better written."
+    likelihoods: Callable[[Sequence[Request]], list[tuple[float, ...]]] | None = None
+
+    def bind(self, likelihoods: Callable[[Sequence[Request]], list[tuple[float, ...]]]) -> Judge:
+        """Return this judge with a model to ask."""
+        return replace(self, likelihoods=likelihoods)
+
+    def score_replies(self, examples: Sequence[Example], replies: Sequence[str]) -> list[float | None]:
+        """Return the probability that each reply is the better one.
+
+        Raises
+        ------
+        InputError
+            If it is bound to no model.
+        """
+        if self.likelihoods is None:
+            raise InputError("a judge needs a model: give it one with bind(likelihoods)")
+        judged = [i for i, reply in enumerate(replies) if reply.strip()]
+        texts = [(examples[i], replies[i].strip()) for i in judged]
+        first = self.likelihoods([self._request(example, reply, example.target) for example, reply in texts])
+        second = self.likelihoods([self._request(example, example.target, reply) for example, reply in texts])
+        found: list[float | None] = [0.0] * len(replies)
+        for i, (ours, theirs), (theirs_first, ours_second) in zip(judged, first, second, strict=True):
+            found[i] = 1 / (1 + math.exp((theirs - ours + theirs_first - ours_second) / 2))
+        return found
+
+    def _request(self, example: Example, first: str, second: str) -> Request:
+        inputs = "\n".join(text for _, text in example.inputs)
+        one, other, verdict, letters = _CHINESE if is_cjk(inputs) else _ENGLISH
+        parts = (self.rubric, inputs, f"{one}: {first}", f"{other}: {second}", verdict)
+        return Request("\n\n".join(parts), letters)

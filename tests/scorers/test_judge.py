@@ -1,0 +1,69 @@
+"""A model as judge, and fluency, with the real default model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from promptfront.scorers.fluency import Fluency
+from promptfront.scorers.judge import Judge
+from promptfront.search.asking import Asking
+from promptfront.search.contracts import Example, Request
+from promptfront.search.errors import InputError
+from promptfront.search.metric import load_scorer
+from promptfront.search.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from promptfront.backends.hf import HFBackend
+
+ROW = Example((("question", "What is the capital of France?"),), "Paris is the capital of France.")
+CHINESE = Example((("question", "法国的首都是哪里？"),), "巴黎")
+
+
+def test_the_gold_answer_is_as_good_as_itself(backend: HFBackend) -> None:
+    """Whatever place the model prefers; an empty reply is not worth asking about."""
+    judge = Judge().bind(backend.loglikelihoods)
+    assert judge.score_replies([ROW, ROW, CHINESE], [ROW.target, "  ", "巴黎"]) == pytest.approx([0.5, 0.0, 0.5])
+
+
+def test_a_place_that_is_preferred_does_not_count() -> None:
+    """A judge that always leans to the first answer by three nats finds what a fair one finds."""
+
+    def score(lean: float) -> float | None:
+        def likelihoods(requests: Sequence[Request]) -> list[tuple[float, ...]]:
+            return [(lean + ("\n\nAnswer A: good" in str(request.prompt)), 0.0) for request in requests]
+
+        return Judge().bind(likelihoods).score_replies([ROW], ["good"])[0]
+
+    assert score(0.0) == pytest.approx(score(3.0))
+    assert (score(0.0) or 0) > 0.5
+
+
+def test_a_verdict_is_asked_for_once(backend: HFBackend, tmp_path: Path) -> None:
+    """A second judge on the same store has no question left."""
+    store = Store(f"sqlite:///{tmp_path}/s.db")
+    found = Judge().bind(Asking(backend, store).likelihoods).score_replies([ROW], ["It is Lyon."])
+    silent = Asking(backend, store)
+    silent._ask = None  # type: ignore[method-assign, assignment]
+    assert Judge().bind(silent.likelihoods).score_replies([ROW], ["It is Lyon."]) == found
+
+
+def test_language_is_more_fluent_than_noise(backend: HFBackend) -> None:
+    """Also as a part of a weighted score; nothing is not fluent at all."""
+    replies = ["The cat sat on the mat and slept.", "mat the slept on cat and sat The", ""]
+    fluent = Fluency().bind(backend.loglikelihoods)
+    well, badly, nothing = (value or 0.0 for value in fluent.score_replies([ROW] * 3, replies))
+    assert 1 > well > badly > nothing == 0
+    both = load_scorer("1*fluency+1*exact-match").bind(backend.loglikelihoods)  # type: ignore[union-attr]
+    assert both.score_replies([ROW], replies[:1]) == [pytest.approx(well / 2)]
+
+
+def test_without_a_model_nothing_is_judged() -> None:
+    """The sentence says what is missing."""
+    for scorer in (Judge(), Fluency()):
+        with pytest.raises(InputError, match="needs a model"):
+            scorer.score_replies([ROW], ["x"])
