@@ -42,8 +42,12 @@ class LabelScorer:
         offsets: tuple[float, ...],
     ) -> list[float]:
         """Return 1 for each example whose gold label is the most likely, and 0 for the others."""
+        chosen = self.choose(task, outputs, offsets)
+        return [float(label == example.target) for label, example in zip(chosen, examples, strict=True)]
+
+    def choose(self, task: Task, outputs: Sequence[tuple[float, ...]], offsets: tuple[float, ...]) -> list[str]:
+        """Return the most likely label of each example; empty where all are as likely."""
         logs = np.asarray(outputs, dtype=np.float64).reshape(len(outputs), len(task.labels))
         logs = logs - np.asarray(offsets) if offsets else logs
-        gold = [task.labels.index(example.target) for example in examples]
-        chosen = np.where(logs.max(axis=1) > logs.min(axis=1), logs.argmax(axis=1), -1)
-        return [float(choice == g) for choice, g in zip(chosen, gold, strict=True)]
+        decided, likeliest = logs.max(axis=1) > logs.min(axis=1), logs.argmax(axis=1)
+        return [task.labels[i] if clear else "" for i, clear in zip(likeliest, decided, strict=True)]

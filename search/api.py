@@ -240,7 +240,7 @@ def _suited(task: Task, without: Sequence[str], most: int | None) -> tuple[Seque
     A prompt is judged by the rows that it does not show, so half of them are left. Verbalizers are fitted to rows that
     no prompt shows and that would judge them: where those are the same, they would be judged by what they were fitted to.
     """
-    if task.test:
+    if not task.shared:
         return without, most
     half = len(task.pool) // 2
     return (*without, "fit-verbalizers"), half if most is None else min(most, half)

@@ -185,6 +185,11 @@ class Task:
         rows = [[(e.inputs, e.golds, e.hidden) for e in split] for split in (self.pool, self.dev, self.test)]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
+    @property
+    def shared(self) -> bool:
+        """Whether the rows for showing are also those for judging."""
+        return not {row.inputs for row in self.pool}.isdisjoint(row.inputs for row in self.dev)
+
 
 class Candidate(NamedTuple):
     """A fully evaluated prompt: mean dev quality and prompt tokens."""
@@ -358,6 +363,15 @@ class Scorer(Protocol):
         offsets: tuple[float, ...],
     ) -> list[float]:
         """Return the task's metric of each example, in [0, 1], in order."""
+        ...
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """What a `Scorer` may do besides: say which label it takes, so that macro-F1 and Matthews' coefficient can be reported."""
+
+    def choose(self, task: Task, outputs: Sequence[tuple[float, ...]], offsets: tuple[float, ...]) -> list[str]:
+        """Return the label chosen for each example; empty for none."""
         ...
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from .asking import Asking
 from .completion import Estimate, estimate
 from .compliance import compliance, decoding_limit
-from .contracts import Example, Generation, Outputs, Prompt, ReplyScorer, Request, Task, WordReader, Words
+from .contracts import Classifier, Example, Generation, Outputs, Prompt, ReplyScorer, Request, Task, WordReader, Words
 from .errors import InputError
 from .prompt import continuation, read_reply, render, stops, zero_shot
 from .statistics import scored_mean, stratum_weights
@@ -137,6 +137,12 @@ class Evaluator:
             return scored_mean(values)
         weights = self._weights([example for _, example in known])
         return math.fsum(weight * value for weight, (value, _) in zip(weights, known, strict=True))
+
+    def chosen(self, prompt: Prompt, examples: Sequence[Example], offsets: tuple[float, ...]) -> list[str] | None:
+        """Return the label each example is given; None where the scorer gives none."""
+        if not isinstance(self.scorer, Classifier):
+            return None
+        return self.scorer.choose(self.task, self._likelihoods(prompt, examples), offsets)
 
     def replies(self, prompt: Prompt, examples: Sequence[Example]) -> list[str]:
         """Return what the model answers; only for tasks that ask for free text."""

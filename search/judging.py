@@ -16,7 +16,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from .results import FreshScore, HeldOutScore
-from .statistics import mean_interval, paired, paired_p_value, scored, scored_mean
+from .statistics import label_scores, mean_interval, paired, paired_p_value, scored, scored_mean
 
 if TYPE_CHECKING:
     from .contracts import Example, Prompt, Task
@@ -38,8 +38,8 @@ def finalists(frontier: Frontier) -> list[Entry]:
 
 
 def fresh_rows(task: Task) -> tuple[Example, ...]:
-    """Return the pool rows that mutators are not shown: as many as dev has, a third of the pool at most; none of few rows."""
-    if not task.test:
+    """Return the pool rows that mutators are not shown: as many as dev has, a third of the pool at most; none where rows are shared."""
+    if task.shared:
         return ()
     return task.pool[len(task.pool) - min(len(task.dev), len(task.pool) // 3) :]
 
@@ -146,9 +146,11 @@ def _held_out_score(
     evaluator: Evaluator, entry: Entry, rows: Sequence[Example], values: Sequence[float]
 ) -> HeldOutScore:
     known = scored(values)
-    uncalibrated = evaluator.evaluate(entry.prompt, rows, offsets=()).quality
+    uncalibrated = evaluator.evaluate(entry.prompt, rows, offsets=()).quality if evaluator.task.test else None
     unscored, kept = len(values) - len(known), evaluator.compliance(entry.prompt, rows)
-    return HeldOutScore(fmean(known), *mean_interval(known), len(known), uncalibrated, unscored, kept)
+    chosen = evaluator.chosen(entry.prompt, rows, entry.offsets) if rows == evaluator.task.test else None
+    others = {} if chosen is None else label_scores([row.target for row in rows], chosen, evaluator.task.labels)
+    return HeldOutScore(fmean(known), *mean_interval(known), len(known), uncalibrated, unscored, kept, **others)
 
 
 def held_out_values(

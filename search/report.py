@@ -32,7 +32,7 @@ def plan_lines(plan: Plan) -> list[str]:
 
 
 def _splits(task: Task) -> str:
-    if not task.test:
+    if task.shared:
         return f"{len(task.dev)} rows are both pool and dev, none are held out"
     return f"{len(task.pool)} pool, {len(task.dev)} dev, {len(task.test)} test"
 
@@ -58,7 +58,17 @@ def result_lines(frontier: Frontier) -> list[str]:
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     table = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows]
-    return [*table, "", *_unscored(frontier), verdict(frontier)]
+    return [*table, "", *_unscored(frontier), *_label_scores(frontier), verdict(frontier)]
+
+
+def _label_scores(frontier: Frontier) -> list[str]:
+    before, after = frontier.start.test, frontier.best.test
+    if before is None or after is None or before.macro_f1 is None or after.macro_f1 is None:
+        return []
+    return [
+        f"macro-F1 {before.macro_f1:.3f} -> {after.macro_f1:.3f}, "
+        f"Matthews {before.matthews:.3f} -> {after.matthews:.3f} (start -> best)"
+    ]
 
 
 def _unscored(frontier: Frontier) -> list[str]:

@@ -18,16 +18,19 @@ class HeldOutScore:
     """A score on the held-out test split with its 95 % interval.
 
     ``n`` rows were scored and ``unscored`` could not be. ``uncalibrated`` is the score of the same prompt read without
-    calibration, ``compliance`` the share of replies that keep to its constraints, where these can be measured.
+    calibration (not where the score is cross-fitted), ``compliance`` the share of replies that keep to its constraints, where these can be measured. Of labels there
+    are also the mean of their F1 scores and Matthews' correlation coefficient (over all labels; Gorodkin 2004).
     """
 
     score: float
     low: float
     high: float
     n: int
-    uncalibrated: float
+    uncalibrated: float | None
     unscored: int = 0
     compliance: float | None = None
+    macro_f1: float | None = None
+    matthews: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ def shorten_inputs(
     short = tuple(row for row in task.pool if not any(text in long for _, text in row.inputs))
     taken: set[str] = set()
     test, dev = (_untaken(rows, taken) for rows in (_cut(task.test, cut), _cut(task.dev, cut)))
-    pool = _untaken(short, taken if task.test else set())
+    pool = _untaken(short, set() if task.shared else taken)
     if not all(kept or not had for kept, had in ((pool, task.pool), (dev, task.dev), (test, task.test))):
         raise InputError(f"{task.source}: too few rows have at most {max_tokens} tokens; give shorter rows")
     counts = (

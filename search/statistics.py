@@ -52,6 +52,16 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> list[tuple[float, 
     return [(a, b) for a, b in pairs if not math.isnan(a) and not math.isnan(b)]
 
 
+def label_scores(gold: Sequence[str], chosen: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
+    """Return macro-F1 and Matthews' correlation coefficient; where no label was chosen, that is an error of its own kind."""
+    from sklearn.metrics import f1_score, matthews_corrcoef
+
+    return {
+        "macro_f1": float(f1_score(gold, chosen, labels=list(labels), average="macro", zero_division=0)),
+        "matthews": float(matthews_corrcoef(gold, chosen)),
+    }
+
+
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     """Return a 95 % interval of the mean of values in [0, 1]: Wilson's for 0/1, else BCa's bootstrap (Efron 1987)."""
     if {*values} <= {0.0, 1.0} or len({*values}) == 1:

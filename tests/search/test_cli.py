@@ -124,7 +124,7 @@ def test_odd_data_runs_and_reads_as_expected(tmp_path: Path) -> None:
     done = run(tmp_path, "--data", "odd.jsonl", "--budget", "9", "--json")
     assert 0 == done.returncode, done.stderr
     assert "over 512 tokens" in done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = json.loads(done.stdout.strip().split("\n")[-1])
     assert 9 == found["trials"]
     assert 0 == run(tmp_path, "export", "--format", "text").returncode
 

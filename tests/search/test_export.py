@@ -136,7 +136,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_verify_reproduces_the_number_and_notices_changes(tmp_path: Path) -> None:
     """In a fresh process the exported score comes out to the last digit; a changed prompt or changed rows exit 1."""
-    rows = [{"text": f"{w} film {i}", "label": w} for i in range(20) for w in ("good", "bad")]
+    rows = [{"text": f"{w} film {i}", "label": w} for i in range(55) for w in ("good", "bad")]
     (tmp_path / "films.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
 
     def optimize(*words: str) -> subprocess.CompletedProcess[str]:

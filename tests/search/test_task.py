@@ -30,14 +30,14 @@ def rows(count: int, start: int = 0) -> list[tuple[str, str]]:
 
 def test_a_file_alone_is_a_task(tmp_path: Path) -> None:
     """Columns, labels, splits and a starting prompt are found without being told."""
-    task = load_task(data=write(tmp_path / "reviews.csv", rows(20)))
+    task = load_task(data=write(tmp_path / "reviews.csv", rows(120)))
     assert ("reviews", ("bad", "good"), ("text",), "label") == (
         task.name,
         task.labels,
         task.input_fields,
         task.target_field,
     )
-    assert (6, 6, 8) == (len(task.pool), len(task.dev), len(task.test))
+    assert (36, 36, 48) == (len(task.pool), len(task.dev), len(task.test))
     assert task.start == Prompt("Classify the text as bad or good.", Structure(("Text",), "Label"))
 
 
@@ -232,7 +232,7 @@ def test_contradicting_options_are_told(tmp_path: Path) -> None:
     data = write(tmp_path / "a.csv", rows(20))
     with pytest.raises(InputError, match="found both"):
         load_task(data=data, train=data)
-    with pytest.raises(InputError, match="--dev and --test go with --train"):
+    with pytest.raises(InputError, match="expected both --dev and --test"):
         load_task(test=data)
     with pytest.raises(InputError, match="names no data"):
         load_task()
