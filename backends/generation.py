@@ -15,7 +15,9 @@ from .trie import common_length
 if TYPE_CHECKING:
     from .tokenization import Tokens
 
-_TOGETHER = 16
+_ON_CPU, _ON_GPU = 16, 128
+"""Completions at once: on a GPU a step takes its launches, not its rows."""
+_MEMORY_SHARE = 0.25
 _AT_ONCE = 16
 """Tokens after which completions that have ended leave the batch."""
 _MIN_SHARED = 32
@@ -54,11 +56,25 @@ def generate(
     )
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []), torch.inference_mode():
         torch.manual_seed(seed)
-        for start in range(0, len(prompts), _TOGETHER):
-            inputs = _inputs(model, tokenizer, prompts[start : start + _TOGETHER])
+        together = _together(model, max(map(len, prompts), default=0) + max_tokens)
+        for start in range(0, len(prompts), together):
+            inputs = _inputs(model, tokenizer, prompts[start : start + together])
             with quiet_transformers():
                 replies += _complete(model, tokenizer, inputs, max_tokens, sampling, stop)
     return replies
+
+
+def _together(model: Any, width: int) -> int:  # noqa: ANN401
+    """Return how many completions of ``width`` tokens are written at once: those whose cache takes a share of a GPU's free memory."""
+    if model.device.type != "cuda":
+        return _ON_CPU
+    config = model.config.get_text_config()
+    heads = int(getattr(config, "num_attention_heads", 16))
+    kept = int(getattr(config, "num_key_value_heads", None) or heads)
+    size = torch.finfo(model.dtype).bits // 8 * int(getattr(config, "hidden_size", 1024)) * kept // heads
+    cache = 2 * size * int(getattr(config, "num_hidden_layers", 24)) * width
+    fitting = int(_MEMORY_SHARE * torch.cuda.mem_get_info(model.device)[0] // cache)
+    return max(1, min(_ON_GPU, fitting))
 
 
 def _complete(

@@ -47,7 +47,7 @@ def study_config(
     """
     task, loaded = evaluator.task, evaluator.backend
     reply = {} if task.labels else {"reply": {"max_tokens": task.max_tokens, "stop": list(task.stop)}}
-    return {
+    config = {
         "task": task.name,
         "model": loaded.model,
         "proposer": (proposer or loaded).model,
@@ -85,6 +85,8 @@ def study_config(
         | ({} if max_demonstrations is None else {"demonstrations at most": max_demonstrations})
         | ({"proposer": proposer.fingerprint} if proposer else {}),
     } | reply
+    found: dict[str, Any] = json.loads(json.dumps(config))  # as it is read back: tuples are lists
+    return found
 
 
 def study_name(config: dict[str, Any]) -> str:

@@ -33,7 +33,8 @@ _WITHOUT = ("paraphrase", "induce", "crossover")
 def words(reviews: Task) -> Task:
     """Return the reviews with their sentiment to be written, in a word."""
     few = {name: getattr(reviews, name)[:n] for name, n in (("pool", 16), ("dev", 12), ("test", 10))}
-    return replace(reviews, **few, labels=(), scorer="exact-match", max_tokens=3, stop=("\n",))
+    rules = (Constraint("plain", "Do not write good or bad.", rule="avoid", words=("good", "bad")),)
+    return replace(reviews, **few, labels=(), scorer="exact-match", max_tokens=3, stop=("\n",), constraints=rules)
 
 
 class Counting:
