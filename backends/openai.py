@@ -7,9 +7,12 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..search.contracts import Form
 from ..search.errors import BackendError
+from .forms import structured_outputs
 from .http import Budget, Client, UnsupportedError, UnusableAnswerError
 from .loading import quiet_transformers
 from .server_scores import LikelyFirstTokens, NextTokens, Path, WrittenAnswers, messages
@@ -74,6 +77,18 @@ class OpenAIBackend:
         described = [self._client.name, self.model, self._path.description, tokenizer]
         self.fingerprint = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
 
+    @cached_property
+    def holds_to_form(self) -> bool:
+        """Whether the server has vLLM's structured outputs, found out by asking for one of two words."""
+        words = ["blue", "red"]
+        form = {"structured_outputs": structured_outputs(Form("choice", json.dumps(words)))}
+
+        def ask(official: Any, prompt: str) -> Any:  # noqa: ANN401 (one of the official client's types)
+            turns = messages(prompt)
+            return official.chat.completions.create(model=self.model, messages=turns, max_tokens=8, extra_body=form)
+
+        return self._client.attempt(ask, lambda _, answer: _written(answer), "Count to ten.") in words
+
     def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats, or what stands for it.
 
@@ -92,17 +107,16 @@ class OpenAIBackend:
         temperature: float,
         seed: int,
         stop: Sequence[str] = (),
-        choices: Sequence[str] = (),
+        form: Form | None = None,
     ) -> list[str]:
         """Return one completion per prompt, sampled at ``temperature`` (0: the most likely token each time).
 
-        Each ends before one of ``stop``, where given, and is one of ``choices``, where given and the server knows
-        structured outputs.
+        Each ends before one of ``stop``, where given, and is of the form, where given and the server knows structured outputs.
         """
         sampling: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
         sampling |= {"top_p": 0.95} if temperature > 0 else {}
         sampling |= {"stop": list(stop)} if stop else {}
-        sampling |= {"extra_body": {"structured_outputs": {"choice": list(choices)}}} if choices else {}
+        sampling |= {"extra_body": {"structured_outputs": structured_outputs(form)}} if form else {}
         tokens = (
             self._encoder.encode_prompts(prompts)
             if isinstance(self._path, NextTokens) and self._encoder is not None

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..search.errors import BackendError
 from .default_model import NAME, PACKAGE, default_model_folder
+from .forms import structured_outputs
 from .reading import chain_or_whole
 from .tokenization import Encoder, Tokens
 
 if TYPE_CHECKING:
-    from ..search.contracts import Request, Text
+    from ..search.contracts import Form, Request, Text
     from .reading import LogProbs, Pair, Wanted
 
 _OLDEST = (0, 10)
@@ -88,6 +89,11 @@ class VLLMBackend:
         described = [weights, self._vllm.__version__, options, self._vllm.platforms.current_platform.device_type]
         self.fingerprint = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
+    @property
+    def holds_to_form(self) -> bool:
+        """It can: vLLM has structured outputs."""
+        return True
+
     def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats, over the whole vocabulary."""
         encoded = self._encoder.encode(requests, self.max_context - 1)  # vLLM keeps a place for what it writes
@@ -101,13 +107,13 @@ class VLLMBackend:
         temperature: float,
         seed: int,
         stop: Sequence[str] = (),
-        choices: Sequence[str] = (),
+        form: Form | None = None,
     ) -> list[str]:
         """Return one completion per prompt, sampled at ``temperature`` (0: the most likely token each time).
 
-        Each ends before one of ``stop``, where given, and is one of ``choices``, where given.
+        Each ends before one of ``stop`` and is of the form, where given.
         """
-        limits = self._vllm.sampling_params.StructuredOutputsParams(choice=list(choices)) if choices else None
+        limits = self._vllm.sampling_params.StructuredOutputsParams(**structured_outputs(form)) if form else None
         settings = [
             self._vllm.SamplingParams(
                 max_tokens=max_tokens,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import astuple
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .contracts import Generation, Outputs, Request
+from .contracts import FormWriter, Generation, Outputs, Request
 from .errors import InterruptedCallError
 
 if TYPE_CHECKING:
@@ -61,7 +60,11 @@ class Asking:
     def _ask(self, requests: Sequence[Asked]) -> Sequence[Outputs]:
         kind, prompts = requests[0], [request.prompt for request in requests]
         if isinstance(kind, Generation):
-            return self.backend.generate(prompts, max_tokens=kind.max_tokens, temperature=0, seed=0, stop=kind.stop)
+            writer: Any = self.backend
+            held = kind.form and isinstance(writer, FormWriter) and writer.holds_to_form
+            # What is held to a form ends with it, and may have lines.
+            end: dict[str, Any] = {"form": kind.form} if held else {"stop": kind.stop}
+            return list(writer.generate(prompts, max_tokens=kind.max_tokens, temperature=0, seed=0, **end))
         return self.backend.loglikelihoods([request for request in requests if isinstance(request, Request)])
 
     def _keep(self, outputs: dict[str, Outputs]) -> None:
@@ -72,13 +75,17 @@ class Asking:
 
 def _calls(requests: dict[str, Asked]) -> list[dict[str, Asked]]:
     """Return the requests by what a backend can answer in one call."""
-    calls: dict[tuple[int, tuple[str, ...]] | None, dict[str, Asked]] = defaultdict(dict)
+    calls: dict[Any, dict[str, Asked]] = defaultdict(dict)
     for key, request in requests.items():
-        kind = (request.max_tokens, request.stop) if isinstance(request, Generation) else None
+        kind = (request.max_tokens, request.stop, request.form) if isinstance(request, Generation) else None
         calls[kind][key] = request
     return list(calls.values())
 
 
 def _key(request: Asked) -> str:
-    text = json.dumps(astuple(request) if isinstance(request, Generation) else [request.prompt, request.continuations])
+    if isinstance(request, Generation):
+        parts = [request.prompt, request.max_tokens, request.stop, *([request.form] if request.form else [])]
+    else:
+        parts = [request.prompt, request.continuations]
+    text = json.dumps(parts)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from .contracts import Form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +30,12 @@ def obeys(constraint: Constraint, reply: str, example: Example) -> bool | None:
         return not any(_has(text, word) for word in constraint.words)
     if constraint.rule == "include":
         return all(_has(text, word) for word in constraint.words)
+    if constraint.rule == "choice":
+        return text in constraint.words
+    if constraint.rule == "regex":
+        return re.fullmatch(constraint.pattern, text) is not None
     if constraint.rule == "json":
-        return _is_json(text)
+        return _is_json(text, constraint.pattern)
     if constraint.rule == "language":
         return bool(text) and _is_cjk(text) == _is_cjk("".join(value for _, value in example.inputs))
     return None
@@ -58,6 +65,16 @@ def decoding_limit(constraints: Sequence[Constraint], max_tokens: int) -> tuple[
     return max_tokens, end
 
 
+def decoding_form(constraints: Sequence[Constraint]) -> Form | None:
+    """Return the form that the first constraint of a form asks for."""
+    for constraint in constraints:
+        if constraint.rule == "choice":
+            return Form("choice", json.dumps(constraint.words, ensure_ascii=False))
+        if constraint.rule in ("regex", "json"):
+            return Form(constraint.rule, constraint.pattern)
+    return None
+
+
 def _length(text: str) -> int:
     """Return the number of words, each Chinese character counted as one."""
     return len(_CJK.sub(" x ", text).split())
@@ -69,12 +86,20 @@ def _has(text: str, word: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
 
 
-def _is_json(text: str) -> bool:
+def _is_json(text: str, schema: str) -> bool:
     try:
-        json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return False
-    return True
+    return not schema or _validator(schema).is_valid(value)
+
+
+@cache
+def _validator(schema: str) -> Any:  # noqa: ANN401 (the library's class depends on the schema)
+    from jsonschema.validators import validator_for  # type: ignore[import-untyped]
+
+    parsed = json.loads(schema)
+    return validator_for(parsed)(parsed)
 
 
 def _is_cjk(text: str) -> bool:

@@ -19,8 +19,8 @@ Gene = Literal["instruction", "demonstrations", "constraints", "structure"]
 GENES: tuple[Gene, ...] = ("instruction", "demonstrations", "constraints", "structure")
 
 
-Rule = Literal["", "words", "lines", "avoid", "include", "json", "language"]
-RULES: tuple[Rule, ...] = ("words", "lines", "avoid", "include", "json", "language")
+Rule = Literal["", "words", "lines", "avoid", "include", "choice", "regex", "json", "language"]
+RULES: tuple[Rule, ...] = ("words", "lines", "avoid", "include", "choice", "regex", "json", "language")
 
 
 class Message(NamedTuple):
@@ -83,9 +83,12 @@ class Constraint:
         Its parameter, if it has one; smaller is tighter.
     rule
         How a reply is measured, and where it can be made to comply: at most ``limit`` ``"words"`` (characters in Chinese) or ``"lines"``, none
-        (``"avoid"``) or all (``"include"``) of ``words``, a ``"json"`` value, the ``"language"`` of the input. Empty: it is text alone.
+        (``"avoid"``), all (``"include"``) or one and no more (``"choice"``) of ``words``, a ``"regex"`` or ``"json"`` value of that ``pattern``,
+        the ``"language"`` of the input. Empty: it is text alone.
     words
         Of the rules that have any.
+    pattern
+        A regular expression, or a JSON schema as text; of ``"json"`` it may be empty.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Constraint:
     limit: int | None = None
     rule: Rule = ""
     words: tuple[str, ...] = ()
+    pattern: str = ""
 
     @property
     def text(self) -> str:
@@ -272,13 +276,24 @@ class Request:
     continuations: tuple[str, ...]
 
 
+class Form(NamedTuple):
+    """What decoding holds a reply to: a regular expression, a JSON schema (empty: any JSON), or a JSON list of choices."""
+
+    kind: Literal["regex", "json", "choice"]
+    pattern: str
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A prompt whose most likely completion is wanted: at most ``max_tokens`` tokens, up to the first of ``stop``."""
+    """A prompt whose most likely completion is wanted: at most ``max_tokens`` tokens, up to the first of ``stop``.
+
+    Its ``form`` is for backends that can hold to one (`FormWriter`); others write what they will.
+    """
 
     prompt: Text
     max_tokens: int
     stop: tuple[str, ...] = ()
+    form: Form | None = None
 
 
 class Backend(Protocol):
@@ -337,6 +352,29 @@ class WordReader(Protocol):
 
     def words(self, prompts: Sequence[Text], lead: str, most: int) -> Words:
         """Return the ``most`` likely words of one token that follow the prompts and ``lead``."""
+        ...
+
+
+@runtime_checkable
+class FormWriter(Protocol):
+    """What a backend may do besides: hold replies to a form while it writes them (structured outputs)."""
+
+    @property
+    def holds_to_form(self) -> bool:
+        """Whether it can; a server may not."""
+        ...
+
+    def generate(
+        self,
+        prompts: Sequence[Text],
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        stop: Sequence[str] = (),
+        form: Form | None = None,
+    ) -> list[str]:
+        """Return one completion per prompt, each of the form."""
         ...
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from .asking import Asking
 from .completion import Estimate, estimate
-from .compliance import compliance, decoding_limit
+from .compliance import compliance, decoding_form, decoding_limit
 from .contracts import Classifier, Example, Generation, Outputs, Prompt, ReplyScorer, Request, Task, WordReader, Words
 from .errors import InputError
 from .prompt import continuation, read_reply, render, stops, zero_shot
@@ -265,7 +265,7 @@ class Evaluator:
         if isinstance(self.scorer, ReplyScorer):
             max_tokens, ends = decoding_limit(prompt.constraints, self.task.max_tokens)
             end = tuple(dict.fromkeys((*self.task.stop, *ends, *stops(prompt.structure))))
-            return Generation(render(prompt, example.inputs), max_tokens, end)
+            return Generation(render(prompt, example.inputs), max_tokens, end, decoding_form(prompt.constraints))
         answers = self.scorer.answers(prompt, self.task, example)
         return Request(render(prompt, example.inputs), tuple(continuation(prompt.structure, a) for a in answers))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -202,9 +204,9 @@ class _Reader:
     def _constraint(self, item: Any) -> Constraint:  # noqa: ANN401 (any YAML value)
         if isinstance(item, str):
             return Constraint(item, item)
-        known = {"name", "text", "limit", "rule", "words"}
+        known = {"name", "text", "limit", "rule", "words", "pattern", "schema"}
         if not isinstance(item, dict) or not set(item) <= known or not isinstance(item.get("text"), str):
-            raise self._wrong("constraints", "sentences, or name, text, limit, rule and words of each")
+            raise self._wrong("constraints", "sentences, or name, text, limit, rule, words, pattern and schema of each")
         limit = item.get("limit")
         if limit is not None and (not isinstance(limit, int) or "{limit}" not in item["text"]):
             raise self._wrong("constraints", "a whole number as limit and {limit} in its text")
@@ -212,9 +214,31 @@ class _Reader:
         if rule not in ("", *RULES):
             raise self._wrong("constraints", f"as rule one of {', '.join(RULES)}")
         listed = isinstance(words, list) and all(isinstance(word, str) and word for word in words)
-        if not listed or bool(words) != (rule in ("avoid", "include")):
-            raise self._wrong("constraints", "words, a list of texts, where the rule is avoid or include")
-        return Constraint(str(item.get("name", item["text"])), item["text"], limit, rule, tuple(words))
+        if not listed or bool(words) != (rule in ("avoid", "include", "choice")):
+            raise self._wrong("constraints", "words, a list of texts, where the rule is avoid, include or choice")
+        name = str(item.get("name", item["text"]))
+        return Constraint(name, item["text"], limit, rule, tuple(words), self._pattern(item, rule))
+
+    def _pattern(self, item: dict[str, Any], rule: str) -> str:
+        from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
+        from jsonschema.validators import validator_for  # type: ignore[import-untyped]
+
+        pattern, schema = item.get("pattern"), item.get("schema")
+        if (pattern is not None) != (rule == "regex") or (schema is not None and rule != "json"):
+            raise self._wrong("constraints", "a pattern where the rule is regex, and a schema only where it is json")
+        if pattern is not None:
+            try:
+                re.compile(pattern)
+            except (re.error, TypeError) as error:
+                raise self._wrong("constraints", f"a regular expression as pattern ({error})") from None
+            return str(pattern)
+        if schema is None:
+            return ""
+        try:
+            validator_for(schema).check_schema(schema)
+        except (SchemaError, AttributeError, TypeError) as error:
+            raise self._wrong("constraints", f"a JSON schema ({str(error).splitlines()[0]})") from None
+        return json.dumps(schema, ensure_ascii=False, sort_keys=True)
 
     def _sizes(self) -> Sizes:
         value = self._values.get("sizes", {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from promptfront.backends.default_model import default_model_folder
 from promptfront.backends.openai import OpenAIBackend
 from promptfront.backends.vllm import VLLMBackend
 from promptfront.search import load_task, optimize
-from promptfront.search.contracts import Message, Request
+from promptfront.search.contracts import Form, Message, Request
 from promptfront.search.doctor import examine
 from promptfront.search.errors import BackendError
 from tests.backends.serving import proxy_handler, running, url
@@ -38,6 +39,15 @@ needs_vllm = [
 ]
 _ROWS = 200
 _LABELS = (" positive", " negative")
+_FORMS = {
+    Form("choice", '["red", "blue"]'): "red|blue",
+    Form("regex", "[0-9]{4}"): "[0-9]{4}",
+    Form(
+        "json",
+        '{"type": "object", "required": ["n"], "properties": {"n": {"type": "boolean"}}, "additionalProperties": false}',
+    ): r"\{\s*\"n\"\s*:\s*(true|false)\s*\}",
+}
+"""Forms, and what a reply of each matches."""
 _GRADES = tuple(
     f" {degree} {label}" for label in ("negative", "positive") for degree in ("extremely", "very", "slightly")
 )
@@ -127,7 +137,7 @@ class TestInProcess:
             in_process._exact = True
 
     def test_generates(self, in_process: VLLMBackend) -> None:
-        """Seeds are seeds, stop strings stop, and choices are all there is."""
+        """Seeds are seeds, stop strings stop, and forms are kept to."""
         asked = [(Message("user", "Name a colour."),), (Message("user", "Write a line about rain."),)]
         options: dict[str, Any] = {"max_tokens": 12, "temperature": 1.0}
         first = in_process.generate(asked, **options, seed=1)
@@ -137,8 +147,10 @@ class TestInProcess:
             in_process.generate(["One, two, three, four,"], max_tokens=12, temperature=0, seed=0, stop=[","])[0]
             == (greedy.split(",")[0])
         )
-        chosen = in_process.generate(asked, **options, seed=0, choices=["red", "blue"])
-        assert set(chosen) <= {"red", "blue"}
+        for form, pattern in _FORMS.items():
+            options |= {"max_tokens": 40}
+            replies = in_process.generate(asked, **options, seed=0, form=form)
+            assert all(re.fullmatch(pattern, reply.strip()) for reply in replies), replies
 
     def test_counts_and_cuts_as_the_model_reads(self, in_process: VLLMBackend, backend: HFBackend) -> None:
         """Token counts are those of the Hugging Face backend; what does not fit is a sentence."""
@@ -209,13 +221,17 @@ class TestServed:
         assert sum(proxy.faults.values()) > 150  # type: ignore[attr-defined]
 
     def test_generates(self, address: str) -> None:
-        """Seeds are seeds, stop strings stop, and choices are all there is."""
+        """Seeds are seeds, stop strings stop, and forms are kept to."""
         served = OpenAIBackend(base_url=address)
         asked = [(Message("user", "Name a colour."),)]
         options: dict[str, Any] = {"max_tokens": 12, "temperature": 1.0}
         assert served.generate(asked, **options, seed=1) == served.generate(asked, **options, seed=1)
         assert "," not in served.generate(["One, two, three,"], max_tokens=12, temperature=0, seed=0, stop=[","])[0]
-        assert set(served.generate(asked, **options, seed=0, choices=["red", "blue"])) <= {"red", "blue"}
+        assert served.holds_to_form
+        for form, pattern in _FORMS.items():
+            options |= {"max_tokens": 40}
+            replies = served.generate(asked, **options, seed=0, form=form)
+            assert all(re.fullmatch(pattern, reply.strip()) for reply in replies), replies
 
     def test_searches(self, address: str, reviews: Task, tmp_path: Path) -> None:
         """A whole run ends with a front."""

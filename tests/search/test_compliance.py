@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from promptfront.scorers.overlap import rouge_l
-from promptfront.search.compliance import compliance, decoding_limit, obeys
-from promptfront.search.contracts import Constraint, Example, Rule, Task
+from promptfront.search.asking import Asking
+from promptfront.search.compliance import compliance, decoding_form, decoding_limit, obeys
+from promptfront.search.contracts import Constraint, Example, Form, Generation, Rule, Task
 from promptfront.search.evaluate import Evaluator
 from promptfront.search.metric import Metric
 from promptfront.search.prompt import prompt_from_dict, prompt_to_dict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from promptfront.backends.hf import HFBackend
+    from promptfront.search.contracts import Backend
 
 _ENGLISH, _CHINESE = Example((("text", "A short review."),), ""), Example((("text", "这是一条评论。"),), "")
 
 
-def ruled(rule: Rule, limit: int | None = None, words: tuple[str, ...] = ()) -> Constraint:
+_SCHEMA = '{"type": "object", "required": ["mood"], "properties": {"mood": {"enum": ["good", "bad"]}}}'
+
+
+def ruled(rule: Rule, limit: int | None = None, words: tuple[str, ...] = (), pattern: str = "") -> Constraint:
     """Return a constraint with a rule."""
-    return Constraint(rule, "Keep to it.", limit, rule, words)
+    return Constraint(rule, "Keep to it.", limit, rule, words, pattern)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +42,9 @@ def ruled(rule: Rule, limit: int | None = None, words: tuple[str, ...] = ()) -> 
         (ruled("avoid", words=("I", "不")), "In it, 好", "so i say"),
         (ruled("avoid", words=("I", "不")), "", "我不说"),
         (ruled("include", words=("film", "plot")), "The plot of the FILM", "The films have a plot"),
+        (ruled("choice", words=("yes", "no")), " yes\n", "yes and no"),
+        (ruled("regex", pattern=r"\d{4}"), "1984", "in 1984"),
+        (ruled("json", pattern=_SCHEMA), '{"mood": "good"}', '{"mood": "mixed"}'),
         (ruled("json"), '{"a": [1]}', "{a: 1}"),
         (ruled("json"), "3", ""),
         (ruled("language"), "A reply with 好 in it", "好的好的"),
@@ -66,6 +76,34 @@ def test_decoding_leaves_room_for_what_keeps_to_a_limit() -> None:
     assert decoding_limit([ruled("words", 10), ruled("words", 3)], 128) == (14, ())
     assert decoding_limit([Constraint("l", "不超过{limit}个字。", 10, "words")], 128) == (38, ())
     assert decoding_limit([ruled("words", 500), ruled("lines", 1)], 128) == (128, ("\n",))
+
+
+def test_a_form_is_asked_for_where_a_backend_can_hold_to_it() -> None:
+    """The first constraint of a form decides; what is held to it ends with it, and others write up to a stop."""
+    asked: list[dict[str, object]] = []
+
+    class Writer:
+        fingerprint = "w"
+
+        def generate(self, prompts: Sequence[str], **options: object) -> list[str]:
+            asked.append(options)
+            return ["1"] * len(prompts)
+
+    class Former(Writer):
+        holds_to_form = True
+
+    form = decoding_form([ruled("words", 3), ruled("json", pattern=_SCHEMA), ruled("choice", words=("a",))])
+    assert form == Form("json", _SCHEMA)
+    assert decoding_form([ruled("choice", words=("a", "好"))]) == Form("choice", '["a", "好"]')
+    assert decoding_form([ruled("words", 3)]) is None
+    for backend in (Writer(), Former()):
+        Asking(cast("Backend", backend)).outputs([Generation("p", 5, ("\n",), form), Generation("p", 5, ("\n",))])
+    assert [{*options} - {"max_tokens", "temperature", "seed"} for options in asked] == [
+        {"stop"},
+        {"stop"},
+        {"form"},
+        {"stop"},
+    ]
 
 
 def test_a_limit_is_stated_bound_and_measured(reviews: Task, backend: HFBackend) -> None:
