@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ..search.contracts import Example, Gene, MutationContext, Prompt, Task
 
 _COUNTS, _WEIGHTS = (1, 2, 3, 4, 6, 8, 12, 16), (3, 6, 4, 5, 4, 4, 3, 2)
-_MOST = 16
+_MOST, _MOST_WORDS = 16, 1000
+"""Demonstrations of a prompt, and about how many words they have at most, for all of them are read each time."""
 _FEW, _FRESH, _LEVELLED = 4, 0.25, (12, 16)
 """How many demonstrations are too few to level, how often others are drawn all the same, and how many then."""
 _WORDS = 400
@@ -39,7 +40,7 @@ class RandomDemonstrations:
         pool = short_examples(context.task.pool)
         if not pool:
             return prompt
-        return replace(prompt, demonstrations=tuple(context.rng.sample(pool, _count(context.rng, len(pool)))))
+        return replace(prompt, demonstrations=tuple(context.rng.sample(pool, _count(context.rng, pool))))
 
 
 class BalancedDemonstrations:
@@ -78,7 +79,7 @@ class DiverseDemonstrations:
             distinct = len(np.unique(self._embeddings, axis=0))
             if distinct < 3:
                 return prompt
-            count = max(2, _count(context.rng, distinct - 1))
+            count = max(2, min(_count(context.rng, self._pool), distinct - 1))
             means = KMeans(count, n_init=1, random_state=context.rng.getrandbits(31)).fit(self._embeddings)
             distances = means.transform(self._embeddings)
         nearest = np.argsort(distances, axis=0, kind="stable")[: min(5, len(self._pool))]
@@ -123,7 +124,7 @@ class AddDemonstration:
         """Return the prompt with one more demonstration at any place."""
         shown = list(prompt.demonstrations)
         groups = by_label(context.task, without(shown, short_examples(context.task.pool)))
-        if not groups or len(shown) >= _MOST:
+        if not groups or len(shown) >= _MOST or sum(map(words, shown)) >= _MOST_WORDS:
             return prompt
         times = [sum(example.target == group[0].target for example in shown) for group in groups]
         fewest = [group for group, n in zip(groups, times, strict=True) if n == min(times)]
@@ -257,8 +258,10 @@ def _exchanged(
     return new
 
 
-def _count(rng: random.Random, most: int) -> int:
-    return min(rng.choices(_COUNTS, _WEIGHTS)[0], most)
+def _count(rng: random.Random, pool: Sequence[Example]) -> int:
+    """Draw how many of a pool's examples to show."""
+    affordable = _MOST_WORDS * len(pool) // max(1, sum(map(words, pool)))
+    return min(rng.choices(_COUNTS, _WEIGHTS)[0], len(pool), max(1, affordable))
 
 
 def _balanced(groups: Sequence[Sequence[Example]], rng: random.Random, count: int | None = None) -> tuple[Example, ...]:
@@ -266,7 +269,7 @@ def _balanced(groups: Sequence[Sequence[Example]], rng: random.Random, count: in
     if not groups:
         return ()
     groups = groups if len(groups) <= _MOST else rng.sample(groups, _MOST)
-    count = count or _count(rng, _MOST)
+    count = count or _count(rng, [example for group in groups for example in group])
     each = min(max(1, round(count / len(groups))), *map(len, groups))
     drawn = [example for group in groups for example in rng.sample(group, each)]
     return tuple(rng.sample(drawn, len(drawn)))

@@ -14,10 +14,10 @@ _ENOUGH = 8
 
 
 def short_examples(pool: Sequence[Example]) -> list[Example]:
-    """Return the short examples, each input once, for a demonstration is paid for each time; all if few are short."""
+    """Return the short examples, each input once, for a demonstration is paid for each time; the shorter third if few are short."""
     once = without((), pool)
-    short = [e for e in once if words(e) <= _SHORT_WORDS]
-    return short if len(short) >= min(_ENOUGH, len(once)) else once
+    lengths = sorted(map(words, once))[: max(_ENOUGH, len(once) // 3)]
+    return [e for e in once if words(e) <= max([_SHORT_WORDS, *lengths])]
 
 
 def without(shown: Iterable[Example], examples: Iterable[Example]) -> list[Example]:
@@ -36,8 +36,8 @@ def by_label(task: Task, examples: Sequence[Example]) -> list[list[Example]]:
 
 
 def words(example: Example) -> int:
-    """Return the number of words of an example's inputs."""
-    return sum(_length(text) for _, text in example.inputs)
+    """Return the number of words of an example."""
+    return sum(_length(text) for _, text in (*example.inputs, ("", example.target)))
 
 
 @cache
