@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +105,23 @@ class PassesTests:
         prompt, name = hidden.get("prompt", ""), hidden["entry_point"]
         prelude = f"{prompt}\n    pass\n" if prompt else ""
         return float(passes(program(reply, prompt, name), name, prelude, hidden["tests"]))
+
+
+@dataclass(frozen=True, slots=True)
+class PassAtK(PassesTests):
+    """Whether one of ``k`` programs passes the example's tests, estimated from ``samples`` that are drawn at random."""
+
+    k: int = 5
+    samples: int = 10
+
+    def combine(self, values: Sequence[float]) -> float:
+        """Return pass@k of one example."""
+        return pass_at_k(len(values), round(sum(values)), self.k)
+
+
+def pass_at_k(samples: int, passing: int, k: int) -> float:
+    """Return the chance that one of ``k`` of the samples passes, without bias (Chen et al. 2021, arXiv 2107.03374)."""
+    return 1 - math.comb(samples - passing, k) / math.comb(samples, k)
 
 
 def program(reply: str, prompt: str, name: str) -> str:

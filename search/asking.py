@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .store import Store
 
 Asked = Request | Generation
+_TEMPERATURE = 0.8
+"""At which several replies to one prompt are drawn (as Chen et al. 2021 do for pass@k of large k)."""
 
 
 class Asking:
@@ -63,8 +65,14 @@ class Asking:
             writer: Any = self.backend
             held = kind.form and isinstance(writer, FormWriter) and writer.holds_to_form
             # What is held to a form ends with it, and may have lines.
-            end: dict[str, Any] = {"form": kind.form} if held else {"stop": kind.stop}
-            return list(writer.generate(prompts, max_tokens=kind.max_tokens, temperature=0, seed=0, **end))
+            options: dict[str, Any] = {"form": kind.form} if held else {"stop": kind.stop}
+            options |= {"max_tokens": kind.max_tokens, "seed": 0}
+            if kind.samples == 1:
+                return list(writer.generate(prompts, temperature=0, **options))
+            drawn = writer.generate(
+                [p for p in prompts for _ in range(kind.samples)], temperature=_TEMPERATURE, **options
+            )
+            return [json.dumps(drawn[i : i + kind.samples]) for i in range(0, len(drawn), kind.samples)]
         return self.backend.loglikelihoods([request for request in requests if isinstance(request, Request)])
 
     def _keep(self, outputs: dict[str, Outputs]) -> None:
@@ -77,7 +85,11 @@ def _calls(requests: dict[str, Asked]) -> list[dict[str, Asked]]:
     """Return the requests by what a backend can answer in one call."""
     calls: dict[Any, dict[str, Asked]] = defaultdict(dict)
     for key, request in requests.items():
-        kind = (request.max_tokens, request.stop, request.form) if isinstance(request, Generation) else None
+        kind = (
+            (request.max_tokens, request.stop, request.form, request.samples)
+            if isinstance(request, Generation)
+            else None
+        )
         calls[kind][key] = request
     return list(calls.values())
 
@@ -85,6 +97,7 @@ def _calls(requests: dict[str, Asked]) -> list[dict[str, Asked]]:
 def _key(request: Asked) -> str:
     if isinstance(request, Generation):
         parts = [request.prompt, request.max_tokens, request.stop, *([request.form] if request.form else [])]
+        parts += [request.samples] if request.samples > 1 else []
     else:
         parts = [request.prompt, request.continuations]
     text = json.dumps(parts)

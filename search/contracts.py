@@ -33,7 +33,7 @@ class Message(NamedTuple):
 Text = str | tuple[Message, ...]
 """A rendered prompt: plain text, or chat turns to which the backend applies the model's chat template."""
 Outputs = tuple[float, ...] | str
-"""What a backend answers about an example: the log-likelihood of each answer, or a reply."""
+"""What a backend answers about an example: the log-likelihood of each answer, or a reply; several as a JSON list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,13 +287,15 @@ class Form(NamedTuple):
 class Generation:
     """A prompt whose most likely completion is wanted: at most ``max_tokens`` tokens, up to the first of ``stop``.
 
-    Its ``form`` is for backends that can hold to one (`FormWriter`); others write what they will.
+    Its ``form`` is for backends that can hold to one (`FormWriter`); others write what they will. With more than one of
+    ``samples`` so many completions are wanted, drawn at random.
     """
 
     prompt: Text
     max_tokens: int
     stop: tuple[str, ...] = ()
     form: Form | None = None
+    samples: int = 1
 
 
 class Backend(Protocol):
@@ -434,4 +436,18 @@ class ReplyScorer(Protocol):
 
     def score_replies(self, examples: Sequence[Example], replies: Sequence[str]) -> list[float | None]:
         """Return the task's metric of each reply, in [0, 1], in order; None where it cannot be scored."""
+        ...
+
+
+@runtime_checkable
+class SampleScorer(ReplyScorer, Protocol):
+    """Says how good several replies to one input are together, drawn at random, such as pass@k."""
+
+    @property
+    def samples(self) -> int:
+        """How many replies are wanted of each example."""
+        ...
+
+    def combine(self, values: Sequence[float]) -> float:
+        """Return what the values of an example's replies make together."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +12,19 @@ from typing import TYPE_CHECKING, cast
 from .asking import Asking
 from .completion import Estimate, estimate
 from .compliance import compliance, decoding_form, decoding_limit
-from .contracts import Classifier, Example, Generation, Outputs, Prompt, ReplyScorer, Request, Task, WordReader, Words
+from .contracts import (
+    Classifier,
+    Example,
+    Generation,
+    Outputs,
+    Prompt,
+    ReplyScorer,
+    Request,
+    SampleScorer,
+    Task,
+    WordReader,
+    Words,
+)
 from .errors import InputError
 from .prompt import continuation, read_reply, render, stops, zero_shot
 from .statistics import scored_mean, stratum_weights
@@ -146,21 +159,35 @@ class Evaluator:
 
     def replies(self, prompt: Prompt, examples: Sequence[Example]) -> list[str]:
         """Return what the model answers; only for tasks that ask for free text."""
-        outputs = cast("list[str]", self.measure([prompt], examples)[0])
-        return [read_reply(prompt.structure, output) for output in outputs]
+        return [replies[0] for replies in self._written(prompt, examples)]
 
     def compliance(self, prompt: Prompt, examples: Sequence[Example]) -> float | None:
         """Return the share of replies that keep to the prompt's constraints; None where that cannot be measured."""
         if not isinstance(self.scorer, ReplyScorer):
             return None
-        return compliance(prompt.constraints, examples, self.replies(prompt, examples))
+        pairs = self._pairs(prompt, examples)
+        return compliance(prompt.constraints, [example for example, _ in pairs], [reply for _, reply in pairs])
 
     def _reply_values(self, scorer: ReplyScorer, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
-        pairs = list(zip(examples, self.replies(prompt, examples), strict=True))
+        pairs = self._pairs(prompt, examples)
         new = list(dict.fromkeys(pair for pair in pairs if pair not in self._values))
         found = scorer.score_replies([example for example, _ in new], [reply for _, reply in new]) if new else []
         self._values.update(zip(new, [math.nan if value is None else value for value in found], strict=True))
-        return [self._values[pair] for pair in pairs]
+        values = [self._values[pair] for pair in pairs]
+        if not isinstance(scorer, SampleScorer):
+            return values
+        groups = [values[i : i + scorer.samples] for i in range(0, len(values), scorer.samples)]
+        return [math.nan if any(map(math.isnan, group)) else scorer.combine(group) for group in groups]
+
+    def _pairs(self, prompt: Prompt, examples: Sequence[Example]) -> list[tuple[Example, str]]:
+        written = zip(examples, self._written(prompt, examples), strict=True)
+        return [(example, reply) for example, replies in written for reply in replies]
+
+    def _written(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[str]]:
+        """Return the replies to each example: one, or as many as the scorer wants."""
+        outputs = cast("list[str]", self.measure([prompt], examples)[0])
+        written = [json.loads(output) if isinstance(self.scorer, SampleScorer) else [output] for output in outputs]
+        return [[read_reply(prompt.structure, reply) for reply in replies] for replies in written]
 
     def _likelihoods(self, prompt: Prompt, examples: Sequence[Example]) -> Likelihoods:
         return cast("Likelihoods", self.measure([prompt], examples)[0])
@@ -265,7 +292,9 @@ class Evaluator:
         if isinstance(self.scorer, ReplyScorer):
             max_tokens, ends = decoding_limit(prompt.constraints, self.task.max_tokens)
             end = tuple(dict.fromkeys((*self.task.stop, *ends, *stops(prompt.structure))))
-            return Generation(render(prompt, example.inputs), max_tokens, end, decoding_form(prompt.constraints))
+            form = decoding_form(prompt.constraints)
+            samples = self.scorer.samples if isinstance(self.scorer, SampleScorer) else 1
+            return Generation(render(prompt, example.inputs), max_tokens, end, form, samples)
         answers = self.scorer.answers(prompt, self.task, example)
         return Request(render(prompt, example.inputs), tuple(continuation(prompt.structure, a) for a in answers))
 
