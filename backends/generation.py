@@ -50,7 +50,8 @@ def generate(
     stop
         Texts of which none is in a completion: it ends before the first.
     """
-    replies: list[str] = []
+    replies: dict[int, str] = {}
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # the less is padded
     sampling = (
         {"do_sample": True, "temperature": temperature, "top_p": 0.95} if temperature > 0 else {"do_sample": False}
     )
@@ -58,10 +59,12 @@ def generate(
         torch.manual_seed(seed)
         together = _together(model, max(map(len, prompts), default=0) + max_tokens)
         for start in range(0, len(prompts), together):
-            inputs = _inputs(model, tokenizer, prompts[start : start + together])
+            batch = order[start : start + together]
+            inputs = _inputs(model, tokenizer, [prompts[i] for i in batch])
             with quiet_transformers():
-                replies += _complete(model, tokenizer, inputs, max_tokens, sampling, stop)
-    return replies
+                found = _complete(model, tokenizer, inputs, max_tokens, sampling, stop)
+            replies |= zip(batch, found, strict=True)
+    return [replies[i] for i in range(len(prompts))]
 
 
 def _together(model: Any, width: int) -> int:  # noqa: ANN401

@@ -7,7 +7,8 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
-from .text import characters, is_cjk, normalized
+from ..search.scripts import has_cjk
+from .text import characters, normalized
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -49,7 +50,7 @@ def key_phrases(reply: str, example: Example) -> float:
 
 def _tokens(text: str) -> list[str]:
     text = normalized(text)
-    return characters(text) if is_cjk(text) else text.split()
+    return characters(text) if has_cjk(text) else text.split()
 
 
 def _f1(found: Iterable[Hashable], gold: Iterable[Hashable]) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..search.contracts import Request
 from ..search.errors import InputError
-from .text import is_cjk
+from ..search.scripts import has_cjk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,6 +62,6 @@ class Judge:
 
     def _request(self, example: Example, first: str, second: str) -> Request:
         inputs = "\n".join(text for _, text in example.inputs)
-        one, other, verdict, letters = _CHINESE if is_cjk(inputs) else _ENGLISH
+        one, other, verdict, letters = _CHINESE if has_cjk(inputs) else _ENGLISH
         parts = (self.rubric, inputs, f"{one}: {first}", f"{other}: {second}", verdict)
         return Request("\n\n".join(parts), letters)

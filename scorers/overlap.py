@@ -8,7 +8,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from .text import characters, is_cjk
+from ..search.scripts import has_cjk
+from .text import characters
 
 if TYPE_CHECKING:
     from ..search.contracts import Example
@@ -33,7 +34,7 @@ def bleu(reply: str, example: Example) -> float:
     """Return sentence BLEU (Papineni et al. 2002) as sacrebleu has it; characters in Chinese."""
     from sacrebleu import sentence_bleu
 
-    tokenizer = "zh" if any(map(is_cjk, example.golds)) else "13a"
+    tokenizer = "zh" if any(map(has_cjk, example.golds)) else "13a"
     return min(1.0, float(sentence_bleu(reply, list(example.golds), tokenize=tokenizer).score) / 100)
 
 
@@ -45,7 +46,7 @@ def chrf(reply: str, example: Example) -> float:
 
 
 def _rouge(name: str, reply: str, example: Example) -> float:
-    scorer = _scorer(name, any(map(is_cjk, example.golds)))
+    scorer = _scorer(name, any(map(has_cjk, example.golds)))
     return max(float(scorer.score(gold, reply)[name].fmeasure) for gold in example.golds)
 
 

@@ -5,16 +5,11 @@ from __future__ import annotations
 import re
 import string
 
-_CJK = "\u2e80-\u9fff\uf900-\ufaff\uff66-\uff9f"
-_HAS_CJK = re.compile(f"[{_CJK}]")
-_WORDS_OR_CHARACTERS = re.compile(f"[{_CJK}]|[^\\W_]+?(?=[{_CJK}]|\\W|_|$)")
+from ..search.scripts import CJK
+
+_WORDS_OR_CHARACTERS = re.compile(f"[{CJK}]|[^\\W_]+?(?=[{CJK}]|\\W|_|$)")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation + "，。、；：？！“”‘’（）《》【】〈〉「」『』…—·～")
-
-
-def is_cjk(text: str) -> bool:
-    """Whether a text has Chinese or Japanese characters, which are tokens of their own."""
-    return _HAS_CJK.search(text) is not None
 
 
 def characters(text: str) -> list[str]:

@@ -8,13 +8,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .contracts import Form
+from .scripts import mostly_cjk, word_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .contracts import Constraint, Example
 
-_CJK = re.compile(r"[\u2e80-\u9fff]")
 _TOKENS_A_WORD, _TOKENS_A_CHARACTER, _SLACK = 2, 3, 8
 """More than texts take: decoding ends what runs on, and does not cut what keeps to its limit."""
 
@@ -23,7 +23,7 @@ def obeys(constraint: Constraint, reply: str, example: Example) -> bool | None:
     """Return whether a reply keeps to a constraint; None where its rule cannot be measured."""
     limit, text = constraint.limit or 1, reply.strip()
     if constraint.rule == "words":
-        return _length(text) <= limit
+        return word_count(text) <= limit
     if constraint.rule == "lines":
         return len(text.splitlines()) <= limit
     if constraint.rule == "avoid":
@@ -37,7 +37,7 @@ def obeys(constraint: Constraint, reply: str, example: Example) -> bool | None:
     if constraint.rule == "json":
         return _is_json(text, constraint.pattern)
     if constraint.rule == "language":
-        return bool(text) and _is_cjk(text) == _is_cjk("".join(value for _, value in example.inputs))
+        return bool(text) and mostly_cjk(text) == mostly_cjk("".join(value for _, value in example.inputs))
     return None
 
 
@@ -58,7 +58,7 @@ def decoding_limit(constraints: Sequence[Constraint], max_tokens: int) -> tuple[
     for constraint in constraints:
         limit = constraint.limit or 1
         if constraint.rule == "words":
-            each = _TOKENS_A_CHARACTER if _is_cjk(constraint.template) else _TOKENS_A_WORD
+            each = _TOKENS_A_CHARACTER if mostly_cjk(constraint.template) else _TOKENS_A_WORD
             max_tokens = min(max_tokens, each * limit + _SLACK)
         if constraint.rule == "lines" and limit == 1:
             end = ("\n",)
@@ -75,13 +75,8 @@ def decoding_form(constraints: Sequence[Constraint]) -> Form | None:
     return None
 
 
-def _length(text: str) -> int:
-    """Return the number of words, each Chinese character counted as one."""
-    return len(_CJK.sub(" x ", text).split())
-
-
 def _has(text: str, word: str) -> bool:
-    if _is_cjk(word):
+    if mostly_cjk(word):
         return word in text
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
 
@@ -100,9 +95,3 @@ def _validator(schema: str) -> Any:  # noqa: ANN401 (the library's class depends
 
     parsed = json.loads(schema)
     return validator_for(parsed)(parsed)
-
-
-def _is_cjk(text: str) -> bool:
-    """Whether at least a third of a text's letters are Chinese."""
-    letters = [c for c in text if c.isalpha()]
-    return 3 * len(_CJK.findall(text)) >= max(1, len(letters))

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .contracts import Constraint, Example, Message, Prompt, Structure
 from .errors import InputError
+from .scripts import has_cjk
 
 if TYPE_CHECKING:
     from .contracts import Text
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
 
 class Slot(NamedTuple):
@@ -112,7 +112,7 @@ def zero_shot(prompt: Prompt) -> Prompt:
 def continuation(structure: Structure, answer: str) -> str:
     """Return ``answer`` as the text that continues the prompt: after a label and colon it begins with a space."""
     text = literal(answer)
-    spaced = structure.layout == "plain" and structure.target_label and not _CJK.search(structure.target_label)
+    spaced = structure.layout == "plain" and structure.target_label and not has_cjk(structure.target_label)
     return f" {text}" if spaced else text
 
 
@@ -147,7 +147,7 @@ def _lead(structure: Structure) -> str:
 def _labelled(label: str, space: str) -> str:
     if not label:
         return ""
-    return f"{label}：" if _CJK.search(label) else f"{label}:{space}"
+    return f"{label}：" if has_cjk(label) else f"{label}:{space}"
 
 
 def _merge(parts: Sequence[str | Slot]) -> tuple[str | Slot, ...]:

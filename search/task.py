@@ -15,6 +15,7 @@ from .data import Row, read_rows
 from .errors import InputError
 from .metric import asks_for_labels, load_scorer
 from .plugins import closest, load
+from .scripts import word_count
 from .splits import Sizes, Splits, given_splits, shared_rows, split_rows
 from .task_file import TaskFile, read_task_file
 
@@ -269,7 +270,7 @@ def _answers(cell: str) -> list[str]:
 def _reply_limits(examples: Sequence[Example]) -> tuple[int, tuple[str, ...]]:
     """Return how many tokens a reply may have, two or three times the longest answer's, and what ends it."""
     golds = [gold for example in examples for gold in example.golds]
-    longest = max((max(len(gold.split()), sum(c >= "\u2e80" for c in gold)) for gold in golds), default=0)
+    longest = max(map(word_count, golds), default=0)
     return min(_MOST_TOKENS, 4 * longest + 8), () if any("\n" in gold for gold in golds) else ("\n",)
 
 

@@ -1,0 +1,24 @@
+"""Scripts written without spaces, Chinese and Japanese: there each character counts as a word."""
+
+from __future__ import annotations
+
+import re
+
+CJK = "\u2e80-\u9fff\uf900-\ufaff\uff66-\uff9f"
+"""Their characters, for the inside of a regular expression's brackets."""
+_CJK = re.compile(f"[{CJK}]")
+
+
+def has_cjk(text: str) -> bool:
+    """Whether a text has a character of such a script."""
+    return _CJK.search(text) is not None
+
+
+def mostly_cjk(text: str) -> bool:
+    """Whether at least a third of a text's letters are of such a script."""
+    return 3 * len(_CJK.findall(text)) >= max(1, sum(map(str.isalpha, text)))
+
+
+def word_count(text: str) -> int:
+    """Return the number of words, each character of such a script counted as one."""
+    return len(_CJK.sub(" x ", text).split())
