@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (as everyone has it)
 from transformers import StoppingCriteria, StoppingCriteriaList
 
+from .decoding import decoding
 from .loading import quiet_transformers
 from .trie import common_length
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _ON_CPU, _ON_GPU = 64, 128
 """Completions at once: a step of few rows takes as long as one of many (benchmarks/RESULTS.md)."""
-_MEMORY_SHARE, _PADDING = 0.25, 0.25
+_MEMORY_SHARE, _PADDING = 0.25, 0.5
 """Of free memory for the cache, and of a batch's columns for padding, at most."""
 _AT_ONCE = 16
 """Tokens after which completions that have ended leave the batch."""
@@ -61,8 +62,8 @@ def generate(
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []), torch.inference_mode():
         torch.manual_seed(seed)
         for batch in batches(prompts, _together(model, max(map(len, prompts), default=0) + max_tokens)):
-            inputs = _inputs(model, tokenizer, [prompts[i] for i in batch])
-            with quiet_transformers():
+            with quiet_transformers(), decoding(model):
+                inputs = _inputs(model, tokenizer, [prompts[i] for i in batch])
                 found = _complete(model, tokenizer, inputs, max_tokens, sampling, stop)
             replies |= zip(batch, found, strict=True)
     return [replies[i] for i in range(len(prompts))]

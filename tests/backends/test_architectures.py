@@ -137,6 +137,24 @@ def test_encoder_decoder_models_are_exact(kind: str, tmp_path: Path, backend: HF
     assert len(other.generate(["Say it", "Say it again, please"], max_tokens=4, temperature=0, seed=0)) == 2
 
 
+@pytest.mark.parametrize("kind", sorted(_CAUSAL))
+def test_replies_are_what_the_model_writes_alone(kind: str, tmp_path: Path, backend: HFBackend) -> None:
+    """Whatever is in the batch: prompts of other lengths, and others with the same long beginning."""
+    other = HFBackend(saved(_CAUSAL[kind](), transformers.AutoModelForCausalLM, tmp_path, backend))
+    stem = "The plot is thin and the cast is good. " * 6
+    prompts = [f"{stem}One", "Say it", f"{stem}Two or three", "Say it again, please", f"{stem}One and two"]
+    expected = []
+    for tokens in other._encoder.encode_prompts(prompts):
+        written = list(tokens)
+        for _ in range(6):
+            with torch.inference_mode():
+                written.append(int(other._model(input_ids=torch.tensor([written])).logits[0, -1].argmax()))
+        expected.append(other._tokenizer.decode(written[len(tokens) :], skip_special_tokens=True))
+    end = other._tokenizer.eos_token
+    found = other.generate(prompts, max_tokens=6, temperature=0, seed=0)
+    assert [text.split(end)[0] for text in expected] == found
+
+
 @pytest.mark.parametrize("kind", sorted(_MASKED))
 def test_masked_models_are_exact(kind: str, tmp_path: Path, backend: HFBackend) -> None:
     """An answer is read at masks after the prompt, token by token, the other tokens being shown."""
