@@ -22,7 +22,12 @@ NAME = "promptfront-decoding"
 def decoding(model: Any) -> Iterator[None]:  # noqa: ANN401 (transformers publishes no types)
     """Let the layers of a model with torch's attention attend by `decoding_attention` for a while."""
     before = model.config._attn_implementation
-    if before == "sdpa" and not model.config.is_encoder_decoder:
+    # Models that do not attend through transformers' interface would not know the name.
+    if (
+        before == "sdpa"
+        and getattr(model, "_supports_attention_backend", False)
+        and not model.config.is_encoder_decoder
+    ):
         model.set_attn_implementation(NAME)
     try:
         yield
