@@ -50,7 +50,12 @@ def padded(backend: HFBackend, texts: Sequence[str], batch: int) -> list[str]:
         inputs = tokenizer([texts[i] for i in some], return_tensors="pt", padding=True).to(model.device)
         with torch.inference_mode():
             output = model.generate(
-                **inputs, max_new_tokens=TOKENS, do_sample=False, pad_token_id=tokenizer.pad_token_id
+                **inputs,
+                max_new_tokens=TOKENS,
+                do_sample=False,
+                pad_token_id=tokenizer.pad_token_id,
+                stop_strings=["\n"],
+                tokenizer=tokenizer,
             )
         written = tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         found |= dict(zip(some, written, strict=True))
@@ -78,11 +83,11 @@ def main() -> None:
             started = time.monotonic()
             replies[name] = write()
             seconds[name].append(time.monotonic() - started)
-            print(name, round(seconds[name][-1], 1), flush=True)
+            print(name, round(seconds[name][-1], 2), flush=True)
     plain, ours = replies["padded, 16 at once"], median(seconds["ours"])
     for name, values in seconds.items():
         same = sum(a == b for a, b in zip(replies[name], plain, strict=True)) / len(plain)
-        print(f"{name}: {median(values):.1f} s, {median(values) / ours:.2f} of ours, same {same:.0%}")
+        print(f"{name}: {median(values):.2f} s, {median(values) / ours:.2f} of ours, same {same:.0%}")
     print(json.dumps(seconds))
 
 
