@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 _ON_CPU, _ON_GPU = 64, 128
 """Completions at once: a step of few rows takes as long as one of many (benchmarks/RESULTS.md)."""
-_MEMORY_SHARE, _PADDING = 0.25, 0.5
-"""Of free memory for the cache, and of a batch's columns for padding, at most."""
+_PADDING = {"cpu": 0.5, "cuda": 1.0}
+"""Share of a batch's columns for padding, at most: on a GPU a step of a small model costs its launches, whatever the columns."""
+_MEMORY_SHARE = 0.25
+"""Share of the free memory for the cache, at most."""
 _AT_ONCE = 16
 """Tokens after which completions that have ended leave the batch."""
 _PASS, _PASS_TOKENS = 64, 8192
@@ -61,7 +63,8 @@ def generate(
     )
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []), torch.inference_mode():
         torch.manual_seed(seed)
-        for batch in batches(prompts, _together(model, max(map(len, prompts), default=0) + max_tokens)):
+        most = _together(model, max(map(len, prompts), default=0) + max_tokens)
+        for batch in batches(prompts, most, _PADDING.get(model.device.type, 0.5)):
             with quiet_transformers(), decoding(model):
                 inputs = _inputs(model, tokenizer, [prompts[i] for i in batch])
                 found = _complete(model, tokenizer, inputs, max_tokens, sampling, stop)
@@ -83,24 +86,24 @@ def _together(model: Any, width: int) -> int:  # noqa: ANN401
     return max(1, min(most, int(_MEMORY_SHARE * free // cache)))
 
 
-def batches(prompts: Sequence[Tokens], most: int) -> list[list[int]]:
+def batches(prompts: Sequence[Tokens], most: int, padding: float) -> list[list[int]]:
     """Return the prompts in batches of about the same length: what shares its beginning side by side, the short first.
 
-    Every step reads the cache of the whole batch, padding too, so a batch ends where more than a share of it would be padding.
+    Every step reads the cache of the whole batch, padding too, so a batch ends where more than ``padding`` of it would be padding.
     """
     order = iter(sorted(range(len(prompts)), key=lambda i: prompts[i]))
     groups = [[next(order) for _ in group] for group in grouped(sorted(prompts))]
     groups.sort(key=lambda group: max(len(prompts[i]) for i in group))
     found: list[list[int]] = []
     for i in (i for group in groups for i in group):
-        if found and len(found[-1]) < most and _padding([*found[-1], i], prompts) <= _PADDING:
+        if found and len(found[-1]) < most and _padded([*found[-1], i], prompts) <= padding:
             found[-1].append(i)
         else:
             found.append([i])
     return found
 
 
-def _padding(batch: Sequence[int], prompts: Sequence[Tokens]) -> float:
+def _padded(batch: Sequence[int], prompts: Sequence[Tokens]) -> float:
     lengths = [len(prompts[i]) for i in batch]
     return 1 - sum(lengths) / (len(lengths) * max(lengths))
 
@@ -156,13 +159,15 @@ def _rest(inputs: dict[str, Any], output: Any, kept: list[int]) -> dict[str, Any
 
 
 class _Stop(StoppingCriteria):  # type: ignore[misc]  # (transformers publishes no types)
-    """Ends each completion once it holds one of some texts."""
+    """Ends each completion once it holds one of some texts: asked after every token, it looks at the last ones alone."""
 
     def __init__(self, tokenizer: Any, first: int, stop: Sequence[str]) -> None:  # noqa: ANN401
         self._tokenizer, self._first, self._stop = tokenizer, first, stop
+        self._window = 4 + max(len(text.encode()) for text in stop)  # A token is a byte at least.
 
     def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:  # noqa: ARG002
-        texts = self._tokenizer.batch_decode(input_ids[:, self._first :], skip_special_tokens=True)
+        first = max(self._first, input_ids.shape[1] - self._window)
+        texts = self._tokenizer.batch_decode(input_ids[:, first:], skip_special_tokens=True)
         return torch.tensor([_before(text, self._stop) != text for text in texts], device=input_ids.device)
 
 
