@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .asking import Asking
 from .config import study_config, study_name
 from .contracts import Backend, ModelScorer, MutationContext, Task, Words
-from .errors import InputError
+from .errors import BackendError, InputError
 from .evaluate import Evaluator
 from .export import export
 from .inventory import load_mutators
@@ -19,7 +19,7 @@ from .loop import BATCH, Progress, Search
 from .metric import load_scorer
 from .options import DataOptions, Limits
 from .plugins import closest, load
-from .prompt import zero_shot
+from .prompt import render, zero_shot
 from .racing import most_pairs
 from .space import Space, make_sampler
 from .splits import by_turns, shorten_inputs
@@ -197,8 +197,19 @@ def make_evaluator(
     loaded = make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
     if isinstance(scorer, ModelScorer):
         scorer = scorer.bind(Asking(judge or loaded, store).likelihoods)
-    task = shorten_inputs(task, loaded.truncate, loaded.count_tokens)
+    task = shorten_inputs(_legible(task, loaded), loaded.truncate, loaded.count_tokens)
     return Evaluator(replace(task, dev=by_turns(task.dev)), loaded, scorer, store)
+
+
+def _legible(task: Task, backend: Backend) -> Task:
+    """Return the task with a start that the model can be given: one without a chat template is given plain text."""
+    try:
+        backend.count_tokens([render(task.start, task.dev[0].inputs)])
+    except BackendError:
+        structure = replace(task.start.structure, layout="plain")
+        note = f"{backend.model} has no chat template: the search starts from plain text"
+        return replace(task, start=replace(task.start, structure=structure), notes=(*task.notes, note))
+    return task
 
 
 def make_judge(task: Task, model: str | None, *, backend: str, backend_options: dict[str, Any]) -> Backend | None:

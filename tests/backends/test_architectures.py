@@ -13,8 +13,10 @@ from tokenizers.processors import TemplateProcessing
 from promptfront.backends.engine import PackedEngine
 from promptfront.backends.hf import HFBackend
 from promptfront.backends.plain import PlainEngine
+from promptfront.search.api import make_evaluator
 from promptfront.search.contracts import Message, Request
 from promptfront.search.errors import BackendError
+from promptfront.search.task import load_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,8 +207,11 @@ def test_int8_needs_linear_layers(tmp_path: Path, backend: HFBackend) -> None:
 
 
 def test_chat_needs_a_template(tmp_path: Path, backend: HFBackend) -> None:
-    """A model without a chat template says so."""
+    """A model without a chat template says so, and a task that asks in chat asks it in plain text instead."""
     folder = Path(saved(_CAUSAL["llama"](), transformers.AutoModelForCausalLM, tmp_path, backend))
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(BackendError, match="has no chat template"):
         HFBackend(str(folder)).loglikelihoods([Request((Message("user", "Hi"),), _LABELS)])
+    task = make_evaluator(load_task("poem"), model=str(folder)).task
+    assert (task.start.structure.layout, load_task("poem").start.structure.layout) == ("plain", "chat")
+    assert "has no chat template: the search starts from plain text" in task.notes[-1]
