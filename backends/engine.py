@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from .reading import LogProbs, Wanted, chain, output_head, read
 from .trie import BLOCK, Chunk, Part, Path, Row, plan, rows
 
 if TYPE_CHECKING:
-    from .tokenization import Encoded
+    from numpy.typing import NDArray
+
+    from .tokenization import Encoded, Tokens
 
 _READ_TOGETHER = 128
 _GPU_BLOCK = 512
@@ -55,16 +57,47 @@ class PackedEngine:
     def compute(self, wanted: Wanted) -> LogProbs:
         """Return the log-probabilities of the wanted next tokens after each context."""
         found: LogProbs = {}
-        groups = plan(list(wanted), self.max_batch_tokens, self._block)
         with packed(self._model):
-            for row in rows(groups, self.max_batch_tokens):
+            for row in self._rows(list(wanted)):
                 found |= self._read(row, self._forward(self._lay_out(row)), wanted)
+                self._evict()
+        return found
+
+    @torch.inference_mode()
+    def keys_and_values(self, sequences: Sequence[Tokens]) -> dict[Tokens, KeyValues]:
+        """Return the keys and values of all tokens of each sequence."""
+        found: dict[Tokens, KeyValues] = {}
+        with packed(self._model):
+            for row in self._rows(sequences):
+                run = self._lay_out(row)
+                run.computed = {}
+                self._forward(run)
+                found |= self._gather(row, run.computed)
                 self._evict()
         return found
 
     def forget(self) -> None:
         """Give back the memory of all kept stems."""
         self._cache.clear()
+
+    def _rows(self, sequences: Sequence[Tokens]) -> Iterator[Row]:
+        return rows(plan(sequences, self.max_batch_tokens, self._block), self.max_batch_tokens)
+
+    def _gather(self, row: Row, computed: KeyValues) -> dict[Tokens, KeyValues]:
+        """Return what is known of the sequences that end in a row: their stems', and of the row what their last tokens see."""
+        found: dict[Tokens, KeyValues] = {}
+        first = 0
+        for part in row:
+            stem, start = self._stem(part.stem), first
+            for chunk in part.chunks:
+                before = [first + token for token in chunk.before]
+                places = np.array([*before, *range(start, start + len(chunk.tokens))])
+                for sequence, end in chunk.ends.items():
+                    branch = _selected(computed, places[chunk.sees[end]])
+                    found[sequence] = joined([stem, branch] if stem else [branch])
+                start += len(chunk.tokens)
+            first = start
+        return found
 
     def _read(self, row: Row, hidden: torch.Tensor, wanted: Wanted) -> LogProbs:
         places: list[int] = []
@@ -118,3 +151,7 @@ class PackedEngine:
         total = sum(len(path[-1]) for path in self._cache)
         while total > self._max_cached_tokens and self._cache:
             total -= len(self._cache.popitem(last=False)[0][-1])
+
+
+def _selected(known: KeyValues, tokens: NDArray[np.int64]) -> KeyValues:
+    return {layer: (keys[:, :, tokens], values[:, :, tokens]) for layer, (keys, values) in known.items()}

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import torch
 import torch.nn.functional as F  # noqa: N812 (as everyone has it)
-from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers import DynamicCache, StoppingCriteria, StoppingCriteriaList
 
 from .decoding import decoding
 from .loading import quiet_transformers
 from .trie import common_length
 
 if TYPE_CHECKING:
+    from .packing import KeyValues
     from .tokenization import Tokens
+
+    Read = Callable[[Sequence[Tokens]], dict[Tokens, KeyValues]]
 
 _ON_CPU, _ON_GPU = 64, 128
 """Completions at once: a step of few rows takes as long as one of many (benchmarks/RESULTS.md)."""
@@ -26,8 +28,6 @@ _MEMORY_SHARE = 0.25
 """Share of the free memory for the cache, at most."""
 _AT_ONCE = 16
 """Tokens after which completions that have ended leave the batch."""
-_PASS, _PASS_TOKENS = 64, 8192
-"""What a pass costs besides its tokens, in tokens, and how many it may have."""
 
 
 def generate(
@@ -39,6 +39,7 @@ def generate(
     temperature: float,
     seed: int,
     stop: Sequence[str] = (),
+    read: Read | None = None,
 ) -> list[str]:
     """Return one completion per prompt.
 
@@ -56,6 +57,8 @@ def generate(
         Of the sampling; the global generator is left as it was.
     stop
         Texts of which none is in a completion: it ends before the first.
+    read
+        Returns the keys and values of token sequences; without it transformers reads the prompts, with their padding.
     """
     replies: dict[int, str] = {}
     sampling = (
@@ -66,7 +69,7 @@ def generate(
         most = _together(model, max(map(len, prompts), default=0) + max_tokens)
         for batch in batches(prompts, most, _PADDING.get(model.device.type, 0.5)):
             with quiet_transformers(), decoding(model):
-                inputs = _inputs(model, tokenizer, [prompts[i] for i in batch])
+                inputs = _inputs(model, tokenizer, read, [prompts[i] for i in batch])
                 found = _complete(model, tokenizer, inputs, max_tokens, sampling, stop)
             replies |= zip(batch, found, strict=True)
     return [replies[i] for i in range(len(prompts))]
@@ -91,9 +94,7 @@ def batches(prompts: Sequence[Tokens], most: int, padding: float) -> list[list[i
 
     Every step reads the cache of the whole batch, padding too, so a batch ends where more than ``padding`` of it would be padding.
     """
-    order = iter(sorted(range(len(prompts)), key=lambda i: prompts[i]))
-    groups = [[next(order) for _ in group] for group in grouped(sorted(prompts))]
-    groups.sort(key=lambda group: max(len(prompts[i]) for i in group))
+    groups = sorted(_alike(prompts), key=lambda group: max(len(prompts[i]) for i in group))
     found: list[list[int]] = []
     for i in (i for group in groups for i in group):
         if found and len(found[-1]) < most and _padded([*found[-1], i], prompts) <= padding:
@@ -101,6 +102,18 @@ def batches(prompts: Sequence[Tokens], most: int, padding: float) -> list[list[i
         else:
             found.append([i])
     return found
+
+
+def _alike(prompts: Sequence[Tokens]) -> list[list[int]]:
+    """Return the prompts in groups, each of which shares more than half with the one before."""
+    groups: list[list[int]] = []
+    for i in sorted(range(len(prompts)), key=lambda i: prompts[i]):
+        before = prompts[groups[-1][-1]] if groups else ()
+        if 2 * common_length(before, prompts[i]) > len(prompts[i]):
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
 
 
 def _padded(batch: Sequence[int], prompts: Sequence[Tokens]) -> float:
@@ -175,95 +188,39 @@ def _before(text: str, stop: Sequence[str]) -> str:
     return text[: min((text.find(end) for end in stop if end in text), default=len(text))]
 
 
-def _inputs(model: Any, tokenizer: Any, prompts: Sequence[Tokens]) -> dict[str, Any]:  # noqa: ANN401
+def _inputs(
+    model: Any,  # noqa: ANN401
+    tokenizer: Any,  # noqa: ANN401
+    read: Read | None,
+    prompts: Sequence[Tokens],
+) -> dict[str, Any]:
     """Return a padded batch: on the right for an encoder, on the left for a decoder, whose prompts are read already."""
     width, pad, decoder = max(map(len, prompts)), _pad(tokenizer), not model.config.is_encoder_decoder
-    read = _read_all(model, pad, prompts) if decoder else None
-    if read:
-        cache, mask = read
-        ids = mask.new_full((len(prompts), mask.shape[1] + 1), pad)
-        ids[:, -1] = mask.new_tensor([prompt[-1] for prompt in prompts])
-        return {"input_ids": ids, "attention_mask": F.pad(mask, (0, 1), value=1), "past_key_values": cache}
     gaps = [width - len(prompt) for prompt in prompts]
     rows = [[*prompt, *[pad] * gap] for prompt, gap in zip(prompts, gaps, strict=True)]
     own = [[1] * (width - gap) + [0] * gap for gap in gaps]
     if decoder:
         rows = [[*row[width - gap :], *row[: width - gap]] for row, gap in zip(rows, gaps, strict=True)]
         own = [row[::-1] for row in own]
-    return {
+    inputs = {
         "input_ids": torch.tensor(rows, device=model.device),
         "attention_mask": torch.tensor(own, device=model.device),
     }
+    if read is not None and min(map(len, prompts)) > 1:
+        inputs["past_key_values"] = _cache(read, [prompt[:-1] for prompt in prompts])
+    return inputs
 
 
-def _read_all(model: Any, pad: int, prompts: Sequence[Tokens]) -> tuple[Any, torch.Tensor] | None:  # noqa: ANN401
-    """Return the cache of the prompts, each up to its last token, and its mask; nothing from models with other caches.
-
-    What prompts share is read once, however many share it: a race's prompts have few beginnings, and those are long.
-    """
-    caches, masks = [], []
-    for group in grouped([prompt[:-1] for prompt in prompts]):
-        cache, mask = _read(model, pad, group)
-        if not all(type(layer).__name__ == "DynamicLayer" for layer in getattr(cache, "layers", [None])):
-            return None
-        caches.append(cache)
-        masks.append(mask)
-    width = max(mask.shape[1] for mask in masks)
-    for layers in zip(*(cache.layers for cache in caches), strict=True):
-        for name in ("keys", "values"):
-            parts = [getattr(layer, name) for layer in layers]
-            setattr(layers[0], name, torch.cat([F.pad(part, (0, 0, width - part.shape[2], 0)) for part in parts]))
-    return caches[0], torch.cat([F.pad(mask, (width - mask.shape[1], 0)) for mask in masks])
-
-
-def grouped(prompts: Sequence[Tokens]) -> list[list[Tokens]]:
-    """Return neighbours together while reading them in one padded pass, what they share once, takes fewer tokens than apart."""
-    groups: list[list[Tokens]] = []
-    for prompt in prompts:
-        together = [*groups[-1], prompt] if groups else [prompt]
-        if groups and _cost(together) <= _cost(groups[-1]) + _cost([prompt]) and _rest_tokens(together) <= _PASS_TOKENS:
-            groups[-1] = together
-        else:
-            groups.append([prompt])
-    return groups
-
-
-def _shared(group: Sequence[Tokens]) -> int:
-    return common_length(min(group), max(group)) if len(group) > 1 else 0
-
-
-def _rest_tokens(group: Sequence[Tokens]) -> int:
-    return len(group) * (max(map(len, group)) - _shared(group))
-
-
-def _cost(group: Sequence[Tokens]) -> int:
-    return _PASS + _shared(group) + _rest_tokens(group)
-
-
-def _read(model: Any, pad: int, group: Sequence[Tokens]) -> tuple[Any, torch.Tensor]:  # noqa: ANN401
-    """Return the cache of a group, whose columns are what is shared, padding and the rest, and its mask."""
-    shared, width = _shared(group), max(map(len, group))
-    gaps = [width - len(prompt) for prompt in group]
-    mask = torch.tensor([[1] * shared + [0] * gap + [1] * (width - shared - gap) for gap in gaps], device=model.device)
-    cache: Any = None
-    if shared:
-        stem = torch.tensor([group[0][:shared]], device=model.device)
-        cache = model(input_ids=stem, use_cache=True, **_accepted(model, logits_to_keep=1)).past_key_values
-        cache.batch_repeat_interleave(len(group))
-    if width > shared:
-        rest = [[pad] * gap + list(prompt[shared:]) for prompt, gap in zip(group, gaps, strict=True)]
-        places = (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
-        ids, options = torch.tensor(rest, device=model.device), _accepted(model, logits_to_keep=1, position_ids=places)
-        cache = model(
-            input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **options
-        ).past_key_values
-    return cache, mask
-
-
-def _accepted(model: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return the options that a model's forward pass has."""
-    known = inspect.signature(model.forward).parameters
-    return {name: value for name, value in options.items() if name in known}
+def _cache(read: Read, prompts: Sequence[Tokens]) -> DynamicCache:
+    """Return the cache of prompts that are padded on the left."""
+    width, known, cache = max(map(len, prompts)), read(prompts), DynamicCache()
+    for layer in sorted(known[prompts[0]]):
+        keys, values = (
+            torch.cat([F.pad(known[prompt][layer][i], (0, 0, width - len(prompt), 0)) for prompt in prompts])
+            for i in (0, 1)
+        )
+        cache.update(keys, values, layer)
+    return cache
 
 
 def _pad(tokenizer: Any) -> int:  # noqa: ANN401

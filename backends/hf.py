@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import torch
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..search.contracts import Request, Text
     from .loading import Kind, Loaded
 
+Found = TypeVar("Found")
 _LEAST_TOKENS = 16
 _PROBE = (
     "The film is a quiet triumph. I liked it",
@@ -111,11 +113,7 @@ class HFBackend:
     def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats, over the whole vocabulary."""
         encoded = self._encoder.encode(requests, self.max_context)
-        while True:
-            try:
-                return self._engine.loglikelihoods(encoded) if encoded else []
-            except (MemoryError, RuntimeError) as error:
-                self._use_less_memory(error)
+        return self._within_memory(lambda: self._engine.loglikelihoods(encoded) if encoded else [])
 
     def generate(
         self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()
@@ -128,8 +126,10 @@ class HFBackend:
             raise BackendError(f"{self.model} is a masked language model: it scores answers and cannot write any")
         end = self._encoder.end if self._kind == "seq2seq" else ()
         encoded = [tokens + end for tokens in self._encoder.encode_prompts(prompts)]
-        return generate(
-            self._model, self._tokenizer, encoded, max_tokens=max_tokens, temperature=temperature, seed=seed, stop=stop
+        write = partial(generate, self._model, self._tokenizer, encoded)
+        read = self._engine.keys_and_values if isinstance(self._engine, PackedEngine) else None
+        return self._within_memory(
+            lambda: write(max_tokens=max_tokens, temperature=temperature, seed=seed, stop=stop, read=read)
         )
 
     def words(self, prompts: Sequence[Text], lead: str, most: int) -> Words:
@@ -184,6 +184,14 @@ class HFBackend:
         if not quantize(self._model):
             raise BackendError(f"--dtype int8: {self.model} has no linear layers that could be int8; leave --dtype out")
         self._engine.forget()
+
+    def _within_memory(self, call: Callable[[], Found]) -> Found:
+        """Return what a call returns, made again in smaller passes while memory runs out."""
+        while True:
+            try:
+                return call()
+            except (MemoryError, RuntimeError) as error:
+                self._use_less_memory(error)
 
     def _use_less_memory(self, error: MemoryError | RuntimeError) -> None:
         """Halve the tokens of a pass if memory is what ran out, else raise."""

@@ -36,7 +36,8 @@ def prompts() -> list[str]:
 
     task, rng = load_task("news"), random.Random(0)
     shown = [tuple(rng.sample(task.pool, count)) for count in (0, 1, 2, 3, 4, 6, 8, 12)]
-    return [str(render(replace(task.start, demonstrations=d), row.inputs)) for d in shown for row in task.dev[:10]]
+    plain = replace(task.start, structure=replace(task.start.structure, layout="plain"), constraints=())
+    return [str(render(replace(plain, demonstrations=d), row.inputs)) for d in shown for row in task.dev[:10]]
 
 
 def padded(backend: HFBackend, texts: Sequence[str], batch: int) -> list[str]:

@@ -1,19 +1,10 @@
-"""How prompts are put together to be answered: what they share is read once, and little is padding."""
+"""How prompts are put together to be answered: little is padding."""
 
 from __future__ import annotations
 
-from promptfront.backends.generation import batches, grouped
+from promptfront.backends.generation import batches
 
 LONG, OTHER = tuple(range(600)), tuple(range(1000, 1500))
-
-
-def test_what_is_shared_is_read_once() -> None:
-    """Neighbours with a long beginning in common are one group, others are apart unless they are short."""
-    first, second = [(*LONG, 1), (*LONG, 2, 3)], [(*OTHER, 1), (*OTHER, 2)]
-    assert grouped([*first, *second]) == [first, second]
-    short = [(1, 2, 3), (4, 5), (6,)]
-    assert grouped(short) == [short]
-    assert grouped([]) == []
 
 
 def test_a_batch_is_of_about_the_same_length() -> None:
