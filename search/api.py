@@ -202,12 +202,14 @@ def make_evaluator(
 
 
 def _legible(task: Task, backend: Backend) -> Task:
-    """Return the task with a start that the model can be given: one without a chat template is given plain text."""
+    """Return the task with a start that the model can be given: without a usable chat template that is plain text."""
+    if task.start.structure.layout != "chat":
+        return task
     try:
         backend.count_tokens([render(task.start, task.dev[0].inputs)])
-    except BackendError:
+    except BackendError as error:
         structure = replace(task.start.structure, layout="plain")
-        note = f"{backend.model} has no chat template: the search starts from plain text"
+        note = f"{error}; the search starts from plain text"
         return replace(task, start=replace(task.start, structure=structure), notes=(*task.notes, note))
     return task
 
