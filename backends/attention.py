@@ -11,18 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import AttentionInterface, PreTrainedModel
 
 from .packing import Batch, Pass, Stem
+from .stepping import Step
 
 NAME = "promptfront"
 _WITHOUT_EFFECT = frozenset({"dropout", "position_ids", "use_cache", "is_causal", "cache_position"})
 _FLASH_KEYS = 128
 """From so many keys on the blockwise kernel is faster on a CPU than plain products."""
-_PASS: ContextVar[Pass | None] = ContextVar("pass", default=None)
+_PASS: ContextVar[Pass | Step | None] = ContextVar("pass", default=None)
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def packed(model: PreTrainedModel) -> Iterator[None]:
 
 
 @contextmanager
-def running(row: Pass) -> Iterator[None]:
+def running(row: Pass | Step) -> Iterator[None]:
     """Make ``row`` what `packed_attention` computes."""
     token = _PASS.set(row)
     try:
@@ -84,28 +85,59 @@ def packed_attention(
     unknown = [name for name, asked in others.items() if name not in _WITHOUT_EFFECT and asked not in (None, False)]
     if row is None or attention_mask is not None or unknown:
         raise NotImplementedError(f"packed attention with {', '.join(unknown) or 'a mask'}")
+    rule = _Rule(query.shape[-1] ** -0.5 if scaling is None else scaling, sliding_window, softcap)
+    if isinstance(row, Step):
+        output, weight = _own_token(row, module.layer_idx, query, key, value, rule)
+    else:
+        output, weight = _own_chunks(row, module.layer_idx, query, key, value, rule)
+    for stem in row.stems:
+        here = slice(stem.start, stem.stop)
+        mask = _stem_mask(row, stem, sliding_window, query)
+        seen, seen_weight = _attend(query[:, :, here], *stem.keys[module.layer_idx], mask, rule)
+        share = torch.sigmoid(seen_weight[0].T.unsqueeze(-1) - weight[here]).to(output.dtype)
+        output[here].lerp_(seen[0].transpose(0, 1), share)
+    return output[None], None
+
+
+class _Rule(NamedTuple):
+    """How an architecture attends."""
+
+    scale: float
+    window: int | None
+    softcap: float | None
+
+
+def _own_chunks(
+    row: Pass, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rule: _Rule
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a pass's tokens find after their long stems, ``(tokens, heads, width)``, and its weights, ``(tokens, heads, 1)``."""
     if row.computed is not None:
-        row.computed[module.layer_idx] = (key, value)
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        row.computed[layer] = (key, value)
     heads, kv_heads = query.shape[1], key.shape[1]
     queries, keys, values = _rows(query), _rows(key), _rows(value)
     if row.short:
-        before = row.short[module.layer_idx]
+        before = row.short[layer]
         keys, values = torch.cat([_rows(before[0]), keys]), torch.cat([_rows(before[1]), values])
     found = []
     for batch in row.batches:
         q, k, v = batch.queries(queries, heads), batch.keys(keys, kv_heads), batch.keys(values, kv_heads)
-        found.append(_attend(q, k, v, _batch_mask(batch, sliding_window, query), scale, softcap))
+        found.append(_attend(q, k, v, _batch_mask(batch, rule.window, query), rule))
     output = row.in_order([own for own, _ in found], heads)
-    if row.stems:
-        weight = row.in_order([own.unsqueeze(-1) for _, own in found], heads)
-    for stem in row.stems:
-        here = slice(stem.start, stem.stop)
-        mask = _stem_mask(row, stem, sliding_window, query)
-        seen, seen_weight = _attend(query[:, :, here], *stem.keys[module.layer_idx], mask, scale, softcap)
-        share = torch.sigmoid(seen_weight[0].T.unsqueeze(-1) - weight[here]).to(output.dtype)
-        output[here].lerp_(seen[0].transpose(0, 1), share)
-    return output[None], None
+    return output, row.in_order([own.unsqueeze(-1) for _, own in found], heads) if row.stems else output
+
+
+def _own_token(
+    step: Step, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rule: _Rule
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the same of a step's tokens, one a row."""
+    keys, values = step.append(layer, key, value)
+    if rule.window not in step.masks:
+        sees = step.sees(rule.window)
+        step.masks[rule.window] = None if sees is None else _additive(sees, query)
+    mask = step.masks[rule.window]
+    mask = None if mask is None else mask.to(query.device)
+    output, weight = _attend(query[0].transpose(0, 1).unsqueeze(2), keys, values, mask, rule)
+    return output.squeeze(2), weight
 
 
 def _rows(states: torch.Tensor) -> torch.Tensor:
@@ -120,7 +152,7 @@ def _batch_mask(batch: Batch, window: int | None, like: torch.Tensor) -> torch.T
     return batch.masks[window].to(like.device)
 
 
-def _stem_mask(row: Pass, stem: Stem, window: int | None, like: torch.Tensor) -> torch.Tensor | None:
+def _stem_mask(row: Pass | Step, stem: Stem, window: int | None, like: torch.Tensor) -> torch.Tensor | None:
     positions = row.positions[stem.start : stem.stop]
     if not window or positions.max() < window:
         return None
@@ -141,8 +173,7 @@ def _attend(
     key: torch.Tensor,
     value: torch.Tensor,
     mask: torch.Tensor | None,
-    scale: float,
-    softcap: float | None,
+    rule: _Rule,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the output and, for each query, the log of the sum of its exponentiated scores.
 
@@ -152,15 +183,15 @@ def _attend(
     # Queries of one group of heads lie one after the other: larger products, and keys and values need no copies.
     (chunks, heads, length, width), (kv_heads, keys) = query.shape, key.shape[1:3]
     grouped = query.reshape(chunks, kv_heads, -1, width)
-    if keys > _FLASH_KEYS and query.device.type == "cpu" and softcap is None and width == value.shape[-1]:
+    if keys > _FLASH_KEYS and query.device.type == "cpu" and rule.softcap is None and width == value.shape[-1]:
         mask = None if mask is None else mask.repeat(1, 1, heads // kv_heads, 1)
         output, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            grouped, key, value, 0.0, False, attn_mask=mask, scale=scale
+            grouped, key, value, 0.0, False, attn_mask=mask, scale=rule.scale
         )
     else:
-        scores = torch.matmul(grouped, key.transpose(-1, -2)).float().mul_(scale)
-        if softcap is not None:
-            scores = scores.div_(softcap).tanh_().mul_(softcap)
+        scores = torch.matmul(grouped, key.transpose(-1, -2)).float().mul_(rule.scale)
+        if rule.softcap is not None:
+            scores = scores.div_(rule.softcap).tanh_().mul_(rule.softcap)
         if mask is not None:
             scores.view(chunks, kv_heads, -1, length, keys).add_(mask.unsqueeze(1))
         most = scores.amax(-1, keepdim=True)

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from .attention import packed, running
-from .packing import KeyValues, Pass, joined, lay_out
+from .packing import SHORT_STEM, KeyValues, Pass, joined, lay_out
 from .reading import LogProbs, Wanted, chain, output_head, read
-from .trie import BLOCK, Chunk, Part, Path, Row, plan, rows
+from .stepping import Step, empty
+from .trie import BLOCK, Chunk, Group, Part, Path, Row, plan, rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class PackedEngine:
     description = "packed token trie"
 
     def __init__(self, model: Any, max_batch_tokens: int, max_cached_tokens: int = 32_768) -> None:  # noqa: ANN401 (transformers publishes no types)
-        self._model = model
+        self.model = model
         self._head = output_head(model)
         self._block = BLOCK if model.device.type == "cpu" else _GPU_BLOCK
         self.max_batch_tokens = max_batch_tokens
@@ -57,47 +58,40 @@ class PackedEngine:
     def compute(self, wanted: Wanted) -> LogProbs:
         """Return the log-probabilities of the wanted next tokens after each context."""
         found: LogProbs = {}
-        with packed(self._model):
-            for row in self._rows(list(wanted)):
+        with packed(self.model):
+            for row in rows(self.groups(list(wanted)), self.max_batch_tokens):
                 found |= self._read(row, self._forward(self._lay_out(row)), wanted)
                 self._evict()
         return found
 
-    @torch.inference_mode()
-    def keys_and_values(self, sequences: Sequence[Tokens]) -> dict[Tokens, KeyValues]:
-        """Return the keys and values of all tokens of each sequence."""
-        found: dict[Tokens, KeyValues] = {}
-        with packed(self._model):
-            for row in self._rows(sequences):
-                run = self._lay_out(row)
-                run.computed = {}
-                self._forward(run)
-                found |= self._gather(row, run.computed)
-                self._evict()
-        return found
+    def groups(self, sequences: Sequence[Tokens]) -> list[Group]:
+        """Return the sequences by the stems that they share."""
+        return plan(sequences, self.max_batch_tokens, self._block)
+
+    def begin(self, prompts: Sequence[Tokens], room: int) -> Step:
+        """Return what it takes to write ``room`` tokens after prompts, best in the order of `groups`; within `packed`."""
+        known: dict[Tokens, tuple[Path, KeyValues]] = {(): ((), {})}
+        stems: dict[Path, KeyValues] = {}
+        for row in rows(self.groups([prompt[:-1] for prompt in prompts if len(prompt) > 1]), self.max_batch_tokens):
+            run = self._lay_out(row)
+            run.computed = {}
+            self._forward(run)
+            stems |= {part.stem: self._stem(part.stem) for part in row}
+            for sequence, path, places in _ends(row):
+                branch = _selected(run.computed, places)
+                # A product of its own pays for a long stem on a CPU; on a GPU its launch costs more than reading a stem often.
+                apart = sum(map(len, path)) > SHORT_STEM and self.model.device.type == "cpu"
+                known[sequence] = (path, branch) if apart else ((), joined([stems[path], branch] if path else [branch]))
+            self._evict()
+        return _step(prompts, [known[prompt[:-1]] for prompt in prompts], stems, room, self.model.device)
+
+    def advance(self, step: Step) -> torch.Tensor:
+        """Return the logits after a step's tokens, ``(rows, vocabulary)``; within `packed`."""
+        return self._head(self._forward(step))
 
     def forget(self) -> None:
         """Give back the memory of all kept stems."""
         self._cache.clear()
-
-    def _rows(self, sequences: Sequence[Tokens]) -> Iterator[Row]:
-        return rows(plan(sequences, self.max_batch_tokens, self._block), self.max_batch_tokens)
-
-    def _gather(self, row: Row, computed: KeyValues) -> dict[Tokens, KeyValues]:
-        """Return what is known of the sequences that end in a row: their stems', and of the row what their last tokens see."""
-        found: dict[Tokens, KeyValues] = {}
-        first = 0
-        for part in row:
-            stem, start = self._stem(part.stem), first
-            for chunk in part.chunks:
-                before = [first + token for token in chunk.before]
-                places = np.array([*before, *range(start, start + len(chunk.tokens))])
-                for sequence, end in chunk.ends.items():
-                    branch = _selected(computed, places[chunk.sees[end]])
-                    found[sequence] = joined([stem, branch] if stem else [branch])
-                start += len(chunk.tokens)
-            first = start
-        return found
 
     def _read(self, row: Row, hidden: torch.Tensor, wanted: Wanted) -> LogProbs:
         places: list[int] = []
@@ -114,7 +108,7 @@ class PackedEngine:
         return found
 
     def _lay_out(self, row: Row) -> Pass:
-        return lay_out(row, [self._stem(part.stem) for part in row], self._model.device)
+        return lay_out(row, [self._stem(part.stem) for part in row], self.model.device)
 
     def _stem(self, path: Path) -> KeyValues:
         """Return the keys and values of a whole stem."""
@@ -137,10 +131,10 @@ class PackedEngine:
         self._cache.move_to_end(path)
         return self._cache[path]
 
-    def _forward(self, run: Pass) -> torch.Tensor:
+    def _forward(self, run: Pass | Step) -> torch.Tensor:
         """Return the last hidden state of each token of a pass."""
         with running(run):
-            output = self._model.base_model(
+            output = self.model.base_model(
                 input_ids=run.tokens[None], position_ids=run.positions[None], use_cache=False
             )
         self.computed_tokens += len(run.tokens)
@@ -153,5 +147,47 @@ class PackedEngine:
             total -= len(self._cache.popitem(last=False)[0][-1])
 
 
+def _ends(row: Row) -> Iterator[tuple[Tokens, Path, NDArray[np.int64]]]:
+    """Yield the sequences that end in a row, each with its stem and the tokens of the row that its last one sees."""
+    first = 0
+    for part in row:
+        start = first
+        for chunk in part.chunks:
+            before = [first + token for token in chunk.before]
+            places = np.array([*before, *range(start, start + len(chunk.tokens))])
+            for sequence, end in chunk.ends.items():
+                yield sequence, part.stem, places[chunk.sees[end]]
+            start += len(chunk.tokens)
+        first = start
+
+
 def _selected(known: KeyValues, tokens: NDArray[np.int64]) -> KeyValues:
     return {layer: (keys[:, :, tokens], values[:, :, tokens]) for layer, (keys, values) in known.items()}
+
+
+def _step(
+    prompts: Sequence[Tokens],
+    known: Sequence[tuple[Path, KeyValues]],
+    stems: dict[Path, KeyValues],
+    room: int,
+    device: torch.device,
+) -> Step:
+    """Return the step over the last tokens of prompts, given the stem of each and its branch, without the last token."""
+    sizes = [len(prompt) - 1 - sum(map(len, path)) for prompt, (path, _) in zip(prompts, known, strict=True)]
+    length, branches = max(sizes), {}
+    for layer, pair in max((branch for _, branch in known), key=len).items():
+        kept = tuple(empty(like, len(prompts), length + room) for like in pair)
+        for i, (_, branch) in enumerate(known):
+            for whole, own in zip(kept, branch.get(layer, ()), strict=False):
+                whole[i, :, length - sizes[i] : length] = own[0]
+        branches[layer] = (kept[0], kept[1])
+    return Step(
+        torch.tensor([prompt[-1] for prompt in prompts], device=device),
+        torch.tensor([len(prompt) - 1 for prompt in prompts], device=device),
+        [path for path, _ in known],
+        stems,
+        branches,
+        length - torch.tensor(sizes),
+        length,
+        room,
+    )

@@ -11,9 +11,10 @@ import torch
 
 from ..search.contracts import Words
 from ..search.errors import BackendError
+from .decoding import write
 from .default_model import NAME, PACKAGE
 from .engine import PackedEngine
-from .generation import generate
+from .generation import Ends, generate
 from .loading import batch_tokens, load, quiet_transformers
 from .masked import MaskedEngine
 from .plain import PlainEngine
@@ -126,11 +127,13 @@ class HFBackend:
             raise BackendError(f"{self.model} is a masked language model: it scores answers and cannot write any")
         end = self._encoder.end if self._kind == "seq2seq" else ()
         encoded = [tokens + end for tokens in self._encoder.encode_prompts(prompts)]
-        write = partial(generate, self._model, self._tokenizer, encoded)
-        read = self._engine.keys_and_values if isinstance(self._engine, PackedEngine) else None
-        return self._within_memory(
-            lambda: write(max_tokens=max_tokens, temperature=temperature, seed=seed, stop=stop, read=read)
-        )
+        ends = Ends(self._model, self._tokenizer, stop)
+        if isinstance(self._engine, PackedEngine):
+            reply = partial(write, self._engine, encoded, ended=ends)
+        else:
+            reply = partial(generate, self._model, encoded, ends=ends)
+        found = self._within_memory(lambda: reply(max_tokens=max_tokens, temperature=temperature, seed=seed))
+        return [ends.whole(tokens) for tokens in found]
 
     def words(self, prompts: Sequence[Text], lead: str, most: int) -> Words:
         """Return the ``most`` likely words of one token after the prompts and ``lead``; none from other than causal models."""

@@ -17,7 +17,7 @@ from .trie import Chunk, Row
 
 KeyValues = dict[int, tuple[torch.Tensor, torch.Tensor]]
 """Keys and values of each layer, of shape ``(1, heads, tokens, width)``."""
-_SHORT_STEM = 32
+SHORT_STEM = 32
 _TOGETHER = {"cpu": (32, 64, 128), "cuda": (32, 64, 128, 256, 512)}
 """Chunks up to each length share a product; longer ones have one each. On a GPU few products matter more than little padding."""
 
@@ -128,19 +128,19 @@ class _Placed:
 def lay_out(row: Row, stems: Sequence[KeyValues], device: torch.device) -> Pass:
     """Return the pass that computes a row, given the keys and values of its parts' stems."""
     depths = [sum(map(len, part.stem)) for part in row]
-    offset = sum(depth for depth in depths if depth <= _SHORT_STEM)
+    offset = sum(depth for depth in depths if depth <= SHORT_STEM)
     placed: list[_Placed] = []
     long: list[Stem] = []
     start = stems_before = 0
     for part, keys, depth in zip(row, stems, depths, strict=True):
         first = start
-        stem = list(range(stems_before, stems_before + depth)) if depth <= _SHORT_STEM else []
+        stem = list(range(stems_before, stems_before + depth)) if depth <= SHORT_STEM else []
         for chunk in part.chunks:
             before = stem + [offset + first + token for token in chunk.before]
             placed.append(_Placed(chunk, start, before, depth - len(stem)))
             start += len(chunk.tokens)
         stems_before += len(stem)
-        if depth > _SHORT_STEM:
+        if depth > SHORT_STEM:
             long.append(Stem(keys, depth, first, start))
     tokens = [token for entry in placed for token in entry.chunk.tokens]
     positions = [position for entry in placed for position in entry.chunk.positions]
@@ -150,7 +150,7 @@ def lay_out(row: Row, stems: Sequence[KeyValues], device: torch.device) -> Pass:
         torch.tensor(positions, device=device),
         [_batch(entries, offset) for entries in together],
         long,
-        joined([keys for keys, depth in zip(stems, depths, strict=True) if 0 < depth <= _SHORT_STEM]),
+        joined([keys for keys, depth in zip(stems, depths, strict=True) if 0 < depth <= SHORT_STEM]),
         _places(together, start),
     )
 
