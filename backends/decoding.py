@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import torch
@@ -17,11 +16,12 @@ if TYPE_CHECKING:
     from .tokenization import Tokens
     from .trie import Group
 
-    Pick = Callable[[torch.Tensor], torch.Tensor]
     Ended = Callable[[list[int]], bool]
 
 _MOST = 128
 """Replies at once: a pass reads all weights, whatever the rows."""
+_PROMPT_TOKENS = 8
+"""Tokens of a pass for each of them, at least: where memory runs out and passes are halved, so are they."""
 _MEMORY_SHARE = 0.25
 """Share of the free memory for keys and values, at most."""
 _LEFT = 0.75
@@ -62,37 +62,37 @@ def write(
     BackendError
         If the model gave NaN.
     """
-    generator = torch.Generator(engine.model.device).manual_seed(seed)
+    draws = torch.rand(len(prompts), max_tokens, generator=torch.Generator().manual_seed(seed))
     replies: dict[int, list[int]] = {}
     longest = max(map(len, prompts), default=0) + max_tokens
-    most, padding = _together(engine.model, longest)
-    pick = partial(_pick, temperature=temperature, generator=generator)
+    most, padding = _together(engine, longest)
     with packed(engine.model):
         for batch in batches(engine.groups(prompts), prompts, most, padding):
-            found = _write(engine, [prompts[i] for i in batch], max_tokens, pick, ended)
+            found = _write(engine, [prompts[i] for i in batch], draws[batch], temperature, ended)
             replies |= zip(batch, found, strict=True)
     return [replies[i] for i in range(len(prompts))]
 
 
 def _write(
-    engine: PackedEngine, prompts: Sequence[Tokens], max_tokens: int, pick: Pick, ended: Ended
+    engine: PackedEngine, prompts: Sequence[Tokens], draws: torch.Tensor, temperature: float, ended: Ended
 ) -> list[list[int]]:
-    """Return the replies of a batch."""
+    """Return the replies of a batch; each token of each has a draw of its own, so that batches change no reply."""
     replies: list[list[int]] = [[] for _ in prompts]
-    step = engine.begin(prompts, max_tokens)
+    step = engine.begin(prompts, room=draws.shape[1])
     rows, going = list(range(len(prompts))), set(range(len(prompts)))
-    while True:
-        tokens = pick(engine.advance(step))
+    for column in draws.unbind(1):
+        tokens = _pick(engine.advance(step), temperature, column[rows])
         for row, token in zip(rows, tokens.tolist(), strict=True):
             if row in going:
                 replies[row].append(token)
-        going = {row for row in going if len(replies[row]) < max_tokens and not ended(replies[row])}
+        going = {row for row in going if not ended(replies[row])}
         if not going:
-            return replies
+            break
         step.grow(tokens)
         if len(going) <= _LEFT * len(rows):
             step = step.only([i for i, row in enumerate(rows) if row in going])
             rows = [row for row in rows if row in going]
+    return replies
 
 
 def batches(groups: Sequence[Group], prompts: Sequence[Tokens], most: int, padding: int) -> list[list[int]]:
@@ -122,11 +122,12 @@ def _padding(batch: Sequence[tuple[int, int]]) -> int:
     return len(sizes) * max(sizes) - sum(sizes)
 
 
-def _together(model: Any, longest: int) -> tuple[int, int]:  # noqa: ANN401 (transformers publishes no types)
+def _together(engine: PackedEngine, longest: int) -> tuple[int, int]:
     """Return how many replies are written at once, and with how much padding.
 
     Their keys and values take a share of the free memory; reading the padding takes as long as one pass more, which reads all weights.
     """
+    model = engine.model
     cuda = model.device.type == "cuda"
     free = torch.cuda.mem_get_info(model.device)[0] if cuda else psutil.virtual_memory().available
     config = model.config.get_text_config()
@@ -135,16 +136,20 @@ def _together(model: Any, longest: int) -> tuple[int, int]:  # noqa: ANN401 (tra
     width = int(getattr(config, "head_dim", None) or int(getattr(config, "hidden_size", 1024)) // heads)
     numbers = 2 * kept * width * int(getattr(config, "num_hidden_layers", 24))
     size = torch.finfo(model.dtype).bits // 8
-    most = int(_MEMORY_SHARE * free // (size * numbers * longest))
-    return max(1, min(_MOST, most)), sum(weight.numel() for weight in model.parameters()) // numbers
+    most = min(
+        _MOST, engine.max_batch_tokens // _PROMPT_TOKENS, int(_MEMORY_SHARE * free // (size * numbers * longest))
+    )
+    return max(1, most), sum(weight.numel() for weight in model.parameters()) // numbers
 
 
-def _pick(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> torch.Tensor:
-    """Return a token for each row of logits."""
+def _pick(logits: torch.Tensor, temperature: float, draws: torch.Tensor) -> torch.Tensor:
+    """Return a token for each row of logits, given a number between 0 and 1 for each."""
     if logits.isnan().any():
         raise BackendError(f"the model gave NaN logits in {logits.dtype}: run it in a wider dtype (--dtype float32)")
     if temperature == 0:
         return logits.argmax(-1)
     shares, tokens = (logits.float() / temperature).softmax(-1).sort(-1, descending=True)
-    shares[shares.cumsum(-1) - shares > TOP_P] = 0
-    return tokens.gather(-1, torch.multinomial(shares, 1, generator=generator)).squeeze(-1)
+    sums = shares.cumsum(-1)
+    kept = sums.masked_fill(sums - shares > TOP_P, 0).amax(-1, keepdim=True)
+    places = (sums < draws.to(sums.device)[:, None] * kept).sum(-1, keepdim=True)
+    return tokens.gather(-1, places).squeeze(-1)
