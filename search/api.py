@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .asking import Asking
 from .config import study_config, study_name
-from .contracts import Backend, ModelScorer, MutationContext, Task, Words
+from .contracts import Backend, ModelScorer, MutationContext, Task, TaskScorer, Words
 from .errors import BackendError, InputError
 from .evaluate import Evaluator
 from .export import export
@@ -194,6 +194,8 @@ def make_evaluator(
     A scorer that asks a model asks ``judge``, by default the same one.
     """
     scorer = load_scorer(task.scorer)
+    if isinstance(scorer, TaskScorer):
+        scorer = scorer.of(task)
     loaded = make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
     if isinstance(scorer, ModelScorer):
         scorer = scorer.bind(Asking(judge or loaded, store).likelihoods)

@@ -428,6 +428,15 @@ class ModelScorer(Protocol):
 
 
 @runtime_checkable
+class TaskScorer(Protocol):
+    """A scorer of replies that needs more of the task than its examples, such as its constraints."""
+
+    def of(self, task: Task) -> ReplyScorer:
+        """Return the scorer for a task."""
+        ...
+
+
+@runtime_checkable
 class ReplyScorer(Protocol):
     """Says what a good answer is, by what the model writes.
 

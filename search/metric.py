@@ -7,14 +7,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from .contracts import ModelScorer, ReplyScorer
+from .contracts import ModelScorer, ReplyScorer, TaskScorer
 from .errors import InputError
 from .plugins import from_file, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .contracts import Example, Request, Scorer
+    from .contracts import Example, Request, Scorer, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,12 @@ class Weighted:
                 (weight, part.bind(likelihoods) if isinstance(part, ModelScorer) else part)
                 for weight, part in self.parts
             )
+        )
+
+    def of(self, task: Task) -> Weighted:
+        """Return the scorer with those of its parts that are for a task made so."""
+        return Weighted(
+            tuple((weight, part.of(task) if isinstance(part, TaskScorer) else part) for weight, part in self.parts)
         )
 
     def _mean(self, values: Sequence[float | None], total: float) -> float | None:

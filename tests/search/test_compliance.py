@@ -10,16 +10,19 @@ import pytest
 from promptfront.scorers.overlap import rouge_l
 from promptfront.search.asking import Asking
 from promptfront.search.compliance import compliance, decoding_form, decoding_limit, obeys
-from promptfront.search.contracts import Constraint, Example, Form, Generation, Rule, Task
+from promptfront.search.contracts import Constraint, Example, Form, Generation, Prompt, Rule, Structure, Task
+from promptfront.search.errors import InputError
 from promptfront.search.evaluate import Evaluator
-from promptfront.search.metric import Metric
+from promptfront.search.metric import Metric, load_scorer
 from promptfront.search.prompt import prompt_from_dict, prompt_to_dict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from promptfront.backends.hf import HFBackend
+    from promptfront.scorers.compliance import Compliance
     from promptfront.search.contracts import Backend
+    from promptfront.search.metric import Weighted
 
 _ENGLISH, _CHINESE = Example((("text", "A short review."),), ""), Example((("text", "这是一条评论。"),), "")
 
@@ -121,10 +124,30 @@ def test_a_limit_is_stated_bound_and_measured(reviews: Task, backend: HFBackend)
 
 def test_a_rule_survives_the_database() -> None:
     """With its words; files from before rules are read too."""
-    from promptfront.search.contracts import Prompt, Structure
-
     prompt = Prompt("x", Structure(("Text",), "Answer"), (), (ruled("avoid", words=("a", "好")),))
     parts = prompt_to_dict(prompt)
     assert prompt_from_dict(parts) == prompt
     parts["constraints"] = [{"name": "n", "template": "t", "limit": None}]
     assert prompt_from_dict(parts).constraints == (Constraint("n", "t"),)
+
+
+def test_compliance_is_a_score() -> None:
+    """It is the share of the task's rules kept, also as a part; a task without any is a sentence."""
+    task = Task(
+        "t",
+        "",
+        Prompt("Answer.", Structure(("Text",), "Answer")),
+        ("text",),
+        "answer",
+        (),
+        (),
+        (),
+        (),
+        constraints=(ruled("words", 2), ruled("avoid", words=("no",)), ruled("")),
+    )
+    found = cast("Compliance", load_scorer("compliance")).of(task)
+    assert found.score_replies([_ENGLISH] * 3, ["yes", "no", "no no no"]) == [1.0, 0.5, 0.0]
+    half = cast("Weighted", load_scorer("1*compliance+1*exact-match")).of(task)
+    assert half.score_replies([Example(_ENGLISH.inputs, "no", ("no",))], ["no"]) == [0.75]
+    with pytest.raises(InputError, match="the task 't' has no constraint with a rule"):
+        cast("Compliance", load_scorer("compliance")).of(replace(task, constraints=(ruled(""),)))
