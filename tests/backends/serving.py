@@ -90,9 +90,13 @@ def model_handler(
         with _LOCK, torch.inference_mode():
             return torch.log_softmax(model(input_ids=torch.tensor([ids])).logits[0].float(), -1)
 
+    def reply(text: str, request: dict[str, Any]) -> str:
+        with _LOCK:
+            return backend.generate([text], max_tokens=request["max_tokens"], temperature=0, seed=0)[0]
+
     def completion(request: dict[str, Any], index: int, ids: list[int]) -> dict[str, Any]:
         if not request.get("logprobs"):
-            text = backend.generate([tokenizer.decode(ids)], max_tokens=request["max_tokens"], temperature=0, seed=0)[0]
+            text = reply(tokenizer.decode(ids), request)
             return {"index": index, "text": text, "logprobs": None, "finish_reason": "length"}
         found = logs(ids)
         if request.get("echo"):
@@ -144,8 +148,7 @@ def model_handler(
                 choice["logprobs"] = {"content": [{**listed[0], "top_logprobs": listed}]}
                 choice["message"] = {"role": "assistant", "content": listed[0]["token"]}
             else:
-                reply = backend.generate([text], max_tokens=request["max_tokens"], temperature=0, seed=0)[0]
-                choice["message"] = {"role": "assistant", "content": reply}
+                choice["message"] = {"role": "assistant", "content": reply(text, request)}
             usage = {"prompt_tokens": len(ids), "completion_tokens": 1, "total_tokens": 0}
             return {
                 "id": "x",

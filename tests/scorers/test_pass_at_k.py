@@ -70,7 +70,7 @@ def test_verdicts_are_the_reference_on_right_and_wrong_programs() -> None:
 def test_replies_are_drawn_and_kept(backend: HFBackend, tmp_path: Path) -> None:
     """As many as it wants, different ones, the same ones again from the store."""
     task = load_task("code-complete")
-    task = replace(task, dev=task.dev[:2], max_tokens=12, scorer="pass-at-k")
+    task = replace(task, dev=task.dev[:2], max_tokens=32, scorer="pass-at-k")
     store, scorer = Store(f"sqlite:///{tmp_path}/s.db"), PassAtK(k=2, samples=10)
     evaluator = Evaluator(task, backend, scorer, store)
     drawn = [json.loads(str(output)) for output in evaluator.measure([task.start], task.dev)[0]]
