@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import pvariance
 from typing import TYPE_CHECKING
 
 from .completion import Estimate
@@ -30,7 +31,9 @@ _GROWTH = 1.5
 _SHARED = 1.5
 """The batch's pairs after the first block, in full evaluations."""
 _WIDTH = 0.8
-"""Standard errors of half a point that an estimate is given or taken; as benchmarks/racing.py has it."""
+"""Standard errors that an estimate is given or taken; as benchmarks/racing.py has it."""
+_SPREAD = 0.5
+"""Of labels' scores, which are 0 or 1."""
 _DOUBT = 10
 """A free text's lead over few rows is believed as far as these rows more, without a lead, would leave of it."""
 
@@ -143,22 +146,29 @@ def _end(start: int, examples: int) -> int:
 
 
 def _next(standings: dict[_Runner, _Standing], examples: int, purse: int) -> list[_Runner]:
-    """Return who sees the next block: the leader and whoever else has the highest upper bound, while they contend."""
+    """Return who sees the next block: the leader and whoever else has the highest upper bound, while they contend.
+
+    Only those that the purse can still evaluate in full: more rows of the others are better left to the next batch.
+    """
     alive = {runner: standing for runner, standing in standings.items() if not standing.finish.stopped}
-    if not alive:
+    left = {runner: examples - standing.finish.rows for runner, standing in alive.items()}
+    leader = max((r for r in alive if left[r] <= purse), key=lambda runner: alive[runner].lead, default=None)
+    if leader is None:
         return []
-    leader = max(alive, key=lambda runner: alive[runner].lead)
     waiting = {runner: alive[runner].upper for runner in alive if _may_win(runner, alive[runner], examples)}
-    challengers = {r: upper for r, upper in waiting.items() if r != leader and upper > alive[leader].lower}
-    # A race that cannot evaluate its leader in full any more is better left to the next batch.
-    spare = purse - (examples - alive[leader].finish.rows if leader in waiting else 0)
-    going = [leader] if leader in waiting and spare >= 0 else []
-    if challengers:
-        challenger = max(challengers, key=challengers.__getitem__)
-        rows = alive[challenger].finish.rows
-        if _end(rows, examples) - rows <= spare:
-            going.append(challenger)
-    return going
+    block = {runner: _end(alive[runner].finish.rows, examples) - alive[runner].finish.rows for runner in waiting}
+    going = [leader] if leader in waiting else []
+    spare = purse - (left[leader] if going else 0)
+    purse -= block.get(leader, 0)
+    challengers = [
+        runner
+        for runner in waiting
+        if runner != leader
+        and waiting[runner] > alive[leader].lower
+        and block[runner] <= spare
+        and left[runner] <= purse
+    ]
+    return [*going, max(challengers, key=waiting.__getitem__)] if challengers else going
 
 
 def _may_win(runner: _Runner, standing: _Standing, examples: int) -> bool:
@@ -200,7 +210,24 @@ def _standings(
     evaluator: Evaluator, seen: dict[_Runner, int], references: Sequence[Prompt]
 ) -> dict[_Runner, _Standing]:
     estimates = _estimates(evaluator, seen, references)
-    return {runner: _standing(evaluator, runner, rows, estimates) for runner, rows in seen.items()}
+    width = _WIDTH * (_SPREAD if evaluator.task.labels else _spread(evaluator, seen))
+    return {runner: _standing(evaluator, runner, rows, estimates, width) for runner, rows in seen.items()}
+
+
+def _spread(evaluator: Evaluator, seen: dict[_Runner, int]) -> float:
+    """Return the standard deviation of the differences to rivals, pooled, and as if one more were that of labels.
+
+    Graded scores of free text differ far less than those of labels: with their spread no race of few rows would end.
+    """
+    squares, free = _SPREAD**2, 1
+    for runner, end in seen.items():
+        if runner.rival:
+            rows = evaluator.task.dev[:end]
+            ours, theirs = (evaluator.evaluate(prompt, rows).values for prompt in (runner.prompt, runner.rival.prompt))
+            differences = [a - b for a, b in paired(ours, theirs)]
+            squares += len(differences) * pvariance(differences) if differences else 0.0
+            free += max(0, len(differences) - 1)
+    return math.sqrt(squares / free)
 
 
 def _estimates(evaluator: Evaluator, seen: dict[_Runner, int], references: Sequence[Prompt]) -> dict[Prompt, Estimate]:
@@ -222,7 +249,9 @@ def _estimates(evaluator: Evaluator, seen: dict[_Runner, int], references: Seque
     return found
 
 
-def _standing(evaluator: Evaluator, runner: _Runner, end: int, estimates: dict[Prompt, Estimate]) -> _Standing:
+def _standing(
+    evaluator: Evaluator, runner: _Runner, end: int, estimates: dict[Prompt, Estimate], width: float
+) -> _Standing:
     rows = evaluator.task.dev[:end]
     ours, (estimate, potential) = evaluator.evaluate(runner.prompt, rows), estimates[runner.prompt]
     stopped, lead = "", estimate
@@ -237,6 +266,6 @@ def _standing(evaluator: Evaluator, runner: _Runner, end: int, estimates: dict[P
     if not scored(ours.values) and not all(example.inputs in shown for example in rows):
         stopped = f"no reply of {end} could be scored"
     quality = evaluator.mean(ours.values, rows) if scored(ours.values) else 0.0
-    doubt = _WIDTH / 2 * math.sqrt((1 - end / len(evaluator.task.dev)) / end)
+    doubt = width * math.sqrt((1 - end / len(evaluator.task.dev)) / end)
     finish = Finish(runner.tokens, end, quality, estimate, potential, ours.offsets, stopped)
     return _Standing(finish, lead, doubt)

@@ -15,6 +15,7 @@ from promptfront.search.contracts import Candidate, Example, Prompt, Request, St
 from promptfront.search.errors import InputError
 from promptfront.search.evaluate import Evaluator
 from promptfront.search.loop import Search
+from promptfront.search.metric import Metric
 from promptfront.search.racing import blocks, most_pairs, race
 from promptfront.search.store import Store
 from promptfront.search.study import Study
@@ -46,12 +47,15 @@ class KnownModel:
     def _score(self, prompt: str) -> tuple[float, float]:
         accuracy = int(prompt.split()[0])
         gold = prompt.split(" is ")[-1][0]
-        right = int(hashlib.sha256(prompt.encode()).hexdigest(), 16) % 100 < accuracy
+        right = self._luck(prompt) % 100 < accuracy
         return (-0.3, -1.4) if (gold == "a") == right else (-1.4, -0.3)
 
+    def _luck(self, prompt: str) -> int:
+        return int(hashlib.sha256(prompt.encode()).hexdigest(), 16)
+
     def generate(self, prompts: Sequence[Text], **_: object) -> list[str]:
-        """Say nothing."""
-        return ["" for _ in prompts]
+        """Reply how good the reply is: "0.70", give or take a tenth, for a prompt whose instruction is "70"."""
+        return [f"{(int(p.split()[0]) + self._luck(p) % 21 - 10) / 100:.2f}" for p in map(str, prompts)]
 
     def count_tokens(self, texts: Sequence[Text]) -> list[int]:
         """Count words."""
@@ -99,6 +103,17 @@ def test_a_second_race_begins_where_the_first_ended() -> None:
     )
     assert [10, 16] == shown[:2]
     assert 160 == finishes[prompt(80)].rows
+
+
+@pytest.mark.parametrize("start", range(40, 46))
+def test_graded_scores_are_raced_to_the_end(start: int) -> None:
+    """Where candidates differ little and rows are few, one of each batch is still evaluated in full."""
+    evaluator = Evaluator(replace(TASK, labels=(), dev=ROWS[:60]), KnownModel(), Metric("said", lambda r, _: float(r)))
+    prompts = dict.fromkeys([prompt(start, i) for i in range(1, 9)], 0)
+    rival = Candidate(prompt(start), evaluator.evaluate(prompt(start), ROWS[:60]).quality, 2)
+    finishes = race(evaluator, prompts, [rival], [], lambda *_: None).values()
+    assert any(finish.rows == 60 for finish in finishes)
+    assert sum(finish.rows for finish in finishes) <= most_pairs(8, 60, 8)
 
 
 def test_what_is_plainly_worse_is_eliminated() -> None:
