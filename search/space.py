@@ -117,7 +117,8 @@ class Space:
         proposer, distributions = _Allowance(PROPOSER_CALLS), tried.distributions()
         with quiet_optuna():
             study = self._mirror(batch, tried, history)
-            proposals += self._given(next(iter(seen)), seen, history)[: max(1, size // 2)]
+            labelled = bool(self._make_context(random.Random(0)).task.labels)  # noqa: S311 (not cryptography)
+            proposals += self._given(next(iter(seen)), seen, history, labelled=labelled)[: max(1, size // 2)]
             seen |= {proposal.prompt: None for proposal in proposals if proposal.prompt}
             given = len(proposals)
             for index in range(given, size):
@@ -225,10 +226,10 @@ class Space:
         gene = _best_draw(context.rng, genes)
         return _best_draw(context.rng, {name: arm for name, arm in arms.items() if self._mutators[name].gene == gene})
 
-    def _given(self, start: Prompt, seen: Collection[Prompt], history: History) -> list[Proposal]:
+    def _given(self, start: Prompt, seen: Collection[Prompt], history: History, *, labelled: bool) -> list[Proposal]:
         """Return what no sampler has to find: other instructions, calibrated twins, and what left a race too early."""
         others = [replace(start, instruction=text) for text in self._first]
-        twins = _twins(history, seen) if "calibration" in self._mutators else []
+        twins = _twins(history, seen) if labelled and "calibration" in self._mutators else []
         return [Proposal(prompt) for prompt in others if prompt not in seen] + twins + second_looks(history)
 
 

@@ -164,11 +164,17 @@ def test_the_proposer_is_called_once_a_batch() -> None:
 
 
 def test_a_fully_evaluated_prompt_is_read_both_ways() -> None:
-    """What was scored without calibration is tried with it, which costs no new score."""
+    """What was scored without calibration is tried with it, which costs no new score; free text has no labels to calibrate."""
     history = [Outcome(0, START, (), 0.5, 10, complete=True)]
     first = Space(built_in(), "random", 0, context).compose(1, 4, tried(START), told(*history))[0]
     calibrated = replace(START, structure=replace(START.structure, calibration="batch"))
     assert Proposal(calibrated, (0,), ("calibration",)) == first
+    made = context(random.Random(0))
+    free = replace(made, task=replace(made.task, labels=()))
+    proposals = Space(built_in(), "random", 0, lambda rng: replace(free, rng=rng)).compose(
+        1, 8, tried(START), told(*history)
+    )
+    assert {"none"} == {p.prompt.structure.calibration for p in proposals if p.prompt}
 
 
 def test_what_was_outpaced_but_looks_best_races_again() -> None:
