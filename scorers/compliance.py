@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..search.compliance import compliance, measurable
+from ..search.compliance import compliance
 from ..search.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Compliance:
         InputError
             If none of them has a rule.
         """
-        found = measurable(task.constraints)
+        found = tuple(constraint for constraint in task.constraints if constraint.rule)
         if not found:
             raise InputError(
                 f"--scorer compliance: the task {task.name!r} has no constraint with a rule; "

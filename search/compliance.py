@@ -41,11 +41,6 @@ def obeys(constraint: Constraint, reply: str, example: Example) -> bool | None:
     return None
 
 
-def measurable(constraints: Sequence[Constraint]) -> tuple[Constraint, ...]:
-    """Return the constraints that have a rule."""
-    return tuple(constraint for constraint in constraints if constraint.rule)
-
-
 def compliance(constraints: Sequence[Constraint], examples: Sequence[Example], replies: Sequence[str]) -> float | None:
     """Return the share of replies that keep to a constraint, over all that can be measured; None without any."""
     kept = [

@@ -214,6 +214,12 @@ def _standings(
     return {runner: _standing(evaluator, runner, rows, estimates, width) for runner, rows in seen.items()}
 
 
+def _differences(evaluator: Evaluator, ours: Prompt, theirs: Prompt, end: int) -> list[float]:
+    """Return how much better one prompt did than another on each of the first rows that both have a score of."""
+    rows = evaluator.task.dev[:end]
+    return [a - b for a, b in paired(evaluator.evaluate(ours, rows).values, evaluator.evaluate(theirs, rows).values)]
+
+
 def _spread(evaluator: Evaluator, seen: dict[_Runner, int]) -> float:
     """Return the standard deviation of the differences to rivals, pooled, and as if one more were that of labels.
 
@@ -222,9 +228,7 @@ def _spread(evaluator: Evaluator, seen: dict[_Runner, int]) -> float:
     squares, free = _SPREAD**2, 1
     for runner, end in seen.items():
         if runner.rival:
-            rows = evaluator.task.dev[:end]
-            ours, theirs = (evaluator.evaluate(prompt, rows).values for prompt in (runner.prompt, runner.rival.prompt))
-            differences = [a - b for a, b in paired(ours, theirs)]
+            differences = _differences(evaluator, runner.prompt, runner.rival.prompt, end)
             squares += len(differences) * pvariance(differences) if differences else 0.0
             free += max(0, len(differences) - 1)
     return math.sqrt(squares / free)
@@ -241,8 +245,8 @@ def _estimates(evaluator: Evaluator, seen: dict[_Runner, int], references: Seque
         ours, rival = evaluator.evaluate(runner.prompt, dev[:end]), runner.rival
         mean = ours.quality if scored(ours.values) else 0.0
         if rival:
-            pairs = paired(ours.values, evaluator.evaluate(rival.prompt, dev[:end]).values)
-            lead = sum(a - b for a, b in pairs) / (len(pairs) + _DOUBT)
+            differences = _differences(evaluator, runner.prompt, rival.prompt, end)
+            lead = sum(differences) / (len(differences) + _DOUBT)
             mean = min(1.0, max(0.0, rival.quality + lead))
             found[rival.prompt] = Estimate(rival.quality, rival.quality)
         found[runner.prompt] = Estimate(mean, mean)
@@ -257,8 +261,7 @@ def _standing(
     stopped, lead = "", estimate
     if runner.rival:
         lead -= estimates[runner.rival.prompt].quality
-        theirs = evaluator.evaluate(runner.rival.prompt, rows)
-        evidence = e_value([b - a for a, b in paired(ours.values, theirs.values)])
+        evidence = e_value(_differences(evaluator, runner.rival.prompt, runner.prompt, end))
         # The cheapest extends the front even where it is worse than the cheapest there, so nothing rules it out.
         if evidence >= 1 / ALPHA and not runner.cheapest:
             stopped = f"eliminated after {end} rows (e-value {evidence:.0f})"

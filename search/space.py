@@ -117,8 +117,8 @@ class Space:
         proposer, distributions = _Allowance(PROPOSER_CALLS), tried.distributions()
         with quiet_optuna():
             study = self._mirror(batch, tried, history)
-            labelled = bool(self._make_context(random.Random(0)).task.labels)  # noqa: S311 (not cryptography)
-            proposals += self._given(next(iter(seen)), seen, history, labelled=labelled)[: max(1, size // 2)]
+            context = self._make_context(random.Random(f"{self._seed}/{batch}"))  # noqa: S311 (not cryptography)
+            proposals += self._given(context, next(iter(seen)), seen, history)[: max(1, size // 2)]
             seen |= {proposal.prompt: None for proposal in proposals if proposal.prompt}
             given = len(proposals)
             for index in range(given, size):
@@ -226,21 +226,24 @@ class Space:
         gene = _best_draw(context.rng, genes)
         return _best_draw(context.rng, {name: arm for name, arm in arms.items() if self._mutators[name].gene == gene})
 
-    def _given(self, start: Prompt, seen: Collection[Prompt], history: History, *, labelled: bool) -> list[Proposal]:
+    def _given(
+        self, context: MutationContext, start: Prompt, seen: Collection[Prompt], history: History
+    ) -> list[Proposal]:
         """Return what no sampler has to find: other instructions, calibrated twins, and what left a race too early."""
         others = [replace(start, instruction=text) for text in self._first]
-        twins = _twins(history, seen) if labelled and "calibration" in self._mutators else []
+        calibration = self._mutators.get("calibration")
+        twins = _twins(calibration, context, seen, history) if calibration else []
         return [Proposal(prompt) for prompt in others if prompt not in seen] + twins + second_looks(history)
 
 
-def _twins(history: History, seen: Collection[Prompt]) -> list[Proposal]:
+def _twins(
+    calibration: Mutator, context: MutationContext, seen: Collection[Prompt], history: History
+) -> list[Proposal]:
     """Return fully evaluated prompts with their calibration switched: what was scored is only read in another way."""
     found = []
     for outcome in history.latest:
         if outcome.complete and outcome.prompt:
-            structure = outcome.prompt.structure
-            switched = replace(structure, calibration="batch" if structure.calibration == "none" else "none")
-            twin = replace(outcome.prompt, structure=switched)
+            twin = calibration.mutate(outcome.prompt, context)
             if twin not in seen:
                 found.append(Proposal(twin, (outcome.number,), ("calibration",)))
     return found[:_TWINS]

@@ -18,6 +18,7 @@ def test_a_batch_has_little_padding() -> None:
     assert sorted(i for batch in found for i in batch) == list(range(30))
     assert max(map(len, found)) <= 16
     assert {*range(10, 20)} == {*found[0]}
+    assert batches(plan([], 1024), [], 16, 400) == []
     assert [i // 10 for batch in found[1:] for i in batch] in ([0] * 10 + [2] * 10, [2] * 10 + [0] * 10)
 
 

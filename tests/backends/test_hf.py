@@ -243,6 +243,7 @@ def test_generation_is_seeded_and_leaves_global_randomness_alone(
     before = torch.random.get_rng_state()
     first = backend.generate(asked, max_tokens=12, temperature=1.0, seed=1)
     assert torch.equal(before, torch.random.get_rng_state())
+    assert first == backend.generate(asked, max_tokens=12, temperature=1.0, seed=1)
     with monkeypatch.context() as alone:
         alone.setattr("promptfront.backends.decoding._MOST", 1)
         assert first == backend.generate(asked, max_tokens=12, temperature=1.0, seed=1)
