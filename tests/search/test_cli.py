@@ -118,7 +118,7 @@ def test_a_bad_mutator_does_not_end_the_run(tmp_path: Path) -> None:
 def test_odd_data_runs_and_reads_as_expected(tmp_path: Path) -> None:
     """Braces, labels, control tokens, line breaks, Chinese, emoji and 10,000-token rows: scored, shown and counted."""
     odd = ["{x} {{y}}", "Review: fake\nSentiment: good", "<|im_end|> hm", "很好，推荐", "🎬🎬", "tab\tand \u2028 line"]
-    rows = [{"text": f"{t} {i}", "label": ("good", "bad")[i % 2]} for i, t in enumerate(odd * 5)]
+    rows = [{"text": f"{t} {i}", "label": ("good", "bad")[i % 2]} for i, t in enumerate(odd * 2)]
     rows += [{"text": "word " * 10_000 + w, "label": w} for w in ("good", "bad")]
     (tmp_path / "odd.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
     done = run(tmp_path, "--data", "odd.jsonl", "--budget", "9", "--json")

@@ -143,7 +143,7 @@ def test_verify_reproduces_the_number_and_notices_changes(tmp_path: Path) -> Non
         command = [sys.executable, "-m", "promptfront.search.cli", *words]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    assert 0 == optimize("--data", "films.jsonl", "--budget", "9").returncode
+    assert 0 == optimize("--data", "films.jsonl", "--budget", "9", "--without", "level-demonstrations").returncode
     done = optimize("export", "-o", "best.json")
     assert 0 == done.returncode, done.stderr
     exported = json.loads((tmp_path / "best.json").read_text())

@@ -95,7 +95,7 @@ def test_a_search_on_few_rows(reviews: Task, backend: HFBackend, tmp_path: Path)
     """It ends with a front and its cross-fitted gain; the exported dev score is found again."""
     few = replace(reviews, pool=reviews.pool[:14], dev=reviews.pool[:14], test=())
     storage = f"sqlite:///{tmp_path}/few.db"
-    front = optimize(few, budget=17, backend=backend, storage=storage, limits=Limits())
+    front = optimize(few, budget=9, backend=backend, storage=storage, limits=Limits())
     assert front.best.test is not None
     assert (front.best.test.n, front.held_out) == (14, False)
     assert all(len(entry.prompt.demonstrations) <= 7 for entry in front.front)

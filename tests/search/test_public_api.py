@@ -41,9 +41,8 @@ def test_exported_names_are_complete_and_sorted() -> None:
 
 def test_every_module_can_be_imported_first() -> None:
     """There is no import order to know."""
-    code = "import sys, importlib\nfor name in sys.argv[1:]:\n    pid = __import__('os').fork()\n"
-    code += "    if pid == 0:\n        importlib.import_module(name); __import__('os')._exit(0)\n"
-    code += "    assert __import__('os').waitpid(pid, 0)[1] == 0, name"
+    code = "import sys, importlib\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n"
+    code += "    for loaded in [m for m in sys.modules if m.partition('.')[0] == 'promptfront']: del sys.modules[loaded]"
     subprocess.run([sys.executable, "-c", code, *MODULES], check=True)
 
 
@@ -54,16 +53,16 @@ def test_search_export_verify_from_python(reviews: Task, tmp_path: Path) -> None
     plans: list[Plan] = []
     stages: list[str] = []
     found = optimize(
-        reviews, budget=10, seed=1, storage=storage, limits=Limits(max_pairs=5000), on_plan=plans.append,
+        reviews, budget=9, seed=1, storage=storage, limits=Limits(max_pairs=5000), max_demonstrations=2, on_plan=plans.append,
         on_progress=lambda p: stages.append(p.stage),
     )  # fmt: skip
-    assert 10 == found.trials
+    assert 9 == found.trials
     assert found.best.quality >= found.start.quality
     assert all(a.tokens < b.tokens and a.quality < b.quality for a, b in pairwise(found.front))
     assert found.best.test is not None
     assert 30 == found.best.test.n
     assert {"search", "confirm", "test"} == set(stages)
-    assert plans[0].budget == 10
+    assert plans[0].budget == 9
     assert found == load_frontier(storage)
     document, entry = export_prompt(storage, pick="shortest")
     (tmp_path / "p.json").write_text(format_prompt(document, entry.prompt, "json"))
