@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import TYPE_CHECKING, cast
 
 from .asking import Asking
@@ -26,6 +27,7 @@ from .contracts import (
     Words,
 )
 from .errors import InputError
+from .metric import Weighted
 from .prompt import continuation, read_reply, render, stops, zero_shot
 from .statistics import scored_mean, stratum_weights
 
@@ -167,6 +169,16 @@ class Evaluator:
             return None
         pairs = self._pairs(prompt, examples)
         return compliance(prompt.constraints, [example for example, _ in pairs], [reply for _, reply in pairs])
+
+    def parts(self, prompt: Prompt, examples: Sequence[Example]) -> dict[str, float]:
+        """Return the mean score of each of several scorers with weights; nothing of a single one."""
+        if not isinstance(self.scorer, Weighted):
+            return {}
+        pairs = self._pairs(prompt, examples)
+        rows, replies = [example for example, _ in pairs], [reply for _, reply in pairs]
+        found = {part.name: part.scorer.score_replies(rows, replies) for part in self.scorer.parts}
+        known = {name: [value for value in values if value is not None] for name, values in found.items()}
+        return {name: fmean(values) for name, values in known.items() if values}
 
     def _reply_values(self, scorer: ReplyScorer, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
         pairs = self._pairs(prompt, examples)

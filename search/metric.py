@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .contracts import ModelScorer, ReplyScorer, TaskScorer
 from .errors import InputError
@@ -46,38 +46,42 @@ class Metric:
         return found
 
 
+class Part(NamedTuple):
+    """One of several scorers, under the name it was asked for by."""
+
+    weight: float
+    name: str
+    scorer: ReplyScorer
+
+
 @dataclass(frozen=True, slots=True)
 class Weighted:
     """Several scorers of replies, each with its share; what one of them cannot score is not scored."""
 
-    parts: tuple[tuple[float, ReplyScorer], ...]
+    parts: tuple[Part, ...]
 
     def score_replies(self, examples: Sequence[Example], replies: Sequence[str]) -> list[float | None]:
         """Return the weighted mean of each reply."""
-        columns = [scorer.score_replies(examples, replies) for _, scorer in self.parts]
-        total = math.fsum(weight for weight, _ in self.parts)
-        return [self._mean(values, total) for values in zip(*columns, strict=True)]
+        columns = [part.scorer.score_replies(examples, replies) for part in self.parts]
+        return [self._mean(values) for values in zip(*columns, strict=True)]
 
     def bind(self, likelihoods: Callable[[Sequence[Request]], list[tuple[float, ...]]]) -> Weighted:
         """Return the scorer with a model to ask for those of its parts that do."""
-        return Weighted(
-            tuple(
-                (weight, part.bind(likelihoods) if isinstance(part, ModelScorer) else part)
-                for weight, part in self.parts
-            )
-        )
+        return self._with(lambda scorer: scorer.bind(likelihoods) if isinstance(scorer, ModelScorer) else scorer)
 
     def of(self, task: Task) -> Weighted:
         """Return the scorer with those of its parts that are for a task made so."""
-        return Weighted(
-            tuple((weight, part.of(task) if isinstance(part, TaskScorer) else part) for weight, part in self.parts)
-        )
+        return self._with(lambda scorer: scorer.of(task) if isinstance(scorer, TaskScorer) else scorer)
 
-    def _mean(self, values: Sequence[float | None], total: float) -> float | None:
+    def _with(self, change: Callable[[ReplyScorer], ReplyScorer]) -> Weighted:
+        return Weighted(tuple(part._replace(scorer=change(part.scorer)) for part in self.parts))
+
+    def _mean(self, values: Sequence[float | None]) -> float | None:
         if None in values:
             return None
+        total = math.fsum(part.weight for part in self.parts)
         terms = zip(self.parts, values, strict=True)
-        return min(1.0, math.fsum(weight * (value or 0.0) for (weight, _), value in terms) / total)
+        return min(1.0, math.fsum(part.weight * (value or 0.0) for part, value in terms) / total)
 
 
 def asks_for_labels(scorer: Scorer | ReplyScorer) -> bool:
@@ -107,7 +111,7 @@ def load_scorer(name: str) -> Scorer | ReplyScorer:
     raise InputError(f"--scorer {name}: expected a function of a reply and an example, or a class with score_replies")
 
 
-def _weighted(part: str, whole: str) -> tuple[float, ReplyScorer]:
+def _weighted(part: str, whole: str) -> Part:
     weight, _, name = part.partition("*")
     try:
         share = float(weight)
@@ -115,7 +119,8 @@ def _weighted(part: str, whole: str) -> tuple[float, ReplyScorer]:
         share = 0.0
     if not 0 < share < math.inf or not name:
         raise InputError(f"--scorer {whole}: expected weights above 0 as in 0.7*rouge-l+0.3*chrf, found {part!r}")
-    scorer = load_scorer(name.strip())
+    name = name.strip()
+    scorer = load_scorer(name)
     if not isinstance(scorer, ReplyScorer):
-        raise InputError(f"--scorer {whole}: {name.strip()!r} does not score replies, so it cannot be one of several")
-    return share, scorer
+        raise InputError(f"--scorer {whole}: {name!r} does not score replies, so it cannot be one of several")
+    return Part(share, name, scorer)

@@ -58,7 +58,8 @@ def result_lines(frontier: Frontier) -> list[str]:
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     table = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows]
-    return [*table, "", *_unscored(frontier), *_label_scores(frontier), verdict(frontier)]
+    others = (*_unscored(frontier), *_label_scores(frontier), *_parts(frontier))
+    return [*table, "", *others, verdict(frontier)]
 
 
 def _label_scores(frontier: Frontier) -> list[str]:
@@ -69,6 +70,15 @@ def _label_scores(frontier: Frontier) -> list[str]:
         f"macro-F1 {before.macro_f1:.3f} -> {after.macro_f1:.3f}, "
         f"Matthews {before.matthews:.3f} -> {after.matthews:.3f} (start -> best)"
     ]
+
+
+def _parts(frontier: Frontier) -> list[str]:
+    before, after = frontier.start.test, frontier.best.test
+    if before is None or after is None:
+        return []
+    both = [name for name in before.parts if name in after.parts]
+    changes = [f"{name} {before.parts[name]:.3f} -> {after.parts[name]:.3f}" for name in both]
+    return [f"{', '.join(changes)} (start -> best)"] if changes else []
 
 
 def _unscored(frontier: Frontier) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
@@ -18,8 +18,9 @@ class HeldOutScore:
     """A score on the held-out test split with its 95 % interval.
 
     ``n`` rows were scored and ``unscored`` could not be. ``uncalibrated`` is the score of the same prompt read without
-    calibration (not where the score is cross-fitted), ``compliance`` the share of replies that keep to its constraints, where these can be measured. Of labels there
-    are also the mean of their F1 scores and Matthews' correlation coefficient (over all labels; Gorodkin 2004).
+    calibration (not where the score is cross-fitted), ``compliance`` the share of replies that keep to its constraints, where these can be measured, ``parts`` the mean
+    of each scorer of several with weights. Of labels there are also the mean of their F1 scores and Matthews' correlation
+    coefficient (over all labels; Gorodkin 2004).
     """
 
     score: float
@@ -29,6 +30,7 @@ class HeldOutScore:
     uncalibrated: float | None
     unscored: int = 0
     compliance: float | None = None
+    parts: dict[str, float] = field(default_factory=dict)
     macro_f1: float | None = None
     matthews: float | None = None
 

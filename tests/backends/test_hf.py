@@ -71,12 +71,12 @@ def test_labels_of_several_tokens_are_branches(backend: HFBackend) -> None:
     assert close(backend.loglikelihoods(made), [reference(backend, r) for r in made])
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_calls_are_sums_of_their_parts(backend: HFBackend, data: st.DataObject) -> None:
     """Order, division into calls, tokens in a pass and a warm or cold cache change nothing."""
     shown = "Review: loved it\nSentiment: positive\n\n"
-    made = requests(["Classify the review.\n\n", "Classify the review.\n\n" + shown * 12, shown * 12])
+    made = requests(["Classify the review.\n\n", "Classify the review.\n\n" + shown * 6, shown * 6])
     expected = backend.loglikelihoods(made)
     assert expected == backend.loglikelihoods(made)
     order = data.draw(st.permutations(range(len(made))))

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 import pytest
 
+from promptfront.search.cli import main
 from promptfront.search.contracts import Constraint, Example, Prompt, Structure
 from promptfront.search.errors import InputError
 from promptfront.search.export import SCHEMA_VERSION, export, load_prompt, write_text
@@ -134,7 +135,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert ["best.json"] == [p.name for p in tmp_path.iterdir()]
 
 
-def test_verify_reproduces_the_number_and_notices_changes(tmp_path: Path) -> None:
+def test_verify_reproduces_the_number_and_notices_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """In a fresh process the exported score comes out to the last digit; a changed prompt or changed rows exit 1."""
     rows = [{"text": f"{w} film {i}", "label": w} for i in range(55) for w in ("good", "bad")]
     (tmp_path / "films.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
@@ -152,10 +155,9 @@ def test_verify_reproduces_the_number_and_notices_changes(tmp_path: Path) -> Non
     assert exported["scores"]["test"]["score"] == json.loads(done.stdout.splitlines()[-1])["found"]
     changed = exported | {"scores": exported["scores"] | {"test": exported["scores"]["test"] | {"score": 0.123}}}
     (tmp_path / "changed.json").write_text(json.dumps(changed))
-    done = optimize("verify", "changed.json")
-    assert 1 == done.returncode
-    assert "exported test score 0.123, found" in done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert 1 == main(["verify", "changed.json"])
+    assert "exported test score 0.123, found" in capsys.readouterr().err
     (tmp_path / "films.jsonl").write_text("\n".join(json.dumps(row) for row in rows[:-2]))
-    done = optimize("verify", "best.json")
-    assert 1 == done.returncode
-    assert "measured on other rows" in done.stderr
+    assert 1 == main(["verify", "best.json"])
+    assert "measured on other rows" in capsys.readouterr().err

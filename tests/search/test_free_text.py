@@ -83,6 +83,19 @@ def test_what_cannot_be_scored_is_counted(words: Task, backend: HFBackend, tmp_p
     assert any(f"{negative} of 10 test rows could not be scored" in line for line in result_lines(front))
 
 
+def test_each_of_several_scorers_is_reported(words: Task, backend: HFBackend, tmp_path: Path) -> None:
+    """With its own mean of the test rows, which together are the score."""
+    task = replace(words, scorer="3*exact-match+1*compliance")
+    front = optimize(task, backend=backend, budget=2, without=_WITHOUT, storage=f"sqlite:///{tmp_path}/a.db")
+    assert front.start.test
+    assert front.best.test
+    exact, kept = (front.start.test.parts[name] for name in ("exact-match", "compliance"))
+    assert front.start.test.score == pytest.approx(0.75 * exact + 0.25 * kept)
+    assert f"exact-match {exact:.3f} -> {front.best.test.parts['exact-match']:.3f}, compliance" in "\n".join(
+        result_lines(front)
+    )
+
+
 def test_a_scorer_without_any_value_is_told(words: Task, backend: HFBackend, tmp_path: Path) -> None:
     """In one sentence, before a search begins."""
     (tmp_path / "s.py").write_text("def metric(reply, example):\n    return None\n")

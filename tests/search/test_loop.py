@@ -98,8 +98,6 @@ def test_limits_end_a_search_and_a_larger_budget_continues_it(data: Path) -> Non
     assert found["pairs"] <= 150
     assert found["trials"] < 14
     assert found["best"]["test"]["n"] > 0
-    more = json.loads(run(data, *command("--json")).stdout.splitlines()[-1])
-    assert (14, found["study"]) == (more["trials"], more["study"])
     more = json.loads(run(data, *command("--json", "--budget", "15")).stdout.splitlines()[-1])
     assert (15, found["study"]) == (more["trials"], more["study"])
 
@@ -127,7 +125,8 @@ def test_ctrl_c_finishes_the_batch_and_shows_the_front(data: Path) -> None:
 
 
 def _rows(path: Path, table: str) -> int:
+    count = f"select count(*) from {table}"  # noqa: S608 (tables named here)
     try:
-        return int(sqlite3.connect(path).execute(f"select count(*) from {table}").fetchone()[0])
+        return int(sqlite3.connect(path).execute(count).fetchone()[0])
     except sqlite3.OperationalError:
         return 0

@@ -42,7 +42,9 @@ def test_exported_names_are_complete_and_sorted() -> None:
 def test_every_module_can_be_imported_first() -> None:
     """There is no import order to know."""
     code = "import sys, importlib\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n"
-    code += "    for loaded in [m for m in sys.modules if m.partition('.')[0] == 'promptfront']: del sys.modules[loaded]"
+    code += (
+        "    for loaded in [m for m in sys.modules if m.partition('.')[0] == 'promptfront']: del sys.modules[loaded]"
+    )
     subprocess.run([sys.executable, "-c", code, *MODULES], check=True)
 
 
