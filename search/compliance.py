@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .contracts import Form
-from .scripts import mostly_cjk, word_count
+from .scripts import first_words, mostly_cjk, word_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +50,20 @@ def compliance(constraints: Sequence[Constraint], examples: Sequence[Example], r
         if (found := obeys(constraint, reply, example)) is not None
     ]
     return sum(kept) / len(kept) if kept else None
+
+
+def bound(constraints: Sequence[Constraint], reply: str) -> str:
+    """Return the beginning of a reply that is within the constraints' limits of words and lines.
+
+    No model counts its words, and tokens are too coarse a limit for them: what a reply has over its limit is not used.
+    """
+    for constraint in constraints:
+        limit = constraint.limit or 1
+        if constraint.rule == "words":
+            reply = first_words(reply, limit)
+        if constraint.rule == "lines":
+            reply = "\n".join(reply.strip().splitlines()[:limit])
+    return reply
 
 
 def decoding_limit(constraints: Sequence[Constraint], max_tokens: int) -> tuple[int, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from .asking import Asking
 from .completion import Estimate, estimate
-from .compliance import compliance, decoding_form, decoding_limit
+from .compliance import bound, compliance, decoding_form, decoding_limit
 from .contracts import (
     Classifier,
     Example,
@@ -160,15 +160,16 @@ class Evaluator:
         return self.scorer.choose(self.task, self._likelihoods(prompt, examples), offsets)
 
     def replies(self, prompt: Prompt, examples: Sequence[Example]) -> list[str]:
-        """Return what the model answers; only for tasks that ask for free text."""
-        return [replies[0] for replies in self._written(prompt, examples)]
+        """Return what the model answers, within its constraints' limits; only for tasks that ask for free text."""
+        return [bound(prompt.constraints, replies[0]) for replies in self._written(prompt, examples)]
 
     def compliance(self, prompt: Prompt, examples: Sequence[Example]) -> float | None:
-        """Return the share of replies that keep to the prompt's constraints; None where that cannot be measured."""
+        """Return the share of replies that keep to the prompt's constraints unaided; None where that cannot be measured."""
         if not isinstance(self.scorer, ReplyScorer):
             return None
-        pairs = self._pairs(prompt, examples)
-        return compliance(prompt.constraints, [example for example, _ in pairs], [reply for _, reply in pairs])
+        written = self._written(prompt, examples)
+        rows = [example for example, replies in zip(examples, written, strict=True) for _ in replies]
+        return compliance(prompt.constraints, rows, [reply for replies in written for reply in replies])
 
     def parts(self, prompt: Prompt, examples: Sequence[Example]) -> dict[str, float]:
         """Return the mean score of each of several scorers with weights; nothing of a single one."""
@@ -193,10 +194,10 @@ class Evaluator:
 
     def _pairs(self, prompt: Prompt, examples: Sequence[Example]) -> list[tuple[Example, str]]:
         written = zip(examples, self._written(prompt, examples), strict=True)
-        return [(example, reply) for example, replies in written for reply in replies]
+        return [(example, bound(prompt.constraints, reply)) for example, replies in written for reply in replies]
 
     def _written(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[str]]:
-        """Return the replies to each example: one, or as many as the scorer wants."""
+        """Return the whole replies to each example: one, or as many as the scorer wants."""
         outputs = cast("list[str]", self.measure([prompt], examples)[0])
         written = [json.loads(output) if isinstance(self.scorer, SampleScorer) else [output] for output in outputs]
         return [[read_reply(prompt.structure, reply) for reply in replies] for replies in written]

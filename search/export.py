@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .compliance import bound
 from .contracts import Example, Prompt, Task
 from .errors import InputError, VerificationError
 from .prompt import Slot, Turn, continuation, prompt_from_dict, prompt_to_dict, read_reply, render, stops, template
@@ -60,10 +61,10 @@ class ExportedPrompt:
         return text if isinstance(text, str) else [message._asdict() for message in text]
 
     def read(self, reply: str) -> str:
-        """Return the answer in what a model wrote after the prompt, up to where it ends; only for free text."""
+        """Return the answer in what a model wrote after the prompt, up to its end or its constraints' limits; only for free text."""
         for end in (self.document.get("reply") or {}).get("stop", ()):
             reply = reply.split(end, 1)[0]
-        return read_reply(self.prompt.structure, reply)
+        return bound(self.prompt.constraints, read_reply(self.prompt.structure, reply))
 
 
 def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def _test(entry: Entry) -> tuple[str, str, str]:
 
 def _kept(entry: Entry) -> str:
     share = entry.test.compliance if entry.test else None
-    return "" if share is None else f", kept to in {share:.0%} of replies"
+    return "" if share is None else f", kept to unaided in {share:.0%} of replies"
 
 
 def _summary(prompt: Prompt) -> str:

@@ -6,7 +6,7 @@ import re
 
 CJK = "\u2e80-\u9fff\uf900-\ufaff\uff66-\uff9f"
 """Their characters, for the inside of a regular expression's brackets."""
-_CJK = re.compile(f"[{CJK}]")
+_CJK, _WORD = re.compile(f"[{CJK}]"), re.compile(f"(?!\\s)[{CJK}]|[^\\s{CJK}]+")
 
 
 def has_cjk(text: str) -> bool:
@@ -21,4 +21,10 @@ def mostly_cjk(text: str) -> bool:
 
 def word_count(text: str) -> int:
     """Return the number of words, each character of such a script counted as one."""
-    return len(_CJK.sub(" x ", text).split())
+    return len(_WORD.findall(text))
+
+
+def first_words(text: str, count: int) -> str:
+    """Return the beginning of a text with that many words at most, counted as in `word_count`."""
+    ends = [match.end() for match in _WORD.finditer(text)]
+    return text if len(ends) <= count else text[: ends[count - 1]]

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from promptfront.scorers.overlap import rouge_l
 from promptfront.search.asking import Asking
-from promptfront.search.compliance import compliance, decoding_form, decoding_limit, obeys
+from promptfront.search.compliance import bound, compliance, decoding_form, decoding_limit, obeys
 from promptfront.search.contracts import Constraint, Example, Form, Generation, Prompt, Rule, Structure, Task
 from promptfront.search.errors import InputError
 from promptfront.search.evaluate import Evaluator
@@ -81,6 +83,17 @@ def test_decoding_leaves_room_for_what_keeps_to_a_limit() -> None:
     assert decoding_limit([ruled("words", 500), ruled("lines", 1)], 128) == (128, ("\n",))
 
 
+@given(st.text("ab 好的\n\u3000"), st.integers(1, 5))
+def test_a_reply_ends_at_its_limit(text: str, limit: int) -> None:
+    """It is a beginning of what was written, whole where that keeps to the limit."""
+    for rule in (ruled("words", limit), ruled("lines", limit)):
+        cut = bound([rule], text)
+        assert cut in text
+        assert obeys(rule, cut, _ENGLISH)
+        assert cut.strip() == text.strip() or not obeys(rule, text, _ENGLISH)
+    assert bound([ruled("words", 3), ruled("avoid", words=("x",))], "x 好 y z") == "x 好 y"
+
+
 def test_a_form_is_asked_for_where_a_backend_can_hold_to_it() -> None:
     """The first constraint of a form decides; what is held to it ends with it, and others write up to a stop."""
     asked: list[dict[str, object]] = []
@@ -110,15 +123,17 @@ def test_a_form_is_asked_for_where_a_backend_can_hold_to_it() -> None:
 
 
 def test_a_limit_is_stated_bound_and_measured(reviews: Task, backend: HFBackend) -> None:
-    """With the real model: replies end near the limit, and the share that keeps to it is known."""
+    """With the real model: decoding ends near the limit, replies at it, and the share that keeps to it unaided is known."""
     task = replace(reviews, labels=(), scorer="rouge-l", max_tokens=40, dev=reviews.dev[:4])
     evaluator = Evaluator(task, backend, Metric("rouge-l", rouge_l))
-    bound = replace(task.start, constraints=(Constraint("length", "Use {limit} words at most.", 4, "words"),))
-    free, short = evaluator.replies(task.start, task.dev), evaluator.replies(bound, task.dev)
-    assert max(len(backend._tokenizer(text)["input_ids"]) for text in short) <= 16
-    assert max(map(len, short)) < max(map(len, free))
-    expected = sum(len(text.split()) <= 4 for text in short) / 4
-    assert evaluator.compliance(bound, task.dev) == expected
+    limited = replace(task.start, constraints=(Constraint("length", "Use {limit} words at most.", 4, "words"),))
+    free, short = evaluator.replies(task.start, task.dev), evaluator.replies(limited, task.dev)
+    assert max(len(text.split()) for text in short) <= 4 < max(len(text.split()) for text in free)
+    written = [replies[0] for replies in evaluator._written(limited, task.dev)]
+    assert max(len(backend._tokenizer(text)["input_ids"]) for text in written) <= 16
+    assert all(text.startswith(part) for text, part in zip(written, short, strict=True))
+    expected = sum(len(text.split()) <= 4 for text in written) / 4
+    assert evaluator.compliance(limited, task.dev) == expected
     assert evaluator.compliance(task.start, task.dev) is None
 
 
