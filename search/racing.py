@@ -1,8 +1,8 @@
 """Racing: candidates are scored in growing blocks of dev examples, and most never see the last block.
 
 All of a batch see the first block; after that those *contend* that may still be the best. What is compared are estimates
-of the score on all dev examples (`completion.py`), as leads over the best front member of no greater cost, give or take
-a doubt that shrinks with the examples seen. The next block goes to the contender with the highest upper bound and to the
+of the score on all dev examples (`completion.py`), as leads over the best front member of no much greater cost (as in
+epsilon-dominance; Laumanns et al. 2002), give or take a doubt that shrinks with the examples seen. The next block goes to the contender with the highest upper bound and to the
 leader (after LUCB; Kalyanakrishnan et al. 2012), until one saw all examples and nobody may pass it, none may pass the
 front, or the batch's pairs are used. Who is left there was *outpaced*: a decision about the budget and no claim about the
 prompt. A candidate is *eliminated* when the evidence that it is worse than that front member reaches ``1 / ALPHA``; the
@@ -34,6 +34,8 @@ _WIDTH = 0.8
 """Standard errors that an estimate is given or taken; as benchmarks/racing.py has it."""
 _SPREAD = 0.5
 """Of labels' scores, which are 0 or 1."""
+_SIMILAR = 1.25
+"""Times a prompt's tokens that its rival may have: few tokens less are no reason to take a far worse prompt."""
 _DOUBT = 10
 """A free text's lead over few rows is believed as far as these rows more, without a lead, would leave of it."""
 
@@ -184,9 +186,10 @@ def _outpaced(finish: Finish, examples: int) -> Finish:
 
 def _runner(evaluator: Evaluator, prompt: Prompt, front: Sequence[Candidate]) -> _Runner:
     tokens = evaluator.prompt_tokens(prompt)
-    rivals = [candidate for candidate in front if candidate.tokens <= tokens]
+    cheapest = not any(candidate.tokens <= tokens for candidate in front)
+    rivals = [candidate for candidate in front if candidate.tokens <= _SIMILAR * tokens]
     rival = max(rivals, key=lambda candidate: candidate.quality, default=front[0] if front else None)
-    return _Runner(prompt, tokens, rival, cheapest=not rivals)
+    return _Runner(prompt, tokens, rival, cheapest)
 
 
 @dataclass(frozen=True, slots=True)

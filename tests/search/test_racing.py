@@ -132,6 +132,15 @@ def test_a_cheaper_candidate_has_no_rival() -> None:
     assert "" == race(evaluator, {prompt(70): 0}, [rival], [], lambda *_: None)[prompt(70)].stopped
 
 
+def test_a_few_tokens_less_are_no_merit() -> None:
+    """Rows go to who is better than what costs little more, and not to who is better only than what costs far less."""
+    evaluator = Evaluator(TASK, cast("Backend", KnownModel()), LabelScorer())
+    front = [Candidate(prompt(50), 0.5, 3), Candidate(prompt(80, 50), 0.8, 53)]
+    worse, better = prompt(65, 45), prompt(85, 90)
+    finishes = race(evaluator, {worse: 0, better: 0}, front, [], lambda *_: None)
+    assert finishes[worse].rows < finishes[better].rows == len(ROWS)
+
+
 def test_nothing_is_scored_twice(tmp_path: Path) -> None:
     """A second race, in a new process so to say, scores only what is new."""
     url = f"sqlite:///{tmp_path}/a.db"
