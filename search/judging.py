@@ -148,7 +148,7 @@ def _held_out_score(
     known = scored(values)
     uncalibrated = evaluator.evaluate(entry.prompt, rows, offsets=()).quality if evaluator.task.test else None
     unscored, kept = len(values) - len(known), evaluator.compliance(entry.prompt, rows)
-    parts = evaluator.parts(entry.prompt, rows)
+    parts = evaluator.parts(entry.prompt, rows) if evaluator.task.test else {}
     chosen = evaluator.chosen(entry.prompt, rows, entry.offsets) if rows == evaluator.task.test else None
     others = {} if chosen is None else label_scores([row.target for row in rows], chosen, evaluator.task.labels)
     return HeldOutScore(fmean(known), *mean_interval(known), len(known), uncalibrated, unscored, kept, parts, **others)

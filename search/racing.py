@@ -1,13 +1,13 @@
 """Racing: candidates are scored in growing blocks of dev examples, and most never see the last block.
 
 All of a batch see the first block; after that those *contend* that may still be the best. What is compared are estimates
-of the score on all dev examples (`completion.py`), as leads over the best front member of no much greater cost (as in
-epsilon-dominance; Laumanns et al. 2002), give or take a doubt that shrinks with the examples seen. The next block goes to the contender with the highest upper bound and to the
-leader (after LUCB; Kalyanakrishnan et al. 2012), until one saw all examples and nobody may pass it, none may pass the
-front, or the batch's pairs are used. Who is left there was *outpaced*: a decision about the budget and no claim about the
-prompt. A candidate is *eliminated* when the evidence that it is worse than that front member reaches ``1 / ALPHA``; the
-evidence is an e-process, so looking after every block is accounted for. Only candidates that saw all dev examples can
-enter the front.
+of the score on all dev examples (`completion.py`), as leads over the best front member of not much greater cost (as in
+epsilon-dominance; Laumanns et al. 2002), give or take a doubt that shrinks with the examples seen. The next block goes to
+the contender with the highest upper bound and to the leader (after LUCB; Kalyanakrishnan et al. 2012), until one saw all
+examples and nobody may pass it, none may pass the front, or the batch's pairs are used. Who is left there was *outpaced*:
+a decision about the budget and no claim about the prompt. A candidate is *eliminated* when the evidence that it is worse
+than that front member reaches ``1 / ALPHA``; the evidence is an e-process, so looking after every block is accounted for.
+Only candidates that saw all dev examples can enter the front.
 """
 
 from __future__ import annotations

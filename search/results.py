@@ -20,7 +20,7 @@ class HeldOutScore:
     ``n`` rows were scored and ``unscored`` could not be. ``uncalibrated`` is the score of the same prompt read without
     calibration (not where the score is cross-fitted), ``compliance`` the share of replies that keep to its constraints unaided (before
     they are cut to their limits), where these can be measured, ``parts`` the mean
-    of each scorer of several with weights. Of labels there are also the mean of their F1 scores and Matthews' correlation
+    of each scorer of several with weights (on held-out rows). Of labels there are also the mean of their F1 scores and Matthews' correlation
     coefficient (over all labels; Gorodkin 2004).
     """
 
