@@ -18,9 +18,9 @@ class HeldOutScore:
     """A score on the held-out test split with its 95 % interval.
 
     ``n`` rows were scored and ``unscored`` could not be. ``uncalibrated`` is the score of the same prompt read without
-    calibration (not where the score is cross-fitted), ``compliance`` the share of replies that keep to its constraints unaided (before
-    they are cut to their limits), where these can be measured, ``parts`` the mean
-    of each scorer of several with weights (on held-out rows). Of labels there are also the mean of their F1 scores and Matthews' correlation
+    calibration (not where the score is cross-fitted), ``compliance`` the share of replies that keep to its constraints
+    unaided, before they are cut to their limits, where these can be measured, ``parts`` the mean of each scorer of several
+    with weights (on held-out rows). Of labels there are also the mean of their F1 scores and Matthews' correlation
     coefficient (over all labels; Gorodkin 2004).
     """
 
