@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..search.scripts import has_cjk
 from ..search.splits import by_turns
-from .wording import label_texts
+from .wording import label_texts, task_is_chinese
 
 if TYPE_CHECKING:
     import random
@@ -47,7 +48,7 @@ class FitVerbalizers:
         if len(task.labels) < 2 or np.bincount(gold, minlength=len(task.labels)).min() < _LEAST:
             return prompt
         read = context.words(prompt, rows)
-        free = _free(read, label_texts(task.start.structure, task.labels))
+        free = _free(read, label_texts(task.start.structure, task.labels), chinese=task_is_chinese(task))
         if len(free) < len(task.labels):
             return prompt
         texts = [read.texts[i] for i in free]
@@ -115,11 +116,14 @@ def _cross_entropy(outputs: Array, gold: NDArray[np.int64]) -> float:
     return float((np.logaddexp.reduce(outputs, axis=1) - outputs[np.arange(len(gold)), gold]).mean())
 
 
-def _free(read: Words, texts: Sequence[str]) -> list[int]:
-    """Return the words that stand for nothing else, likely ones first: of those that differ in case alone the first."""
+def _free(read: Words, texts: Sequence[str], *, chinese: bool) -> list[int]:
+    """Return the words that stand for nothing else, likely ones first: of those that differ in case alone the first.
+
+    A Chinese prompt stays one.
+    """
     taken, free = {text.casefold() for text in texts}, list[int]()
     for i, word in enumerate(read.texts):
-        if word.casefold() not in taken:
+        if word.casefold() not in taken and (has_cjk(word) or not chinese):
             taken.add(word.casefold())
             free.append(i)
     return free

@@ -316,3 +316,17 @@ def test_verbalizers_are_not_fitted_to_labels_without_examples() -> None:
     """A label that the pool has once or never would get a word by luck."""
     task = make_task(["one", "two"], ("negative", "positive"), _ENGLISH)
     assert make("fit-verbalizers").mutate(task.start, context(task, 0)) == task.start
+
+
+def test_a_chinese_prompt_is_fitted_chinese_words() -> None:
+    """Others may tell labels apart as well, but the prompt is to stay Chinese."""
+    task = make_task([f"这是第{i}条评论" for i in range(40)], ("消极", "积极"), "判断情感。")
+    english = context(task, 0)
+    assert make("fit-verbalizers").mutate(task.start, english) == task.start
+
+    def words(prompt: Prompt, rows: Sequence[Example]) -> Words:
+        found = english.words(prompt, rows)
+        return Words((*found.texts, "差", "好"), [(*output, output[0] - 1, output[-1] - 1) for output in found.outputs])
+
+    found = make("fit-verbalizers").mutate(task.start, replace(english, words=words))
+    assert found.structure.verbalizers == (("消极", "差"), ("积极", "好"))
