@@ -76,6 +76,7 @@ class Evaluator:
         self._model = Asking(backend, store)
         self._known: dict[Prompt, dict[Example, Outputs]] = {}
         self._values: dict[tuple[Example, str], float] = {}
+        self._parts: dict[tuple[Example, str], tuple[float | None, ...]] = {}
         self._tokens: dict[Prompt | Example, int] = {}
         self._words: dict[tuple[Prompt, tuple[Example, ...]], Words] = {}
         self._longest = max(self.example_tokens((*task.dev, *task.test)), default=0)
@@ -161,30 +162,28 @@ class Evaluator:
 
     def replies(self, prompt: Prompt, examples: Sequence[Example]) -> list[str]:
         """Return what the model answers, within its constraints' limits; only for tasks that ask for free text."""
-        return [bound(prompt.constraints, replies[0]) for replies in self._written(prompt, examples)]
+        return [reply for _, reply in self._bound_pairs(prompt, examples)]
 
     def compliance(self, prompt: Prompt, examples: Sequence[Example]) -> float | None:
         """Return the share of replies that keep to the prompt's constraints unaided; None where that cannot be measured."""
         if not isinstance(self.scorer, ReplyScorer):
             return None
-        written = self._written(prompt, examples)
-        rows = [example for example, replies in zip(examples, written, strict=True) for _ in replies]
-        return compliance(prompt.constraints, rows, [reply for replies in written for reply in replies])
+        pairs = self._pairs(prompt, examples)
+        return compliance(prompt.constraints, [example for example, _ in pairs], [reply for _, reply in pairs])
 
     def parts(self, prompt: Prompt, examples: Sequence[Example]) -> dict[str, float]:
         """Return the mean score of each of several scorers with weights; nothing of a single one."""
         if not isinstance(self.scorer, Weighted):
             return {}
-        pairs = self._pairs(prompt, examples)
-        rows, replies = [example for example, _ in pairs], [reply for _, reply in pairs]
-        found = {part.name: part.scorer.score_replies(rows, replies) for part in self.scorer.parts}
-        known = {name: [value for value in values if value is not None] for name, values in found.items()}
-        return {name: fmean(values) for name, values in known.items() if values}
+        self._reply_values(self.scorer, prompt, examples)
+        columns = zip(*(self._parts[pair] for pair in self._bound_pairs(prompt, examples)), strict=True)
+        known = [[value for value in column if value is not None] for column in columns]
+        return {part.name: fmean(values) for part, values in zip(self.scorer.parts, known, strict=True) if values}
 
     def _reply_values(self, scorer: ReplyScorer, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
-        pairs = self._pairs(prompt, examples)
+        pairs = self._bound_pairs(prompt, examples)
         new = list(dict.fromkeys(pair for pair in pairs if pair not in self._values))
-        found = scorer.score_replies([example for example, _ in new], [reply for _, reply in new]) if new else []
+        found = self._score(scorer, new) if new else []
         self._values.update(zip(new, [math.nan if value is None else value for value in found], strict=True))
         values = [self._values[pair] for pair in pairs]
         if not isinstance(scorer, SampleScorer):
@@ -192,9 +191,22 @@ class Evaluator:
         groups = [values[i : i + scorer.samples] for i in range(0, len(values), scorer.samples)]
         return [math.nan if any(map(math.isnan, group)) else scorer.combine(group) for group in groups]
 
+    def _score(self, scorer: ReplyScorer, new: Sequence[tuple[Example, str]]) -> list[float | None]:
+        """Score pairs that have no score yet; what each of several scorers gives is kept."""
+        examples, replies = [example for example, _ in new], [reply for _, reply in new]
+        if not isinstance(scorer, Weighted):
+            return scorer.score_replies(examples, replies)
+        parts = scorer.score_parts(examples, replies)
+        self._parts.update(zip(new, parts, strict=True))
+        return [scorer.mean(values) for values in parts]
+
+    def _bound_pairs(self, prompt: Prompt, examples: Sequence[Example]) -> list[tuple[Example, str]]:
+        """Return the replies as they are used: within the prompt's limits."""
+        return [(example, bound(prompt.constraints, reply)) for example, reply in self._pairs(prompt, examples)]
+
     def _pairs(self, prompt: Prompt, examples: Sequence[Example]) -> list[tuple[Example, str]]:
         written = zip(examples, self._written(prompt, examples), strict=True)
-        return [(example, bound(prompt.constraints, reply)) for example, replies in written for reply in replies]
+        return [(example, reply) for example, replies in written for reply in replies]
 
     def _written(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[str]]:
         """Return the whole replies to each example: one, or as many as the scorer wants."""

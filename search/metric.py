@@ -62,8 +62,19 @@ class Weighted:
 
     def score_replies(self, examples: Sequence[Example], replies: Sequence[str]) -> list[float | None]:
         """Return the weighted mean of each reply."""
-        columns = [part.scorer.score_replies(examples, replies) for part in self.parts]
-        return [self._mean(values) for values in zip(*columns, strict=True)]
+        return [self.mean(values) for values in self.score_parts(examples, replies)]
+
+    def score_parts(self, examples: Sequence[Example], replies: Sequence[str]) -> list[tuple[float | None, ...]]:
+        """Return what each scorer gives each reply, shape ``(replies, parts)``."""
+        return list(zip(*(part.scorer.score_replies(examples, replies) for part in self.parts), strict=True))
+
+    def mean(self, values: Sequence[float | None]) -> float | None:
+        """Return the weighted mean of what the scorers give a reply; None where one gives nothing."""
+        if None in values:
+            return None
+        total = math.fsum(part.weight for part in self.parts)
+        terms = zip(self.parts, values, strict=True)
+        return min(1.0, math.fsum(part.weight * (value or 0.0) for part, value in terms) / total)
 
     def bind(self, likelihoods: Callable[[Sequence[Request]], list[tuple[float, ...]]]) -> Weighted:
         """Return the scorer with a model to ask for those of its parts that do."""
@@ -75,13 +86,6 @@ class Weighted:
 
     def _with(self, change: Callable[[ReplyScorer], ReplyScorer]) -> Weighted:
         return Weighted(tuple(part._replace(scorer=change(part.scorer)) for part in self.parts))
-
-    def _mean(self, values: Sequence[float | None]) -> float | None:
-        if None in values:
-            return None
-        total = math.fsum(part.weight for part in self.parts)
-        terms = zip(self.parts, values, strict=True)
-        return min(1.0, math.fsum(part.weight * (value or 0.0) for part, value in terms) / total)
 
 
 def asks_for_labels(scorer: Scorer | ReplyScorer) -> bool:
