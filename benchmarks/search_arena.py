@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptfront.search.contracts import Example, Prompt, Structure, Task
+from promptfront.search.contracts import Example, Prompt, Structure, Task, Unscored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -221,7 +221,7 @@ class Arena:
         replies = self.evaluator.backend.generate(prompts, max_tokens=max_tokens, temperature=temperature, seed=seed)
         self.proposer_calls += len(prompts)
         self.proposer_seconds += time.perf_counter() - started
-        return replies
+        return ["" if isinstance(reply, Unscored) else reply for reply in replies]
 
     def prompt(self, instruction: str, demonstrations: Sequence[Example] = ()) -> Prompt:
         """Return an instruction with demonstrations in the layout that every peer uses."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .asking import Asking
 from .config import study_config, study_name
-from .contracts import Backend, ModelScorer, MutationContext, Task, TaskScorer, Words
+from .contracts import Backend, ModelScorer, MutationContext, Task, TaskScorer, Unscored, Words
 from .errors import BackendError, InputError
 from .evaluate import Evaluator
 from .export import export
@@ -280,7 +280,8 @@ def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Cal
     def make(rng: random.Random) -> MutationContext:
         def propose(prompts: Sequence[Text], max_tokens: int) -> list[str]:
             seed = rng.getrandbits(31)
-            return proposer.generate(prompts, max_tokens=max_tokens, temperature=_TEMPERATURE, seed=seed)
+            written = proposer.generate(prompts, max_tokens=max_tokens, temperature=_TEMPERATURE, seed=seed)
+            return ["" if isinstance(reply, Unscored) else reply for reply in written]
 
         def losses(prompt: Prompt, examples: Sequence[Example]) -> list[float]:
             return evaluator.losses(prompt, examples)

@@ -57,7 +57,7 @@ class Asking:
 
     def likelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats of each continuation of each request."""
-        return [outputs for outputs in self.outputs(requests) if not isinstance(outputs, str)]
+        return [outputs for outputs in self.outputs(requests) if isinstance(outputs, tuple)]
 
     def _ask(self, requests: Sequence[Asked]) -> Sequence[Outputs]:
         kind, prompts = requests[0], [request.prompt for request in requests]

@@ -32,8 +32,37 @@ class Message(NamedTuple):
 
 Text = str | tuple[Message, ...]
 """A rendered prompt: plain text, or chat turns to which the backend applies the model's chat template."""
-Outputs = tuple[float, ...] | str
-"""What a backend answers about an example: the log-likelihood of each answer, or a reply; several as a JSON list."""
+
+
+Reason = Literal["empty", "cut", "refused", "filtered", "no label", "several labels", "tie", "no number"]
+REASONS: dict[Reason, str] = {
+    "empty": "empty reply",
+    "cut": "reply cut off before its answer",
+    "refused": "the model refuses",
+    "filtered": "refused by a content filter",
+    "no label": "no label in the reply",
+    "several labels": "several labels in the reply",
+    "tie": "labels are equally likely",
+    "no number": "the scorer gives no number",
+}
+"""Why an example can have no score, and how a person reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unscored:
+    """What stands for an answer that cannot be scored. It counts neither as right nor as wrong.
+
+    Parameters
+    ----------
+    reason
+        One of `REASONS`.
+    """
+
+    reason: Reason
+
+
+Outputs = tuple[float, ...] | str | Unscored
+"""What a backend answers about an example: the log-likelihood of each answer, or a reply (several as a JSON list), or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,10 +299,19 @@ class Request:
     """A prompt and the continuations whose log-likelihoods are wanted.
 
     A continuation is scored exactly as written, so it carries its own leading space in plain layouts.
+
+    Parameters
+    ----------
+    prompt, continuations
+        The texts.
+    whole
+        Whether a continuation is to be the whole answer: one whose tokens begin another's ("1" and "10") has the
+        probability that it is written and does not go on as the other.
     """
 
     prompt: Text
     continuations: tuple[str, ...]
+    whole: bool = False
 
 
 class Form(NamedTuple):
@@ -329,14 +367,14 @@ class Backend(Protocol):
         """The longest prompt and continuation, in tokens."""
         ...
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
-        """Return log P(continuation | prompt) in nats for each continuation of each request."""
+    def loglikelihoods(self, requests: Sequence[Request]) -> Sequence[tuple[float, ...] | Unscored]:
+        """Return log P(continuation | prompt) in nats for each continuation of each request, or why there is none."""
         ...
 
     def generate(
         self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()
-    ) -> list[str]:
-        """Return one completion per prompt, without the prompt, each up to the first of ``stop``."""
+    ) -> Sequence[str | Unscored]:
+        """Return one completion per prompt, without the prompt, each up to the first of ``stop``, or why there is none."""
         ...
 
     def count_tokens(self, texts: Sequence[Text]) -> list[int]:
@@ -375,7 +413,7 @@ class FormWriter(Protocol):
         seed: int,
         stop: Sequence[str] = (),
         form: Form | None = None,
-    ) -> list[str]:
+    ) -> Sequence[str | Unscored]:
         """Return one completion per prompt, each of the form."""
         ...
 

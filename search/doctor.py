@@ -13,8 +13,8 @@ import torch
 from ..backends.default_model import NAME
 from .api import make_backend
 from .config import versions
-from .contracts import Request
-from .errors import PromptfrontError
+from .contracts import Request, Unscored
+from .errors import BackendError, PromptfrontError
 
 if TYPE_CHECKING:
     from .contracts import Backend
@@ -107,7 +107,7 @@ def examine(backend: str = "hf", model: str | None = None, options: dict[str, An
     try:
         loaded.loglikelihoods(_PROBE[:1])
         started = time.perf_counter()
-        found = loaded.loglikelihoods(_PROBE)
+        found = _scored(loaded)
         seconds = time.perf_counter() - started
     finally:
         getattr(loaded, "close", lambda: None)()
@@ -134,9 +134,16 @@ def _plain(model: str | None, loaded: Backend) -> tuple[list[tuple[float, ...]] 
     source = model or (None if loaded.model == NAME else loaded.model)
     try:
         plain = make_backend("hf", source, {"packed": False, "device": "cpu", "dtype": "float32"})
-        return plain.loglikelihoods(_PROBE), "plain passes of transformers in float32"
+        return _scored(plain), "plain passes of transformers in float32"
     except PromptfrontError as error:
         return None, f"not compared with transformers ({error})"
+
+
+def _scored(backend: Backend) -> list[tuple[float, ...]]:
+    found = [outputs for outputs in backend.loglikelihoods(_PROBE) if not isinstance(outputs, Unscored)]
+    if len(found) < len(_PROBE):
+        raise BackendError(f"{backend.model}: {len(_PROBE) - len(found)} of {len(_PROBE)} examples could not be scored")
+    return found
 
 
 def _installed() -> dict[str, str]:

@@ -12,11 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .secrets import mask
+
 
 class PromptfrontError(Exception):
-    """A problem stated in one sentence: what was expected, what was found, what to do."""
+    """A problem stated in one sentence: what was expected, what was found, what to do. It never shows a secret."""
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(mask(message))
 
 
 class InputError(PromptfrontError):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from promptfront.backends.hf import HFBackend
     from promptfront.search.contracts import Task
 
@@ -38,3 +40,23 @@ def reviews() -> Task:
 
     task = load_task("sentiment")
     return replace(task, pool=task.pool[:60], dev=task.dev[:40], test=task.test[:30])
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Return what makes a tiny random model, each once in a session, and returns its folder; see `tests.tiny.save_tiny`."""
+    from tests.tiny import NO_SYSTEM, SYSTEM_LAST, byte_tokenizer, save_tiny
+
+    made: dict[str, str] = {}
+    templates = {"base": None, "gemma": NO_SYSTEM, "mistral": SYSTEM_LAST}
+
+    def make(name: str = "llama") -> str:
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            if name in templates:
+                made[name] = save_tiny(folder, tokenizer=byte_tokenizer(templates[name]))
+            else:
+                made[name] = save_tiny(folder, name)
+        return made[name]
+
+    return make

@@ -29,6 +29,6 @@ def test_the_answer_s_likelihood_is_a_score(reviews: Task, backend: HFBackend, t
     )
     evaluator = Evaluator(task, backend, TargetLikelihood())
     (logs,) = evaluator.measure([task.start], task.dev[:1])[0]
-    expected = math.exp(logs[0] / len(task.dev[0].target))  # type: ignore[operator]
+    expected = math.exp(logs[0] / len(task.dev[0].target))  # type: ignore[index, operator]
     assert evaluator.evaluate(task.start, task.dev[:1]).values[0] == pytest.approx(expected)
     assert 0 < front.start.quality < front.best.quality <= 1

@@ -1,0 +1,44 @@
+"""Secrets never appear: what is hidden here is masked in every message, log and file that promptfront writes."""
+
+from __future__ import annotations
+
+import threading
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+MASK = "***"
+_LEAST = 4
+"""Characters a secret has at least: a shorter one would mask ordinary words."""
+_SECRET_PARAMETERS = ("key", "token", "secret", "password", "passwd", "pwd", "auth", "sig", "credential")
+_lock = threading.Lock()
+_hidden: set[str] = set()
+
+
+def hide(secret: str | None) -> None:
+    """Mask a secret from here on, in whatever form it appears: as it is, stripped, as its repr, URL-encoded."""
+    forms = set[str]()
+    for text in (secret or "", (secret or "").strip()):
+        forms |= {text, repr(text)[1:-1], repr(text.encode("utf-8", "replace"))[2:-1], quote(text, safe="")}
+        forms |= {quote(text), quote_plus(text), unquote(text)}
+    with _lock:
+        _hidden.update(form for form in forms if len(form.strip()) >= _LEAST)
+
+
+def hide_in_url(url: str | None) -> None:
+    """Hide the password of a URL, and the values of its query that are named like secrets."""
+    try:
+        parts = urlsplit(url or "")
+        hide(parts.password)
+        for name, value in parse_qsl(parts.query):
+            if any(word in name.lower() for word in _SECRET_PARAMETERS):
+                hide(value)
+    except ValueError:  # no URL: there is nothing in it to find
+        return
+
+
+def mask(text: str) -> str:
+    """Return a text with every hidden secret masked."""
+    with _lock:
+        forms = sorted(_hidden, key=len, reverse=True)
+    for form in forms:
+        text = text.replace(form, MASK)
+    return text
