@@ -2,6 +2,7 @@
 
 PromptfrontError            anything promptfront reports as a sentence; exit code 2
 ├── InputError              the user's data, options, files or plugins are not usable
+│   └── StorageError            the database cannot be opened, read or written: nothing more can be kept
 ├── BackendError            a model could not be loaded, reached, or gave unusable numbers
 │   └── InterruptedCallError    the rest of a call could not be answered; what was answered is kept
 └── VerificationError       an exported prompt does not reproduce its numbers; exit code 1
@@ -26,6 +27,10 @@ class PromptfrontError(Exception):
 
 class InputError(PromptfrontError):
     """The user's data, options, files or plugins cannot be used as they are."""
+
+
+class StorageError(InputError):
+    """The database cannot be opened, read or written. It ends a run: it is never a candidate's fault."""
 
 
 class BackendError(PromptfrontError):

@@ -30,7 +30,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from .errors import InputError
+from .errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ class Store:
 
     Raises
     ------
-    InputError
+    StorageError
         If the URL is not one, its driver is not installed, or the database cannot be opened or written.
     """
 
@@ -99,7 +99,7 @@ class Store:
         parsed = _parse(url)
         sqlite = parsed.get_backend_name() == "sqlite"
         if sqlite and not create and not Path(parsed.database or "").is_file():
-            raise InputError(
+            raise StorageError(
                 f"--storage {url}: there is no such file; run `optimize --task sentiment` first or name another --storage"
             )
         options: dict[str, Any] = {"connect_args": {"timeout": _LOCK_TIMEOUT_SECONDS}} if sqlite else {}
@@ -226,7 +226,7 @@ def _parse(url: str) -> URL:
     try:
         return sa.engine.make_url(url)
     except ArgumentError:
-        raise InputError(
+        raise StorageError(
             f"--storage: expected a database URL such as sqlite:///promptfront.db or postgresql://user@host/name, found {url!r}"
         ) from None
 
@@ -271,15 +271,15 @@ def clear_errors(url: str) -> Iterator[None]:
     try:
         yield
     except NoSuchModuleError as error:
-        raise InputError(f"--storage {url}: no driver for this kind of database is installed ({error})") from None
+        raise StorageError(f"--storage {url}: no driver for this kind of database is installed ({error})") from None
     except ImportError as error:
-        raise InputError(f"--storage {url}: its driver is not installed ({error}); install it with pip") from None
+        raise StorageError(f"--storage {url}: its driver is not installed ({error}); install it with pip") from None
     except IntegrityError:
         raise
     except (SQLAlchemyError, StorageInternalError) as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) else error
         reason = str(getattr(cause, "orig", None) or cause or error).splitlines()[0]
-        raise InputError(
+        raise StorageError(
             f"--storage {url}: the database cannot be opened or written ({reason}); "
             "check that the folder exists, is writable and has free space"
         ) from error
