@@ -11,6 +11,7 @@ import torch
 
 from ..search.contracts import Words
 from ..search.errors import BackendError
+from .chat import Templated
 from .decoding import write
 from .default_model import NAME, PACKAGE
 from .engine import PackedEngine
@@ -54,7 +55,7 @@ class Engine(Protocol):
         ...
 
 
-class HFBackend:
+class HFBackend(Templated):
     r"""A language model loaded with transformers: causal, encoder-decoder or masked, whichever its configuration says.
 
     Parameters
@@ -86,6 +87,8 @@ class HFBackend:
     doctest: +SKIP
     """
 
+    _encoder: Encoder
+
     def __init__(
         self,
         model: str | None = None,
@@ -103,7 +106,7 @@ class HFBackend:
         config = self._model.config
         self.revision = PACKAGE.version if model is None else str(getattr(config, "_commit_hash", None) or "")
         self.max_context = _max_context(loaded)
-        self.fingerprint = loaded.fingerprint
+        self._identity = loaded.fingerprint
         self._kind = loaded.kind
         self._vocabulary: dict[str, dict[int, str]] = {}
         self._engine = self._make_engine(loaded.kind, max_batch_tokens or batch_tokens(self._model), packed)

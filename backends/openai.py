@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..search.contracts import Form
 from ..search.errors import BackendError
+from .chat import Templated
 from .forms import structured_outputs
 from .http import Budget, Client, UnsupportedError, UnusableAnswerError
 from .loading import quiet_transformers
@@ -26,7 +27,7 @@ _CONTEXT = 128_000
 """Taken for the context of a server that does not say."""
 
 
-class OpenAIBackend:
+class OpenAIBackend(Templated):
     """A model behind an OpenAI-compatible server.
 
     With the model's tokenizer at hand, prompts are sent as token ids, and log-likelihoods are those that a local
@@ -75,7 +76,7 @@ class OpenAIBackend:
         self._path = self._best_path()
         self.scoring = f"{self._client.name}: {self._path.description}"
         described = [self._client.name, self.model, self._path.description, tokenizer]
-        self.fingerprint = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
+        self._identity = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
 
     @cached_property
     def holds_to_form(self) -> bool:

@@ -8,20 +8,16 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from jinja2 import TemplateError
-
 from ..search.errors import BackendError
+from .chat import ChatTemplate, fill
 
 if TYPE_CHECKING:
-    from ..search.contracts import Message, Request, Text
+    from ..search.contracts import Request, Text
 
 Tokens = tuple[int, ...]
 Result = TypeVar("Result")
 _TOKENIZED_TOGETHER = 256
 """What a tokenizer returns holds some hundred bytes a token, so long calls are tokenized in slices."""
-# Private-use characters that stand for a message's content while the chat template is rendered.
-_OPEN, _CLOSE = "\ue000", "\ue001"
-_SLOT = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 _NEXT_LINE = re.compile(r"(?<=\n)(?=\S)")
 
 
@@ -70,6 +66,8 @@ class Encoder:
         self._tokenizer = tokenizer
         self._model = model
         self._apart = apart
+        self.template = ChatTemplate(tokenizer, model)
+        """The model's chat template."""
         self._start, self.end = _specials(tokenizer)
         first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         self._fallback: Tokens = () if first is None else (first,)
@@ -189,11 +187,12 @@ class Encoder:
             return [*self._start, *self._lines(text)]
         pieces: list[_Piece | int] = []
         contents = [message.content for message in text]
-        for run in self._controls.split(self._chat(text)) if self._controls else [self._chat(text)]:
+        turns = self.template.render([message.role for message in text])
+        for run in self._controls.split(turns) if self._controls else [turns]:
             if self._controls and self._controls.fullmatch(run):
                 pieces.append(self._tokenizer.convert_tokens_to_ids(run))
             elif run:
-                pieces += self._lines(_SLOT.sub(lambda found: contents[int(found.group(1))], run))
+                pieces += self._lines(fill(run, contents))
         return pieces if pieces and isinstance(pieces[-1], _Piece) else [*pieces, _Piece("")]
 
     def _lines(self, text: str) -> list[_Piece]:
@@ -203,18 +202,6 @@ class Encoder:
         before = ["", *("\n" for _ in lines[1:])]
         after = [*(line[0] for line in lines[1:]), ""]
         return [_Piece(b + line + a, len(b), len(a)) for b, line, a in zip(before, lines, after, strict=True)]
-
-    def _chat(self, messages: Sequence[Message]) -> str:
-        slots = [{"role": m.role, "content": f"{_OPEN}{i}{_CLOSE}"} for i, m in enumerate(messages)]
-        if not self._tokenizer.chat_template:
-            raise BackendError(f"{self._model} has no chat template: it cannot be given chat prompts")
-        try:
-            text = str(self._tokenizer.apply_chat_template(slots, tokenize=False, add_generation_prompt=True))
-        except TemplateError as error:
-            raise BackendError(f"{self._model}: its chat template refuses the prompt ({error})") from error
-        if [int(i) for i in _SLOT.findall(text)] != list(range(len(messages))):
-            raise BackendError(f"{self._model}: its chat template drops or repeats a message")
-        return text
 
     def _tokenize(self, pieces: Collection[_Piece]) -> dict[_Piece, Tokens]:
         known: dict[_Piece, Tokens] = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..search.errors import BackendError
+from .chat import Templated
 from .default_model import NAME, PACKAGE, default_model_folder
 from .forms import structured_outputs
 from .reading import chain_or_whole
@@ -26,7 +27,7 @@ _ASKED_FOR = 128
 """Next tokens that one request may ask for, at most."""
 
 
-class VLLMBackend:
+class VLLMBackend(Templated):
     """A causal language model that vLLM runs in this process, on GPUs or with the CPU build.
 
     Labels are read off one generated token (``logprob_token_ids``; vLLM before that had it lists its likeliest tokens,
@@ -52,6 +53,7 @@ class VLLMBackend:
         If vLLM is not installed or too old, or cannot load the model.
     """
 
+    _encoder: Encoder
     scoring = "vLLM: one generated token, log-probabilities of the asked tokens"
 
     def __init__(
@@ -87,7 +89,7 @@ class VLLMBackend:
         self._exact = "logprob_token_ids" in self._vllm.SamplingParams.__struct_fields__
         self.revision, weights = (PACKAGE.version, PACKAGE.sha256) if model is None else _weights(source)
         described = [weights, self._vllm.__version__, options, self._vllm.platforms.current_platform.device_type]
-        self.fingerprint = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()[:32]
+        self._identity = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
     @property
     def holds_to_form(self) -> bool:

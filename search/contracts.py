@@ -396,6 +396,23 @@ class WordReader(Protocol):
 
 
 @runtime_checkable
+class Dated(Protocol):
+    """What a backend may do besides: fix the day that its model's chat template writes.
+
+    A study keeps its day: what is scored on another day is given the same prompts. Only where ``writes_date`` is true has
+    the backend's ``fingerprint`` the day in it.
+    """
+
+    date: str
+    """The day (YYYY-MM-DD); at first today."""
+
+    @property
+    def writes_date(self) -> bool:
+        """Whether the chat template writes the day."""
+        ...
+
+
+@runtime_checkable
 class FormWriter(Protocol):
     """What a backend may do besides: hold replies to a form while it writes them (structured outputs)."""
 

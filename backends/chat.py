@@ -1,0 +1,141 @@
+"""Chat templates: turns as text with a slot for each content, in whichever form a template takes them."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..search.errors import BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .tokenization import Encoder
+
+# Private-use characters that stand for a message's content while the chat template is rendered.
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_SLOT = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+_Turns = list[tuple[str, str]]
+
+
+class ChatTemplate:
+    """A tokenizer's chat template.
+
+    Where it refuses a system turn, the instruction opens the first user turn. It is asked not to begin with a thought, since
+    what is scored is the answer. What it writes as today's date is ``date``, so that numbers are the same on another day.
+
+    Parameters
+    ----------
+    tokenizer
+        A transformers tokenizer.
+    model
+        The model's name, for messages.
+    """
+
+    def __init__(self, tokenizer: Any, model: str) -> None:  # noqa: ANN401 (transformers publishes no types)
+        self._tokenizer = tokenizer
+        self._model = model
+        self.date = datetime.date.today().isoformat()
+        self._rendered: dict[tuple[str, tuple[str, ...]], str] = {}
+
+    @property
+    def writes_date(self) -> bool:
+        """Whether it writes the day."""
+        return "strftime_now" in str(self._tokenizer.chat_template)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it is told that changes what it writes."""
+        thinks = "enable_thinking" in str(self._tokenizer.chat_template)
+        return ({"date": self.date} if self.writes_date else {}) | ({"enable_thinking": False} if thinks else {})
+
+    def render(self, roles: Sequence[str]) -> str:
+        """Return turns of these roles as text in which slots stand for their contents; see `fill`.
+
+        Raises
+        ------
+        BackendError
+            If there is no template, or it takes the turns in no form.
+        """
+        key = self.date, tuple(roles)
+        if key not in self._rendered:
+            self._rendered[key] = self._first_taken(key[1])
+        return self._rendered[key]
+
+    def _first_taken(self, roles: tuple[str, ...]) -> str:
+        if not self._tokenizer.chat_template:
+            raise BackendError(f"{self._model} has no chat template: it cannot be given chat prompts")
+        refusals = []
+        for turns in _forms(roles):
+            try:
+                return self._apply(turns, len(roles))
+            except BackendError as error:
+                refusals.append(error)
+        raise refusals[0]
+
+    def _apply(self, turns: list[dict[str, Any]], slots: int) -> str:
+        options = {"strftime_now": self._strftime, "enable_thinking": False}
+        try:
+            text = str(
+                self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **options)
+            )
+        except Exception as error:  # (a program that comes with the model)
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise BackendError(f"{self._model}: its chat template refuses the prompt ({reason})") from error
+        if sorted(int(i) for i in _SLOT.findall(text)) != list(range(slots)):
+            raise BackendError(f"{self._model}: its chat template drops or repeats a message")
+        return text
+
+    def _strftime(self, form: str) -> str:
+        return datetime.datetime.fromisoformat(self.date).strftime(form)
+
+
+class Templated:
+    """What a backend with an encoder has of its chat template: it is `search.contracts.Dated`."""
+
+    _encoder: Encoder | None
+    _identity: str
+    """Identifies all that decides the numbers but what the chat template is told."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies what decides the numbers; of a chat template that writes the day, the day too."""
+        told = self._encoder.template.settings if self._encoder else {}
+        if not told:
+            return self._identity
+        return hashlib.sha256(json.dumps([self._identity, told]).encode()).hexdigest()[:32]
+
+    @property
+    def writes_date(self) -> bool:
+        """Whether the chat template writes the day."""
+        return self._encoder is not None and self._encoder.template.writes_date
+
+    @property
+    def date(self) -> str:
+        """The day that the chat template writes (YYYY-MM-DD); at first today."""
+        return self._encoder.template.date if self._encoder else ""
+
+    @date.setter
+    def date(self, day: str) -> None:
+        if self._encoder:
+            self._encoder.template.date = datetime.date.fromisoformat(day).isoformat()
+
+
+def fill(text: str, contents: Sequence[str]) -> str:
+    """Return a rendered template's text with contents in its slots."""
+    return _SLOT.sub(lambda found: contents[int(found.group(1))], text)
+
+
+def _forms(roles: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the turns as they are and with the system's in the first user's; then with contents in parts, as of images."""
+    turns: _Turns = [(role, f"{_OPEN}{i}{_CLOSE}") for i, role in enumerate(roles)]
+    forms = [turns]
+    if tuple(roles[:2]) == ("system", "user"):
+        forms.append([("user", f"{turns[0][1]}\n\n{turns[1][1]}"), *turns[2:]])
+    for form in forms:
+        yield [{"role": role, "content": text} for role, text in form]
+    for form in forms:
+        yield [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in form]
