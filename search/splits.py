@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from .cells import Tell
 from .contracts import Example, Task
 from .errors import InputError
 
 MIN_ROWS, FEW_ROWS = 8, 100
 _MIN_SPLIT = 2
+_CONTRADICTION = "rows dropped whose input stands with different targets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def split_rows(examples: Sequence[Example], sizes: Sizes, seed: int, source: str
     unique, notes = deduplicate(examples)
     if len(unique) < MIN_ROWS:
         raise InputError(
-            f"{source}: expected at least {MIN_ROWS} different rows to divide into pool, dev and test, found {len(unique)}"
+            f"{source}: expected at least {MIN_ROWS} different rows to divide into pool, dev and test, found {len(unique)}{_why(notes)}"
         )
     rows = list(unique)
     random.Random(seed).shuffle(rows)  # noqa: S311 (not cryptography)
@@ -122,7 +124,7 @@ def given_splits(
         removed += len(unique) - len(kept[name])
         if len(kept[name]) < _MIN_SPLIT and (train or name != "pool"):
             raise InputError(
-                f"{source}: expected at least {_MIN_SPLIT} different rows in {name}, found {len(kept[name])}"
+                f"{source}: expected at least {_MIN_SPLIT} different rows in {name}, found {len(kept[name])}{_why(more)}"
             )
     if removed:
         notes += (f"{removed} rows removed that were in two splits",)
@@ -149,10 +151,43 @@ def deduplicate(examples: Sequence[Example]) -> tuple[tuple[Example, ...], tuple
     contradictory = sum(len(targets[_folded(e)]) > 1 for e in filled)
     counts = (
         (len(examples) - len(filled), "rows without input dropped"),
-        (contradictory, "rows dropped whose input stands with different targets"),
+        (contradictory, _CONTRADICTION),
         (len(filled) - contradictory - len(kept), "duplicate rows dropped"),
     )
     return kept, tuple(f"{count} {what}" for count, what in counts if count)
+
+
+def _why(notes: Sequence[str]) -> str:
+    """Return what notes say of few rows, and what to do about it."""
+    if not notes:
+        return ""
+    contradiction = any(note.endswith(_CONTRADICTION) for note in notes)
+    return f" ({', '.join(notes)})" + ("; give each input one target" if contradiction else "")
+
+
+def join_references(examples: Sequence[Example], source: str, tell: Tell) -> list[Example]:
+    """Make one row of those with the same input and different targets: each target is an accepted answer.
+
+    Inputs that differ only in white space or case are the same. This is for free text: of labels only one is right.
+    """
+    golds: dict[str, list[tuple[str, ...]]] = {}
+    for example in examples:
+        if folded := _folded(example).strip("\0"):
+            golds.setdefault(folded, []).append(example.golds)
+    several = {folded for folded, answers in golds.items() if len({frozenset(a) for a in answers}) > 1}
+    kept, first = list[Example](), set[str]()
+    for example in examples:
+        folded = _folded(example).strip("\0")
+        if folded not in several:
+            kept.append(example)
+        elif folded not in first:
+            first.add(folded)
+            target, *others = dict.fromkeys(gold for answers in golds[folded] for gold in answers)
+            kept.append(replace(example, target=target, references=tuple(others)))
+    if first:
+        rows = len(examples) - len(kept) + len(first)
+        tell(f"{source}: {rows} rows of the same inputs with different answers joined to {len(first)}")
+    return kept
 
 
 def by_turns(rows: Sequence[Example]) -> tuple[Example, ...]:

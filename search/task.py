@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import cast
 
 from .contracts import Example, Prompt, Structure, Task
-from .data import Row, read_rows
+from .data import Row, is_list, labelled, read_rows
 from .errors import InputError
 from .metric import asks_for_labels, load_scorer
 from .plugins import closest, load
 from .scripts import word_count
-from .splits import Sizes, Splits, given_splits, shared_rows, split_rows
+from .splits import Sizes, Splits, given_splits, join_references, shared_rows, split_rows
 from .task_file import TaskFile, read_task_file
 
 _INPUT_NAMES = ("text", "input", "sentence", "review", "content", "question", "document", "文本")
@@ -146,15 +146,19 @@ def _build(spec: TaskFile, seed: int) -> Task:
     paths = {name: path for name, path in named.items() if path}
     if "data" not in paths and len(paths) < 2:
         raise InputError(f"task {spec.name!r} names no data: give --data FILE, or data: in the task file")
-    rows = {name: read_rows(path) for name, path in paths.items()}
+    notes: list[str] = []
+    rows = {name: read_rows(path, tell=notes.append) for name, path in paths.items()}
     source, files = next(iter(paths.values())), ", ".join(paths.values())
     inputs, target = _columns(spec, source, next(iter(rows.values())))
+    rows = {name: labelled(part, target, paths[name], notes.append) for name, part in rows.items()}
     labels: tuple[tuple[str, str], ...] = ()
     if asks_for_labels(load_scorer(spec.scorer)):
         labels = _labels(spec, target, [row for part in rows.values() for row in part], source)
     examples = {
         name: _examples(part, [c for c, _ in inputs], target, [x for x, _ in labels]) for name, part in rows.items()
     }
+    if not labels:
+        examples = {name: join_references(part, paths[name], notes.append) for name, part in examples.items()}
     max_tokens, stop = _reply_limits([example for part in examples.values() for example in part])
     splits = _split(spec, examples, seed, files)
     structure = Structure(
@@ -181,14 +185,14 @@ def _build(spec: TaskFile, seed: int) -> Task:
         scorer=spec.scorer,
         constraints=spec.constraints,
         instructions=tuple(others),
-        notes=splits.notes,
+        notes=(*notes, *splits.notes),
         max_tokens=spec.max_tokens or max_tokens,
         stop=stop if spec.stop is None else spec.stop,
     )
 
 
 def _columns(spec: TaskFile, source: str, rows: Sequence[Row]) -> tuple[tuple[tuple[str, str | None], ...], str]:
-    columns = list(dict.fromkeys(column for row in rows for column in row.cells))
+    columns = list(dict.fromkeys(column for row in rows for column in (*row.cells, *row.gaps)))
     inputs = spec.inputs or ((_guess(columns, _INPUT_NAMES, "input", source, {spec.target}), None),)
     target = spec.target or _guess(columns, _TARGET_NAMES, "target", source, {column for column, _ in inputs})
     for column in (*(column for column, _ in inputs), target):
@@ -228,6 +232,11 @@ def _labels(spec: TaskFile, target: str, rows: Sequence[Row], source: str) -> tu
             f"{source}: the column {target!r} has {len(seen)} different values in {len(rows)} rows, which looks like free text: "
             "say how to score it with --scorer (see `optimize list scorers`), or name labels with --choices a,b,c"
         )
+    if listed := next((row for row in rows if is_list(row.cells.get(target, "").strip())), None):
+        raise InputError(
+            f"{listed.origin}: expected one label in {target!r}, found {listed.cells[target]}, and a list is no label; "
+            "name a column with one label a row"
+        )
     if len(seen) < 2:
         raise InputError(
             f"{source}: expected at least 2 different labels in the column {target!r}, found {', '.join(seen) or 'none'}"
@@ -245,8 +254,9 @@ def _examples(rows: Sequence[Row], inputs: Sequence[str], target: str, labels: S
     for row in rows:
         missing = [column for column in (*inputs, target) if column not in row.cells]
         if missing:
+            why = f" ({row.gaps[missing[0]]})" if missing[0] in row.gaps else ""
             raise InputError(
-                f"{row.origin}: there is no value for {missing[0]!r}; the row has {', '.join(row.cells) or 'none'}; add it, or leave the row out"
+                f"{row.origin}: there is no value for {missing[0]!r}{why}; the row has {', '.join(row.cells) or 'none'}; add it, or leave the row out"
             )
         label, *references = [row.cells[target].strip()] if labels else _answers(row.cells[target])
         if not labels and not label:

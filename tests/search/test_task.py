@@ -243,6 +243,42 @@ def test_contradicting_options_are_told(tmp_path: Path) -> None:
         load_task("sentiment", choices=("a", "b"))
 
 
+def test_references_in_rows_of_their_own_are_answers_of_one(tmp_path: Path) -> None:
+    """For free text, rows of one input are one row with several accepted answers, in the place of the first."""
+    answers = [(f"Text {i}" if j else f"text  {i}", f"phrase {i} {j}") for i in range(10) for j in (0, 1, 1)]
+    task = load_task(data=write(tmp_path / "a.csv", answers), scorer="chrf")
+    assert 10 == len(task.dev)
+    assert all(e.inputs[0][1].startswith("text  ") for e in task.dev)
+    assert all(e.golds == (f"phrase {n} 0", f"phrase {n} 1") for e in task.dev for n in [e.inputs[0][1].split()[1]])
+    assert f"{tmp_path}/a.csv: 30 rows of the same inputs with different answers joined to 10" == task.notes[0]
+    alone = load_task(data=write(tmp_path / "b.csv", answers[::3]), scorer="chrf")
+    assert [(e.target, e.references) for e in alone.dev] == [(e.target, ()) for e in task.dev]
+
+
+def test_contradictions_that_leave_no_rows_are_told(tmp_path: Path) -> None:
+    """Where labels of the same inputs differ, the sentence says so."""
+    data = write(tmp_path / "a.csv", [(text, label) for text, _ in rows(20) for label in ("good", "bad")])
+    with pytest.raises(
+        InputError, match=r"found 0 \(40 rows dropped whose .* different targets\); give each input one"
+    ):
+        load_task(data=data)
+
+
+def test_readers_notes_reach_the_task(tmp_path: Path) -> None:
+    """What a reader took for granted stands before what the splits did."""
+    (tmp_path / "a.csv").write_text("text;label\n" + "".join(f"{t};{label}\n" for t, label in [*rows(20), *rows(1)]))
+    notes = load_task(data=str(tmp_path / "a.csv")).notes
+    assert (f"{tmp_path}/a.csv: read as cells between semicolons", "1 duplicate rows dropped") == notes[:2]
+
+
+def test_a_list_is_no_label(tmp_path: Path) -> None:
+    """Rows with several labels are refused, unless their lists are named as choices."""
+    data = write(tmp_path / "a.csv", [(t, '["a"]' if label == "bad" else '["a", "b"]') for t, label in rows(20)])
+    with pytest.raises(InputError, match=r"a.csv:2: expected one label .*, and a list is no label"):
+        load_task(data=data)
+    assert 2 == len(load_task(data=data, choices=('["a"]', '["a", "b"]')).labels)
+
+
 def test_over_long_inputs_are_cut_and_counted(tmp_path: Path) -> None:
     """Dev and test rows are cut to their first tokens, pool rows dropped, both said."""
     long = [(f"{i} " + "word " * 700, "good") for i in range(30)]
