@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from .asking import Asking
 from .config import study_config, study_name
 from .contracts import Backend, ModelScorer, MutationContext, Task, TaskScorer, Unscored, Words
-from .errors import BackendError, InputError
+from .errors import BackendError, InputError, StorageError
 from .evaluate import Evaluator
 from .export import export
 from .inventory import load_mutators
@@ -161,7 +162,13 @@ def optimize(
     space = Space(inventors, sampler, seed, context, favoured=mutators, first=loaded.instructions)
     on_plan(_plan(evaluator, held, limits))
     try:
-        return Search(evaluator, space, held, limits, on_progress, should_stop).run()
+        found = Search(evaluator, space, held, limits, on_progress, should_stop).run()
+        store.check()
+        return found
+    except StorageError as error:
+        with suppress(InputError):  # what was read before may still be there to be shown
+            error.found = held.frontier()
+        raise
     finally:
         for given, made in ((backend, evaluator.backend), (proposer, writer)):
             if isinstance(given, str):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from .streams import say, tell
 
 STORAGE = "sqlite:///promptfront.db"
 COMMANDS = ("run", "frontier", "export", "verify", "list", "doctor")
@@ -15,15 +16,18 @@ class _Parser(argparse.ArgumentParser):
     """One sentence and exit code 2, without the usage dump."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"optimize: error: {message} (see `{self.prog} --help`)", file=sys.stderr)
+        tell(f"optimize: error: {message} (see `{self.prog} --help`)")
         raise SystemExit(2)
+
+    def print_help(self, file: Any = None) -> None:  # noqa: ANN401 (any text stream)
+        say(self.format_help(), end="") if file is None else super().print_help(file)
 
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from importlib.metadata import version
 
-        print(f"promptfront {version('promptfront')}")
+        say(f"promptfront {version('promptfront')}")
         parser.exit()
 
 

@@ -7,30 +7,64 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+import traceback
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .arguments import COMMANDS, parse
-from .errors import InputError, InterruptedCallError, PromptfrontError
-from .options import DataOptions, Limits
+from .errors import InputError, InterruptedCallError, PromptfrontError, StorageError
+from .options import DataOptions, Limits, above_zero
+from .secrets import mask
+from .streams import ascii_json, is_unicode, lenient, open_closed, say, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from .loop import Progress
+    from .results import Frontier
+
+_STOPPED = "optimize: stopped; what was finished is saved, and the same command continues"
+_INTERRUPTED = 130
+_SHOWN_LATER = "; the result is stored: `optimize frontier` shows it"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, 1 if a verification failed, 2 for unusable input."""
+    """Run the command line and return its exit code.
+
+    That is 0, 1 if a verification failed, 2 for unusable input, or 130 if it was stopped.
+    """
+    if arguments is None:  # the process is ours
+        open_closed()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _leave)
     words = list(sys.argv[1:] if arguments is None else arguments)
     # `optimize --task …` is the main job; the other commands are named.
     if not words or words[0] not in (*COMMANDS, "-h", "--help", "--version"):
         words = ["run", *words]
-    options = parse(words)
+    with lenient():
+        try:
+            return _command(parse(words))
+        except PromptfrontError as error:
+            kept = "; what was answered is kept, and the same command continues"
+            tell(f"optimize: error: {error}{kept if isinstance(error, InterruptedCallError) else ''}")
+            return error.exit_code
+        except KeyboardInterrupt:
+            tell(_STOPPED)
+            return _INTERRUPTED
+        except MemoryError:
+            tell("optimize: error: there is not enough memory; try a smaller model or --max-batch-tokens")
+            return PromptfrontError.exit_code
+        except Exception as error:  # noqa: BLE001 (the last line of defence: a fault of ours is a sentence, too)
+            return _unexpected(error)
+
+
+def _command(options: argparse.Namespace) -> int:
+    _refuse_empty(options)
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
         "run": _run,
         "frontier": _frontier,
@@ -41,16 +75,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     try:
         return commands[options.command](options)
-    except PromptfrontError as error:
-        kept = "; what was answered is kept, and the same command continues"
-        print(f"optimize: error: {error}{kept if isinstance(error, InterruptedCallError) else ''}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("optimize: stopped; what was finished is saved, and the same command continues", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit as error:
+        raise InputError(f"a plugin or package ended the process (exit code {error.code})") from error
+
+
+def _unexpected(error: Exception) -> int:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    tell(
+        mask(
+            f"optimize: error: unexpected {reason}; this is a fault of promptfront, please report it "
+            "(with PROMPTFRONT_DEBUG=1 it shows where); what was finished is saved"
+        )
+    )
+    if os.environ.get("PROMPTFRONT_DEBUG"):
+        tell(mask("".join(traceback.format_exception(error))))
+    return PromptfrontError.exit_code
+
+
+def _leave(*_: object) -> NoReturn:
+    """End at once: an exception would be lost or misread inside what is being imported or loaded."""
+    _call_out(_STOPPED)
+    os._exit(_INTERRUPTED)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -69,45 +114,69 @@ def _run(options: argparse.Namespace) -> int:
     if not any((options.task, data.data, data.train)):
         raise InputError("expected --task NAME or --data FILE; for a first try: optimize --task sentiment --budget 200")
     started = time.monotonic()
-    from .api import optimize
-    from .report import plan_lines, result_lines
+    from .api import Plan, optimize
+    from .report import plan_lines
 
-    with _interruptible() as should_stop, _progress_bar(options.budget) as on_progress:
-        frontier = optimize(
-            options.task,
-            budget=options.budget,
-            seed=options.seed,
-            model=options.model,
-            proposer=options.proposer_model,
-            backend=options.backend,
-            backend_options=_backend_options(options),
-            sampler=options.sampler,
-            mutators=options.mutator,
-            without=options.without,
-            max_demonstrations=options.max_demonstrations,
-            data=data,
-            limits=limits,
-            storage=options.storage,
-            study=options.study,
-            on_plan=lambda plan: print("\n".join(plan_lines(plan)), file=sys.stderr),
-            on_progress=on_progress,
-            should_stop=should_stop,
-        )
-    seconds = time.monotonic() - started
-    print("\n".join(result_lines(frontier)))
-    if options.json:
-        print(json.dumps(frontier.to_dict() | {"seconds": round(seconds, 1)}, ensure_ascii=False))
+    with _Stopping() as stopping, _progress_bar(options.budget) as on_progress:
+
+        def on_plan(plan: Plan) -> None:
+            tell("\n".join(plan_lines(plan)))
+            stopping.begin()
+
+        try:
+            frontier = optimize(
+                options.task,
+                budget=options.budget,
+                seed=options.seed,
+                model=options.model,
+                proposer=options.proposer_model,
+                backend=options.backend,
+                backend_options=_backend_options(options),
+                sampler=options.sampler,
+                mutators=options.mutator,
+                without=options.without,
+                max_demonstrations=options.max_demonstrations,
+                data=data,
+                limits=limits,
+                storage=options.storage,
+                study=options.study,
+                on_plan=on_plan,
+                on_progress=on_progress,
+                should_stop=lambda: stopping.asked,
+            )
+        except StorageError as error:
+            if error.found:
+                tell(f"optimize: error: {error}; what was found is shown, not saved")
+                _show(error.found, options)
+                return error.exit_code
+            raise
+        except InputError:
+            if stopping.asked:  # before there was anything to show
+                raise KeyboardInterrupt from None
+            raise
+    try:
+        _show(frontier, options, seconds=round(time.monotonic() - started, 1))
+    except InputError as error:
+        raise InputError(f"{error}{_SHOWN_LATER}") from None
     return 0
+
+
+def _show(frontier: Frontier, options: argparse.Namespace, **more: float) -> None:
+    from .report import result_lines
+
+    say("\n".join(result_lines(frontier)))
+    if options.json:
+        _say_json(frontier.to_dict() | more)
+
+
+def _say_json(value: dict[str, Any]) -> None:
+    say(json.dumps(value, ensure_ascii=not is_unicode()))
 
 
 def _frontier(options: argparse.Namespace) -> int:
     from .api import load_frontier
-    from .report import result_lines
 
-    frontier = load_frontier(options.storage, options.study)
-    print("\n".join(result_lines(frontier)))
-    if options.json:
-        print(json.dumps(frontier.to_dict(), ensure_ascii=False))
+    _show(load_frontier(options.storage, options.study), options)
     return 0
 
 
@@ -120,15 +189,13 @@ def _export(options: argparse.Namespace) -> int:
     text = format_prompt(document, entry.prompt, options.format)
     if options.output:
         write_text(options.output, text)
-        print(f"trial {entry.trial} of {document['study']} -> {options.output}", file=sys.stderr)
+        tell(f"trial {entry.trial} of {document['study']} -> {options.output}")
     else:
-        print(text, end="")
+        is_json = options.format not in ("text", "jinja")
+        say(ascii_json(text) if is_json and not is_unicode() else text, end="")
     if options.json:
-        print(
-            json.dumps(
-                {"study": document["study"], "trial": entry.trial, "file": options.output, "format": options.format}
-            )
-        )
+        found = {"study": document["study"], "trial": entry.trial, "file": options.output, "format": options.format}
+        say(json.dumps(found))
     return 0
 
 
@@ -138,9 +205,9 @@ def _verify(options: argparse.Namespace) -> int:
     from .export import verify
 
     found = verify(options.file)
-    print(f"{options.file}: {found.split} score {found.found!r} on {found.n} rows, as exported")
+    say(f"{options.file}: {found.split} score {found.found!r} on {found.n} rows, as exported")
     if options.json:
-        print(json.dumps(asdict(found)))
+        say(json.dumps(asdict(found)))
     return 0
 
 
@@ -153,9 +220,9 @@ def _list(options: argparse.Namespace) -> int:
     if options.group == "tasks":
         rows |= {name: source for name in rows if (source := getattr(load(group, name), "source", None))}
     width = max(map(len, rows), default=0)
-    print("\n".join(f"{name.ljust(width)}  {row}" for name, row in rows.items()))
+    say("\n".join(f"{name.ljust(width)}  {row}" for name, row in rows.items()))
     if options.json:
-        print(json.dumps({options.group: sorted(found)}))
+        say(json.dumps({options.group: sorted(found)}))
     return 0
 
 
@@ -163,34 +230,49 @@ def _doctor(options: argparse.Namespace) -> int:
     from .doctor import examine
 
     found = examine(options.backend, options.model, _backend_options(options))
-    print("\n".join(f"{name.ljust(12)} {text}" for name, text in found.lines()))
+    say("\n".join(f"{name.ljust(12)} {text}" for name, text in found.lines()))
     if options.json:
-        print(json.dumps(found.to_dict(), ensure_ascii=False))
+        _say_json(found.to_dict())
     return 0
+
+
+def _refuse_empty(options: argparse.Namespace) -> None:
+    """Refuse an option that is given and says nothing: `--model "$MODEL"` with MODEL unset."""
+    for name, value in vars(options).items():
+        if isinstance(value, str) and not value.strip() and name not in ("target_column", "file"):
+            raise InputError(f"--{name.replace('_', '-')}: expected a value, found {value!r}; leave it out for none")
 
 
 def _backend_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return what was asked of the backend: its constructor's arguments by name."""
     for name in ("max_batch_tokens", "retry_timeout", "max_cost"):
-        value = getattr(options, name)
-        if value is not None and value <= 0:
-            raise InputError(f"--{name.replace('_', '-')}: expected a number above 0, found {value}")
+        if (value := getattr(options, name)) is not None:
+            above_zero(name, value)
     names = ("max_batch_tokens", "trust_remote_code", "device", "dtype", "base_url", "retry_timeout", "max_cost")
     found: dict[str, Any] = {name: value for name in names if (value := getattr(options, name))}
     if options.price:
-        try:
-            found["price"] = [float(part) for part in options.price.split(",")]
-        except ValueError:
-            raise InputError(f"--price: expected two numbers such as 0.15,0.6, found {options.price}") from None
+        found["price"] = _price(options.price)
     for text in options.backend_option:
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
             raise InputError(f"--backend-option: expected NAME=VALUE, found {text!r}")
+        if name in (*names, "model", "price"):
+            raise InputError(f"--backend-option {name}: it has an option of its own, --{name.replace('_', '-')}")
         try:
             found[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             found[name] = value
     return found
+
+
+def _price(text: str) -> list[float]:
+    try:
+        prices = [float(part) for part in text.split(",")]
+    except ValueError:
+        prices = []
+    if len(prices) != 2 or not all(0 <= price < math.inf for price in prices):
+        raise InputError(f"--price: expected two numbers such as 0.15,0.6, found {text}")
+    return prices
 
 
 def _choices(text: str | None) -> tuple[str, ...]:
@@ -202,23 +284,32 @@ def _choices(text: str | None) -> tuple[str, ...]:
     return choices
 
 
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C ask for an end after the batch in flight, and the second end at once."""
-    asked = False
+class _Stopping:
+    """Ctrl-C: once the search has begun, the first asks for an end after the batch in flight, the second ends at once."""
 
-    def ask(*_: object) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        print("\noptimize: finishing the batch in flight; Ctrl-C again to stop at once", file=sys.stderr)
+    def __init__(self) -> None:
+        self.asked = False
 
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def __enter__(self) -> _Stopping:
+        self._before = signal.getsignal(signal.SIGINT)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def begin(self) -> None:
+        signal.signal(signal.SIGINT, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+        self.asked = True
+        _call_out("optimize: finishing the batch in flight; Ctrl-C again to stop at once")
+
+
+def _call_out(text: str) -> None:
+    """Tell something from a signal's handler, where a stream may be in the middle of a line."""
+    with suppress(OSError):
+        os.write(2, f"\n{text}\n".encode())
 
 
 @contextmanager

@@ -11,9 +11,12 @@ PromptfrontError            anything promptfront reports as a sentence; exit cod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .secrets import mask
+
+if TYPE_CHECKING:
+    from .results import Frontier
 
 
 class PromptfrontError(Exception):
@@ -31,6 +34,9 @@ class InputError(PromptfrontError):
 
 class StorageError(InputError):
     """The database cannot be opened, read or written. It ends a run: it is never a candidate's fault."""
+
+    found: Frontier | None = None
+    """What the run had found, where that can still be shown: it is not saved."""
 
 
 class BackendError(PromptfrontError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .results import Entry, Frontier
 
 SCHEMA_VERSION = 1
+_HALF_CHARACTERS = "backslashreplace"
+"""What UTF-8 cannot hold is written as JSON writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +130,26 @@ def write_text(path: str | Path, text: str) -> None:
         If it cannot be written.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8")
+        if path.is_dir():
+            raise InputError(f"{path}: expected the name of a file, found a folder; choose another with -o")
+        if path.exists() and not path.is_file():  # a device or a pipe is written to, not replaced by a file
+            path.write_text(text, encoding="utf-8", errors=_HALF_CHARACTERS)
+        else:
+            _replace(path.resolve(), text)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be written ({reason}); choose another file with -o") from None
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8", errors=_HALF_CHARACTERS)
         part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another file with -o") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def load_prompt(path: str | Path) -> ExportedPrompt:

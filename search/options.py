@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import InputError
+
+_TOO_LARGE = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +68,19 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("budget", "max_pairs", "max_tokens", "timeout"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise InputError(f"--{name.replace('_', '-')}: expected a number above 0, found {value}")
+            if value is not None or name == "budget":
+                above_zero(name, value, whole=name != "timeout")
+
+
+def above_zero(name: str, value: Any, *, whole: bool = False) -> None:  # noqa: ANN401 (whatever a user may give)
+    """Refuse what is not a number above 0.
+
+    Raises
+    ------
+    InputError
+        If it is none, is not finite, or has a fraction where a whole number is needed.
+    """
+    kind: Any = numbers.Integral if whole else numbers.Real
+    if not isinstance(value, kind) or not 0 < value < (_TOO_LARGE if whole else math.inf):
+        expected = "a whole number" if whole and isinstance(value, float) else "a number"
+        raise InputError(f"--{name.replace('_', '-')}: expected {expected} above 0, found {value}")

@@ -9,6 +9,7 @@ on exactly as it would have.
 from __future__ import annotations
 
 import math
+import operator
 import random
 import warnings
 from contextlib import contextmanager
@@ -49,7 +50,11 @@ _ATTEMPTS = 12
 
 
 def make_sampler(name: str, seed: int) -> BaseSampler:
-    """Return Optuna's sampler of that name."""
+    """Return Optuna's sampler of that name; any whole number is a seed, of which it takes the last 32 bits."""
+    try:
+        seed = operator.index(seed) % 2**32
+    except TypeError:
+        raise InputError(f"--seed: expected a whole number, found {seed!r}") from None
     match name:
         case "tpe":
             return optuna.samplers.TPESampler(seed=seed, n_startup_trials=16)

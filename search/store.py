@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -17,9 +18,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import sqlalchemy as sa
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import OptunaError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import (
     ArgumentError,
@@ -31,11 +33,12 @@ from sqlalchemy.exc import (
 )
 
 from .errors import StorageError
+from .secrets import hide, hide_in_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlalchemy.engine import URL, Engine
+    from sqlalchemy.engine import URL, Connection, Engine
 
     from .contracts import Outputs
 
@@ -62,6 +65,8 @@ _BEAT_SECONDS = 10.0
 _DEAD_AFTER_SECONDS = 60.0
 _LOCK_TIMEOUT_SECONDS = 120.0
 _CREATE_ATTEMPTS = 8
+_OURS = frozenset({"version_info", *_METADATA.tables})
+"""Tables of which a database that two workers begin together may hold the first alone; `studies` is looked at closer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,26 +98,31 @@ class Store:
     """
 
     def __init__(self, url: str, *, create: bool = True) -> None:
-        self.url = url
+        parsed = _parse(url)
+        self.url = _shown(url)
+        """The URL as it may be shown: without its password."""
         self._done: dict[tuple[str, str], Batch] = {}
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
-        parsed = _parse(url)
         sqlite = parsed.get_backend_name() == "sqlite"
-        if sqlite and not create and not Path(parsed.database or "").is_file():
-            raise StorageError(
-                f"--storage {url}: there is no such file; run `optimize --task sentiment` first or name another --storage"
-            )
-        options: dict[str, Any] = {"connect_args": {"timeout": _LOCK_TIMEOUT_SECONDS}} if sqlite else {}
-        with clear_errors(url):
+        self._path = _sqlite_path(parsed, url) if sqlite else None
+        with clear_errors(self.url):
+            if self._path and not create and not self._path.is_file():
+                raise StorageError(
+                    f"--storage {self.url}: there is no such file; run `optimize --task sentiment` first or name another --storage"
+                )
+            options: dict[str, Any] = {"connect_args": {"timeout": _LOCK_TIMEOUT_SECONDS}} if sqlite else {}
             self._engine = sa.create_engine(parsed, **options)
             if sqlite:
+                _refuse_foreign(self._engine, self.url)
                 _prepare_sqlite(self._engine)
             self.optuna = self._create_tables(url, options)
+        self._file = _identity(self._path)
 
     def _create_tables(self, url: str, options: dict[str, Any]) -> RDBStorage:
+        braces = url.replace("{", "{{").replace("}", "}}")  # Optuna formats it
         for attempt in range(_CREATE_ATTEMPTS):
             try:
-                storage = RDBStorage(url, engine_kwargs=options)
+                storage = RDBStorage(braces, engine_kwargs=options)
                 _METADATA.create_all(self._engine)
             except (OperationalError, ProgrammingError, IntegrityError) as error:
                 # Two workers that start together on a new database both find no tables; the slower one looks again.
@@ -123,10 +133,31 @@ class Store:
                 return storage
         raise AssertionError("the last attempt returns or raises")
 
+    def check(self) -> None:
+        """Raise `StorageError` if the file was deleted or replaced: what SQLite writes from then on is lost."""
+        if self._path and _identity(self._path) != self._file:
+            raise StorageError(
+                f"--storage {self.url}: the database was deleted or replaced during the run, so nothing can be saved; "
+                "put it back and run the same command, or name another --storage"
+            )
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Let the block write; a database that cannot be written, or is no longer there, is a `StorageError`."""
+        self.check()
+        with clear_errors(self.url):
+            yield
+        self.check()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self.writing(), self._engine.begin() as connection:
+            yield connection
+
     def read_scores(self, fingerprint: str, keys: Sequence[str]) -> dict[str, Outputs]:
         """Return the stored log-likelihoods or replies of those keys that have any."""
         found: dict[str, Outputs] = {}
-        with self._engine.connect() as connection:
+        with clear_errors(self.url), self._engine.connect() as connection:
             for start in range(0, len(keys), 500):
                 query = sa.select(_SCORES.c.key, _SCORES.c.outputs).where(
                     _SCORES.c.fingerprint == fingerprint, _SCORES.c.key.in_(keys[start : start + 500])
@@ -136,7 +167,7 @@ class Store:
 
     def write_scores(self, fingerprint: str, outputs: Mapping[str, Outputs]) -> None:
         """Store log-likelihoods or replies in one transaction. What another worker stored meanwhile is kept."""
-        with clear_errors(self.url), self._engine.begin() as connection:
+        with self._transaction() as connection:
             rows = [{"fingerprint": fingerprint, "key": k, "outputs": json.dumps(v)} for k, v in outputs.items()]
             connection.execute(_insert_or_keep(self._engine), rows)
 
@@ -151,16 +182,17 @@ class Store:
                 .where(_BATCHES.c.owner == row.owner, _BATCHES.c.done.is_(False))
                 .values(owner=self.owner, heartbeat=time.time())
             )
-            with self._engine.begin() as connection:
-                if connection.execute(claim).rowcount:
-                    return Batch(row.name, json.loads(row.payload), done=False)
+            with self._transaction() as connection:
+                taken = connection.execute(claim).rowcount
+            if taken:
+                return self._batch(row)
         return None
 
     def add_batch(self, study: str, name: str, payload: Any) -> Batch | None:  # noqa: ANN401 (any JSON value)
         """Write down a new batch as this worker's; nothing if another worker has just taken its name."""
-        row = {"study": study, "name": name, "payload": json.dumps(payload, ensure_ascii=False), "done": False}
+        row = {"study": study, "name": name, "payload": _json(payload), "done": False}
         try:
-            with clear_errors(self.url), self._engine.begin() as connection:
+            with self._transaction() as connection:
                 connection.execute(sa.insert(_BATCHES), row | {"owner": self.owner, "heartbeat": time.time()})
         except IntegrityError:
             return None
@@ -170,8 +202,8 @@ class Store:
         """Mark a batch as done; ``payload``, where given, replaces what was to be done by what came of it."""
         values: dict[str, Any] = {"done": True}
         if payload is not None:
-            values["payload"] = json.dumps(payload, ensure_ascii=False)
-        with clear_errors(self.url), self._engine.begin() as connection:
+            values["payload"] = _json(payload)
+        with self._transaction() as connection:
             connection.execute(
                 sa.update(_BATCHES).where(_BATCHES.c.study == study, _BATCHES.c.name == name).values(**values)
             )
@@ -189,7 +221,7 @@ class Store:
         found: dict[str, Batch] = {}
         for start in range(0, len(new), 500):
             for row in self._rows(study, _BATCHES.c.name.in_(new[start : start + 500])):
-                found[row.name] = Batch(row.name, json.loads(row.payload), row.done)
+                found[row.name] = self._batch(row)
         known.update(((study, name), batch) for name, batch in found.items() if batch.done)
         return [known.get((study, name)) or found[name] for name in names]
 
@@ -200,7 +232,7 @@ class Store:
 
         def beat() -> None:
             while not stop.wait(_BEAT_SECONDS):
-                with suppress(SQLAlchemyError), self._engine.begin() as connection:  # the next beat tries again
+                with suppress(StorageError), self._transaction() as connection:  # the next beat tries again
                     mine = (_BATCHES.c.study == study, _BATCHES.c.owner == self.owner, _BATCHES.c.done.is_(False))
                     connection.execute(sa.update(_BATCHES).where(*mine).values(heartbeat=time.time()))
 
@@ -210,25 +242,84 @@ class Store:
             yield
         finally:
             stop.set()
-            thread.join()
+            thread.join(_BEAT_SECONDS)  # a beat may wait for another worker's lock
 
     def _rows(self, study: str, *where: Any, columns: Sequence[Any] = (_BATCHES,)) -> list[Any]:  # noqa: ANN401 (SQL terms)
         query = sa.select(*columns).where(_BATCHES.c.study == study, *where).order_by(_BATCHES.c.name)
         with clear_errors(self.url), self._engine.connect() as connection:
             return list(connection.execute(query))
 
+    def _batch(self, row: Any) -> Batch:  # noqa: ANN401 (a row of the table)
+        with clear_errors(self.url):
+            return Batch(row.name, json.loads(row.payload), row.done)
+
 
 def _outputs(value: Any) -> Outputs:  # noqa: ANN401 (any JSON value)
     return value if isinstance(value, str) else tuple(value)
 
 
-def _parse(url: str) -> URL:
+def _json(payload: Any) -> str:  # noqa: ANN401 (any JSON value)
+    text = json.dumps(payload, ensure_ascii=False)
     try:
-        return sa.engine.make_url(url)
-    except ArgumentError:
+        text.encode()
+    except UnicodeEncodeError:  # half a character: no database takes it as it is
+        return json.dumps(payload)
+    return text
+
+
+def _parse(url: str) -> URL:
+    """Return the URL in parts, and hide its passwords from here on."""
+    hide_in_url(url)
+    for secret in re.findall(r"(?i)(?:pwd|passw(?:or)?d)\s*=\s*([^;&]+)", unquote(url)):
+        hide(secret)
+    for secret in re.findall(r"://[^:/@]*:(.*)@", url):
+        hide(secret)
+    try:
+        parsed = sa.engine.make_url(url)
+    except (ArgumentError, ValueError):
         raise StorageError(
-            f"--storage: expected a database URL such as sqlite:///promptfront.db or postgresql://user@host/name, found {url!r}"
+            "--storage: expected a database URL such as sqlite:///promptfront.db or postgresql://user@host/name, "
+            f"found {_shown(url)!r}"
         ) from None
+    hide(parsed.password)
+    return parsed
+
+
+def _shown(url: str) -> str:
+    """Return the URL without what may be secret in it: the password, and for a server its options."""
+    shown = re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)
+    return shown if url.startswith("sqlite") else shown.partition("?")[0]
+
+
+def _sqlite_path(parsed: URL, url: str) -> Path | None:
+    """Return the file of an SQLite URL; nothing for a `file:` URI, which is SQLite's own to read."""
+    if "?" in url and not parsed.query:
+        raise StorageError(f"--storage {url}: what follows ? are options of SQLite, not a name; name a file without ?")
+    name = parsed.database or ""
+    if name in ("", ":memory:"):
+        raise StorageError(
+            f"--storage {url}: this database is gone with the process; name a file, such as sqlite:///promptfront.db"
+        )
+    return None if name.startswith("file:") else Path(name).absolute()
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """Return what tells a file from another of the same name; nothing where there is none, or it was emptied."""
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found and found.st_size else None
+
+
+def _refuse_foreign(engine: Engine, url: str) -> None:
+    """Leave another program's database as it is."""
+    found = sa.inspect(engine)
+    tables = set(found.get_table_names())
+    studies = "studies" in tables and any(column["name"] == "study_name" for column in found.get_columns("studies"))
+    if tables and not studies and not tables & _OURS:
+        names = ", ".join(sorted(tables)[:3])
+        raise StorageError(f"--storage {url}: this is another program's database (it holds {names}); name another file")
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -276,10 +367,14 @@ def clear_errors(url: str) -> Iterator[None]:
         raise StorageError(f"--storage {url}: its driver is not installed ({error}); install it with pip") from None
     except IntegrityError:
         raise
-    except (SQLAlchemyError, StorageInternalError) as error:
-        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-        reason = str(getattr(cause, "orig", None) or cause or error).splitlines()[0]
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise StorageError(
-            f"--storage {url}: the database cannot be opened or written ({reason}); "
+            f"--storage {url}: the database holds a damaged value ({error}); restore it from a copy, or name another"
+        ) from error
+    except (SQLAlchemyError, OptunaError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+        cause = (error.__cause__ if isinstance(error, OptunaError) else error) or error
+        reason = str(getattr(cause, "orig", None) or cause) or type(cause).__name__
+        raise StorageError(
+            f"--storage {url}: the database cannot be opened or written ({reason.splitlines()[0]}); "
             "check that the folder exists, is writable and has free space"
         ) from error

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from .contracts import Candidate, Prompt
@@ -24,7 +26,7 @@ from .space import quiet_optuna
 from .store import clear_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .store import Store
 
@@ -32,6 +34,13 @@ CONFIG, CANDIDATE = "promptfront", "candidate"
 REFERENCES = 16
 """Fully evaluated prompts that the estimates of a race rest on."""
 SEARCH, CONFIRM, TEST = "search-", "confirm-", "test-"
+_DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
+_NEEDED = (
+    *("task", "model", "backend", "seed", "source", "revision", "fingerprint", "scoring", "input_fields"),
+    *("target_field", "labels", "scorer", "sizes", "data_hash", "load", "versions", "identity"),
+)
+"""What a study's configuration holds at least."""
+_LONGEST_NAME = 200
 
 
 class Study:
@@ -59,21 +68,20 @@ class Study:
             if config is None:
                 self._study = _load(store, name)
             else:
-                self._study = optuna.create_study(
-                    storage=store.optuna, study_name=name, load_if_exists=True, directions=["maximize", "minimize"]
-                )
+                self._study = _create(store, name)
                 self._agree(config)
-        self.config: dict[str, Any] = self._study.user_attrs[CONFIG]
+            with clear_errors(store.url):
+                found = self._study.user_attrs
+        self.config: dict[str, Any] = _whole(found, f"study {name!r}")
         self._read = _Read()
 
     def _agree(self, config: dict[str, Any]) -> None:
-        found = self._study.user_attrs.get(CONFIG)
-        if found is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)  # a name for the dashboard's axes, no more
-                self._study.set_metric_names(["quality", "prompt tokens"])
-            self._study.set_user_attr(CONFIG, config)
+        with clear_errors(self.store.url):
+            attrs = self._study.user_attrs
+        if not attrs:
+            self._begin(config)
             return
+        found = _whole(attrs, f"study {self.name!r}")
         now, then = config["identity"], found["identity"]
         differing = [key for key in now | then if now.get(key) != then.get(key)]
         if differing:
@@ -82,9 +90,21 @@ class Study:
                 "choose another --study name, or leave --study out to have one chosen"
             )
 
+    def _begin(self, config: dict[str, Any]) -> None:
+        """Write the configuration into a study that holds nothing; another program's is left as it is."""
+        with clear_errors(self.store.url):
+            directions, trials = tuple(self._study.directions), self._study.get_trials(deepcopy=False)
+        if directions != _DIRECTIONS or trials:
+            raise InputError(f"study {self.name!r} was not started by promptfront: choose another --study name")
+        with self.store.writing(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # a name for the dashboard's axes, no more
+            self._study.set_metric_names(["quality", "prompt tokens"])
+            self._study.set_user_attr(CONFIG, config)
+
     def trials(self) -> list[FrozenTrial]:
         """Return the finished trials in order of number."""
-        return self._study.get_trials(deepcopy=False)
+        with clear_errors(self.store.url):
+            return self._study.get_trials(deepcopy=False)
 
     def add(
         self, batch: str, index: int, proposal: Proposal, slots: Mapping[str, int] | None, end: Finish | str
@@ -126,7 +146,7 @@ class Study:
             distributions=distributions,
             user_attrs={CANDIDATE: attrs},  # one attribute: storing each for itself takes several times as long
         )
-        with clear_errors(self.store.url):
+        with self.store.writing():
             self._study.add_trial(trial)
 
     def told(self, batch: str) -> set[int]:
@@ -155,6 +175,10 @@ class Study:
 
     def frontier(self) -> Frontier:
         """Return the front with the held-out scores, where the search has ended."""
+        with _readable(f"study {self.name!r}"):
+            return self._frontier()
+
+    def _frontier(self) -> Frontier:
         trials = [t for t in self.trials() if CANDIDATE in t.user_attrs]
         pairs = sum(max(0, finish.rows - before) for finish, before in self.finishes())
         pairs += self.mutator_pairs() + self.confirmed_pairs()
@@ -204,7 +228,8 @@ class Study:
 
     def _latest(self) -> _Read:
         for trial in self.trials()[self._read.trials :]:
-            self._read.add(trial)
+            with _readable(f"trial {trial.number} of study {self.name!r}"):
+                self._read.add(trial)
         return self._read
 
     def _pairs(self, kind: str) -> int:
@@ -257,19 +282,65 @@ def latest_study(store: Store) -> str:
     InputError
         If the database holds none.
     """
-    studies = [s for s in optuna.get_all_study_summaries(store.optuna) if CONFIG in s.user_attrs]
+    studies = _studies(store)
     if not studies:
         raise InputError(
             f"{store.url} holds no promptfront study yet: run `optimize --task sentiment` first, or name another --storage"
         )
-    return max(studies, key=lambda s: s.user_attrs[CONFIG]["started"]).study_name
+    return max(studies, key=lambda name: studies[name])
+
+
+def _studies(store: Store) -> dict[str, float]:
+    """Return the names of promptfront's studies, and when each was started."""
+    with clear_errors(store.url):
+        found = optuna.get_all_study_summaries(store.optuna)
+    ours = {s.study_name: s.user_attrs[CONFIG] for s in found if CONFIG in s.user_attrs}
+    return {name: config.get("started", 0.0) if isinstance(config, dict) else 0.0 for name, config in ours.items()}
 
 
 def _load(store: Store, name: str) -> optuna.Study:
-    names = [s.study_name for s in optuna.get_all_study_summaries(store.optuna) if CONFIG in s.user_attrs]
+    names = _studies(store)
     if name not in names:
         raise InputError(f"--study: {store.url} holds no study {name!r}, only {', '.join(names) or 'none at all'}")
-    return optuna.load_study(study_name=name, storage=store.optuna)
+    with clear_errors(store.url):
+        return optuna.load_study(study_name=name, storage=store.optuna)
+
+
+def _create(store: Store, name: str) -> optuna.Study:
+    """Return the study of that name, a new one if there is none."""
+    # Names stand in a table of every kind of database, and in lines on a screen.
+    if not 0 < len(name) <= _LONGEST_NAME or not name.replace(" ", "").isprintable() or name != name.strip():
+        raise InputError(
+            f"--study: expected a name of 1 to {_LONGEST_NAME} characters in one line, found {name[:60]!r}"
+        )
+    with store.writing():
+        return optuna.create_study(storage=store.optuna, study_name=name, load_if_exists=True, directions=_DIRECTIONS)
+
+
+def _whole(attrs: Mapping[str, Any], study: str) -> dict[str, Any]:
+    """Return the configuration in a study's attributes, if it is one that this version can go on with."""
+    config = attrs.get(CONFIG)
+    if config is None:
+        raise InputError(f"{study} was not started by promptfront: choose another --study name")
+    missing = [key for key in _NEEDED if key not in config] if isinstance(config, dict) else list(_NEEDED)
+    if missing or not isinstance(config["identity"], dict) or not {"dev", "test"} <= set(config["sizes"]):
+        raise InputError(
+            f"{study} has settings that are damaged or of another version (no {', '.join(missing[:3]) or 'sizes'}): "
+            "it is left as it is; choose another --study name"
+        )
+    return dict(config)
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Turn what is missing in a damaged record into one sentence."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{what} is damaged or of another version ({type(error).__name__}: {error}): "
+            "it is left as it is; choose another --study name"
+        ) from error
 
 
 def _is_full(trial: FrozenTrial) -> bool:

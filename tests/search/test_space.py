@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+import optuna
 import pytest
 
 from promptfront.search.contracts import (
@@ -24,7 +25,7 @@ from promptfront.search.contracts import (
 from promptfront.search.errors import InputError
 from promptfront.search.history import FIT, SLOTS, History, Outcome, Proposal, Tried
 from promptfront.search.plugins import available, load
-from promptfront.search.space import Space
+from promptfront.search.space import Space, make_sampler
 
 POOL = tuple(Example((("text", f"pool {i}"),), "ab"[i % 2]) for i in range(40))
 DEV = tuple(Example((("text", f"dev {i}"),), "ab"[i % 2]) for i in range(9))
@@ -263,3 +264,21 @@ def test_words_are_read_again_only_where_it_paid() -> None:
     assert fits(fitted)
     assert fits(START)
     assert not fits(other)
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsga2", "gp", "random"])
+@pytest.mark.parametrize("seed", [-1, 2**32, 10**30])
+def test_any_whole_number_is_a_seed(name: str, seed: int) -> None:
+    """What Optuna does not take is reduced; the same seed gives the same search, another one another."""
+
+    def drawn(seed: int) -> list[float]:
+        study = optuna.create_study(directions=["maximize", "minimize"], sampler=make_sampler(name, seed))
+        return [study.ask({"x": optuna.distributions.FloatDistribution(0, 1)}).params["x"] for _ in range(3)]
+
+    assert drawn(seed) == drawn(seed) == drawn(seed % 2**32) != drawn(seed + 1)
+
+
+def test_a_seed_is_a_whole_number() -> None:
+    """Anything else is told."""
+    with pytest.raises(InputError, match="--seed: expected a whole number"):
+        make_sampler("tpe", cast("int", 1.5))
