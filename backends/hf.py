@@ -20,12 +20,13 @@ from .loading import batch_tokens, load, quiet_transformers
 from .masked import MaskedEngine
 from .plain import PlainEngine
 from .quantization import quantize
+from .reading import ended
 from .seq2seq import Seq2SeqEngine
 from .tokenization import Encoded, Encoder
 from .words import likely_words, vocabulary
 
 if TYPE_CHECKING:
-    from ..search.contracts import Request, Text
+    from ..search.contracts import AnswerTokens, Request, Text
     from .loading import Kind, Loaded
 
 Found = TypeVar("Found")
@@ -117,7 +118,14 @@ class HFBackend(Templated):
     def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats, over the whole vocabulary."""
         encoded = self._encoder.encode(requests, self.max_context)
-        return self._within_memory(lambda: self._engine.loglikelihoods(encoded) if encoded else [])
+        found = self._within_memory(lambda: self._engine.loglikelihoods(encoded) if encoded else [])
+        if self._kind == "masked":  # it reads each answer up to its end already
+            return found
+        return [ended(request, scores) for request, scores in zip(encoded, found, strict=True)]
+
+    def answer_tokens(self, request: Request) -> list[AnswerTokens]:
+        """Return how the model reads each continuation of a request."""
+        return self._encoder.answer_tokens(request)
 
     def generate(
         self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()

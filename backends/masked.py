@@ -21,7 +21,8 @@ class MaskedEngine:
     """Gives the pseudo-log-likelihood of an answer (Salazar et al. 2020, arXiv 1910.14659).
 
     An answer of one token is the log-probability of that token at a mask after the prompt. One of several tokens is the
-    sum over its tokens of the log-probability of each at a mask, the others being shown.
+    sum over its tokens of the log-probability of each at a mask, the others being shown. The end of the text follows the
+    answer, so each is read as a whole one: none is the beginning of another ("1" and "10").
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from .server_scores import LikelyFirstTokens, NextTokens, Path, WrittenAnswers, 
 from .tokenization import Encoder
 
 if TYPE_CHECKING:
-    from ..search.contracts import Request, Text
+    from ..search.contracts import AnswerTokens, Request, Text
 
 _BYTES_A_TOKEN = 4
 _CONTEXT = 128_000
@@ -99,6 +99,12 @@ class OpenAIBackend(Templated):
             If the server stays silent or the cost limit is reached; it holds what was answered.
         """
         return self._path.loglikelihoods(requests) if requests else []
+
+    def answer_tokens(self, request: Request) -> list[AnswerTokens]:
+        """Return how the model reads each continuation of a request; nothing where the server is sent text."""
+        if self._encoder is None or not isinstance(self._path, NextTokens):
+            return []
+        return self._encoder.answer_tokens(request)
 
     def generate(
         self,

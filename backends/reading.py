@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,8 @@ Pair = tuple["Tokens", "Tokens"]
 """A context, and what may follow it."""
 _CHAINED = 8
 """Tokens up to which a continuation is read one by one off its cached context."""
+_LEAST_END = 1e-7
+"""The least probability that an answer ends: float32 cannot tell a smaller one from none."""
 Place = TypeVar("Place", bound=Hashable)
 
 
@@ -51,6 +54,28 @@ def chain_or_whole(
         tuple(next(scores) if len(c) <= _CHAINED else whole[r.prompt, c] for c in r.continuations)
         for r, scores in zip(requests, found, strict=True)
     ]
+
+
+def ended(request: Encoded, scores: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the log-likelihoods of continuations as whole answers, where the request asks for that.
+
+    A continuation whose tokens begin another's ("1" and "10") is less likely by what goes on as the other. Of others that
+    begin one another the shortest counts: "no opinion" has all of "no opinion at all".
+    """
+    if not request.whole:
+        return scores
+    known = dict(zip(request.continuations, scores, strict=True))
+    return tuple(known[tokens] + _log_end(tokens, known) for tokens in request.continuations)
+
+
+def _log_end(tokens: Tokens, known: dict[Tokens, float]) -> float:
+    """Return log P(an answer ends | its tokens): that it does not go on as a longer one."""
+    longer = {other for other in known if len(other) > len(tokens) and other[: len(tokens)] == tokens}
+    shortest = [c for c in longer if not any(c[:n] in longer for n in range(len(tokens) + 1, len(c)))]
+    if not shortest or math.isinf(known[tokens]):
+        return 0.0
+    goes_on = math.fsum(math.exp(min(0.0, known[other] - known[tokens])) for other in shortest)
+    return math.log1p(-min(goes_on, 1 - _LEAST_END))
 
 
 def read(logits: torch.Tensor, wanted: Sequence[tuple[Place, set[int]]]) -> dict[Place, dict[int, float]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..search.errors import InterruptedCallError
 from .http import UnsupportedError, UnusableAnswerError
-from .reading import chain, chain_or_whole
+from .reading import chain, chain_or_whole, ended
 from .tokenization import Encoded
 
 if TYPE_CHECKING:
@@ -72,10 +72,11 @@ class NextTokens:
         encoded = self._encoder.encode(requests, self._max_context - 1)
         known: LogProbs = {}
         try:
-            return chain_or_whole(encoded, lambda wanted: self._next(wanted, known), self._whole)
+            found = chain_or_whole(encoded, lambda wanted: self._next(wanted, known), self._whole)
         except InterruptedCallError as error:
             error.answered = _complete(encoded, known)
             raise
+        return [ended(request, scores) for request, scores in zip(encoded, found, strict=True)]
 
     def _probe(self) -> None:
         """Find out which of the ways there are."""
@@ -308,5 +309,5 @@ def _complete(encoded: Sequence[Encoded], known: LogProbs) -> dict[int, tuple[fl
     for i, r in enumerate(encoded):
         steps = [[(r.prompt + c[:n], token) for n, token in enumerate(c)] for c in r.continuations]
         if all(token in known.get(context, {}) for continuation in steps for context, token in continuation):
-            found[i] = tuple(sum(known[context][token] for context, token in c) for c in steps)
+            found[i] = ended(r, tuple(sum(known[context][token] for context, token in c) for c in steps))
     return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from ..search.contracts import AnswerTokens
 from ..search.errors import BackendError
 from .chat import ChatTemplate, fill
 
@@ -23,10 +24,14 @@ _NEXT_LINE = re.compile(r"(?<=\n)(?=\S)")
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A request as tokens: the prompt without what the tokenizer writes after a text, and each continuation."""
+    """A request as tokens: the prompt without what the tokenizer writes after a text, and each continuation.
+
+    With ``whole`` a continuation is to be the whole answer, as in `Request`.
+    """
 
     prompt: Tokens
     continuations: tuple[Tokens, ...]
+    whole: bool = False
 
 
 class _Piece(NamedTuple):
@@ -93,7 +98,15 @@ class Encoder:
                 raise BackendError(
                     f"a prompt of {longest} tokens does not fit into the {max_context} that {self._model} reads"
                 )
-        return encoded
+        return [replace(e, whole=True) if r.whole else e for e, r in zip(encoded, requests, strict=True)]
+
+    def answer_tokens(self, request: Request) -> list[AnswerTokens]:
+        """Return how the model reads each continuation of a request."""
+        unknown = self._tokenizer.unk_token_id
+        return [
+            AnswerTokens(tuple(map(str, self._tokenizer.convert_ids_to_tokens(list(ids)))), unknown not in ids)
+            for ids in self.encode([request])[0].continuations
+        ]
 
     def __len__(self) -> int:
         """Return the number of tokens the tokenizer knows."""

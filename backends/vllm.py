@@ -13,11 +13,11 @@ from ..search.errors import BackendError
 from .chat import Templated
 from .default_model import NAME, PACKAGE, default_model_folder
 from .forms import structured_outputs
-from .reading import chain_or_whole
+from .reading import chain_or_whole, ended
 from .tokenization import Encoder, Tokens
 
 if TYPE_CHECKING:
-    from ..search.contracts import Form, Request, Text
+    from ..search.contracts import AnswerTokens, Form, Request, Text
     from .reading import LogProbs, Pair, Wanted
 
 _OLDEST = (0, 10)
@@ -99,7 +99,12 @@ class VLLMBackend(Templated):
     def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats, over the whole vocabulary."""
         encoded = self._encoder.encode(requests, self.max_context - 1)  # vLLM keeps a place for what it writes
-        return chain_or_whole(encoded, self._read_next, self._read_whole)
+        found = chain_or_whole(encoded, self._read_next, self._read_whole)
+        return [ended(request, scores) for request, scores in zip(encoded, found, strict=True)]
+
+    def answer_tokens(self, request: Request) -> list[AnswerTokens]:
+        """Return how the model reads each continuation of a request."""
+        return self._encoder.answer_tokens(request)
 
     def generate(
         self,

@@ -207,7 +207,9 @@ def make_evaluator(
     if isinstance(scorer, ModelScorer):
         scorer = scorer.bind(Asking(judge or loaded, store).likelihoods)
     task = shorten_inputs(_legible(task, loaded), loaded.truncate, loaded.count_tokens)
-    return Evaluator(replace(task, dev=by_turns(task.dev)), loaded, scorer, store)
+    evaluator = Evaluator(replace(task, dev=by_turns(task.dev)), loaded, scorer, store)
+    evaluator.check_answers(task.start)
+    return evaluator
 
 
 def _legible(task: Task, backend: Backend) -> Task:

@@ -81,7 +81,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="the instruction to start from; repeat for others to try first",
     )
-    data.add_argument("--choices", metavar="A,B,C", help="the labels (default: those seen)")
+    data.add_argument("--choices", metavar="A,B,C", help="the labels, as in 'a,\"b, c\"' (default: those seen)")
     data.add_argument(
         "--scorer", metavar="NAME|FILE:NAME", help="what a good answer is (see `optimize list scorers`), or your own"
     )

@@ -99,6 +99,6 @@ def _key(request: Asked) -> str:
         parts = [request.prompt, request.max_tokens, request.stop, *([request.form] if request.form else [])]
         parts += [request.samples] if request.samples > 1 else []
     else:
-        parts = [request.prompt, request.continuations]
+        parts = [request.prompt, request.continuations, *(["whole"] if request.whole else [])]
     text = json.dumps(parts)
     return hashlib.sha256(text.encode()).hexdigest()

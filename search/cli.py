@@ -6,6 +6,7 @@ Nothing heavy is imported before the arguments are understood, so that ``--help`
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import math
 import os
@@ -278,7 +279,10 @@ def _price(text: str) -> list[float]:
 def _choices(text: str | None) -> tuple[str, ...]:
     if text is None:
         return ()
-    choices = tuple(choice.strip() for choice in text.split(","))
+    try:
+        choices = tuple(choice.strip() for choice in next(csv.reader([text], skipinitialspace=True, strict=True), []))
+    except csv.Error as error:
+        raise InputError(f"--choices: expected labels as in 'a,\"b, c\"', found {text!r} ({error})") from None
     if len(choices) < 2 or not all(choices) or len(set(choices)) < len(choices):
         raise InputError(f"--choices: expected two or more different labels with commas between them, found {text!r}")
     return choices

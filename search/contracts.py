@@ -395,6 +395,22 @@ class WordReader(Protocol):
         ...
 
 
+class AnswerTokens(NamedTuple):
+    """How a model reads an answer: its tokens as they stand in the vocabulary, and whether it knows them all."""
+
+    tokens: tuple[str, ...]
+    known: bool
+
+
+@runtime_checkable
+class TokenReader(Protocol):
+    """What a backend may do besides: show how its model reads answers, so that those it cannot tell apart are refused."""
+
+    def answer_tokens(self, request: Request) -> list[AnswerTokens]:
+        """Return how each continuation of a request is read; nothing where the tokenizer is not at hand."""
+        ...
+
+
 @runtime_checkable
 class Dated(Protocol):
     """What a backend may do besides: fix the day that its model's chat template writes.

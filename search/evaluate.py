@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import fmean
 from typing import TYPE_CHECKING, cast
 
@@ -22,11 +23,14 @@ from .contracts import (
     ReplyScorer,
     Request,
     SampleScorer,
+    Structure,
     Task,
+    TokenReader,
     WordReader,
     Words,
 )
 from .errors import InputError
+from .labels import unreadable
 from .metric import Weighted
 from .prompt import continuation, read_reply, render, stops, zero_shot
 from .statistics import scored_mean, stratum_weights
@@ -78,6 +82,7 @@ class Evaluator:
         self._values: dict[tuple[Example, str], float] = {}
         self._parts: dict[tuple[Example, str], tuple[float | None, ...]] = {}
         self._tokens: dict[Prompt | Example, int] = {}
+        self._flaws: dict[Structure, str] = {}
         self._words: dict[tuple[Prompt, tuple[Example, ...]], Words] = {}
         self._longest = max(self.example_tokens((*task.dev, *task.test)), default=0)
         self._longest += task.max_tokens if isinstance(scorer, ReplyScorer) else 0
@@ -113,6 +118,26 @@ class Evaluator:
                 f"but the model reads at most {self.backend.max_context}"
             )
         return tokens
+
+    def check_answers(self, prompt: Prompt) -> None:
+        """Refuse a prompt whose answers cannot be scored, before anything is spent on it.
+
+        Raises
+        ------
+        InputError
+            If labels have no texts of their own, or texts that the model does not know or cannot tell apart.
+        """
+        if isinstance(self.scorer, ReplyScorer):
+            return
+        request = self._answers(self.scorer, replace(prompt, demonstrations=()), self.task.dev[0])
+        if not self.task.labels or not isinstance(self.backend, TokenReader):
+            return
+        if prompt.structure not in self._flaws:
+            read = self.backend.answer_tokens(request)
+            texts = [text.strip() for text in request.continuations]
+            self._flaws[prompt.structure] = unreadable(texts, read, self.backend.model) if read else ""
+        if self._flaws[prompt.structure]:
+            raise InputError(self._flaws[prompt.structure])
 
     def logical_tokens(self, prompt: Prompt, examples: Sequence[Example]) -> int:
         """Return the tokens of the prompt with each example, counted as if nothing were shared."""
@@ -320,8 +345,18 @@ class Evaluator:
             form = decoding_form(prompt.constraints)
             samples = self.scorer.samples if isinstance(self.scorer, SampleScorer) else 1
             return Generation(render(prompt, example.inputs), max_tokens, end, form, samples)
-        answers = self.scorer.answers(prompt, self.task, example)
-        return Request(render(prompt, example.inputs), tuple(continuation(prompt.structure, a) for a in answers))
+        return self._answers(self.scorer, prompt, example)
+
+    def _answers(self, scorer: Scorer, prompt: Prompt, example: Example) -> Request:
+        """Return the request for an example's answers: for whole ones where one begins another."""
+        answers = scorer.answers(prompt, self.task, example)
+        texts = tuple(continuation(prompt.structure, answer) for answer in answers)
+        return Request(render(prompt, example.inputs), texts, whole=_one_begins_another(texts))
+
+
+def _one_begins_another(texts: Sequence[str]) -> bool:
+    folded = sorted({text.casefold() for text in texts})  # a text stands right before what it begins
+    return any(after.startswith(before) for before, after in pairwise(folded))
 
 
 def _shown(prompt: Prompt, examples: Sequence[Example]) -> list[bool]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .contracts import ReplyScorer
 from .errors import InputError, PromptfrontError
 from .history import Proposal, Tried, proposals_from_json, proposals_to_json
 from .judging import FINALISTS, confirm, confirming_pairs, cross_fit, finalists, fresh_rows, judge
@@ -198,8 +197,7 @@ class Search:
             return proposal.error
         try:
             self._evaluator.prompt_tokens(proposal.prompt)
-            if not isinstance(self._evaluator.scorer, ReplyScorer):
-                self._evaluator.scorer.answers(proposal.prompt, self._evaluator.task, self._evaluator.task.dev[0])
+            self._evaluator.check_answers(proposal.prompt)
         except PromptfrontError as error:
             return str(error)
         return ""

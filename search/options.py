@@ -27,7 +27,8 @@ class DataOptions:
     instructions
         The instruction the search starts from, and others to try first.
     choices
-        The labels; by default those seen in the data.
+        The labels; by default those seen in the data, where spellings that differ only in case, white space, invisible
+        characters, Unicode form or the form of a number are one label.
     scorer
         An installed scorer's name or ``path/to/file.py:name``; by default the task's, which for data alone is the
         accuracy of labels.

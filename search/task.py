@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import cast
 from .contracts import Example, Prompt, Structure, Task
 from .data import Row, is_list, labelled, read_rows
 from .errors import InputError
+from .labels import Spellings, fold, placement, quoted
 from .metric import asks_for_labels, load_scorer
 from .plugins import closest, load
 from .scripts import word_count
@@ -23,7 +23,6 @@ _INPUT_NAMES = ("text", "input", "sentence", "review", "content", "question", "d
 _TARGET_NAMES = ("label", "target", "sentiment", "category", "class", "answer", "output", "标签")
 _MAX_LABELS = 50
 _MOST_TOKENS = 1024
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def load_task(
@@ -151,12 +150,13 @@ def _build(spec: TaskFile, seed: int) -> Task:
     source, files = next(iter(paths.values())), ", ".join(paths.values())
     inputs, target = _columns(spec, source, next(iter(rows.values())))
     rows = {name: labelled(part, target, paths[name], notes.append) for name, part in rows.items()}
+    scorer = spec.scorer or "labels"
     labels: tuple[tuple[str, str], ...] = ()
-    if asks_for_labels(load_scorer(spec.scorer)):
-        labels = _labels(spec, target, [row for part in rows.values() for row in part], source)
-    examples = {
-        name: _examples(part, [c for c, _ in inputs], target, [x for x, _ in labels]) for name, part in rows.items()
-    }
+    spellings: Spellings | None = None
+    if asks_for_labels(load_scorer(scorer)):
+        labels, spellings = _labels(spec, target, [row for part in rows.values() for row in part], source)
+        notes += spellings.notes()
+    examples = {name: _examples(part, [c for c, _ in inputs], target, spellings) for name, part in rows.items()}
     if not labels:
         examples = {name: join_references(part, paths[name], notes.append) for name, part in examples.items()}
     max_tokens, stop = _reply_limits([example for part in examples.values() for example in part])
@@ -172,6 +172,7 @@ def _build(spec: TaskFile, seed: int) -> Task:
     instruction, *others = spec.instructions or (_instruction(structure, [text for _, text in labels]),)
     name = Path(source).stem if spec.name == "data" else spec.name
     fields = tuple(column for column, _ in inputs)
+    notes += splits.notes + placement([label for label, _ in labels], splits, given=bool(spec.test))
     return Task(
         name=name,
         source=files,
@@ -182,10 +183,10 @@ def _build(spec: TaskFile, seed: int) -> Task:
         pool=splits.pool,
         dev=splits.dev,
         test=splits.test,
-        scorer=spec.scorer,
+        scorer=scorer,
         constraints=spec.constraints,
         instructions=tuple(others),
-        notes=(*notes, *splits.notes),
+        notes=tuple(notes),
         max_tokens=spec.max_tokens or max_tokens,
         stop=stop if spec.stop is None else spec.stop,
     )
@@ -217,20 +218,21 @@ def _guess(columns: Sequence[str], names: Sequence[str], what: str, source: str,
     raise InputError(f"{source}: which column is the {what}? Say --{what}-column with one of {', '.join(columns)}")
 
 
-def _labels(spec: TaskFile, target: str, rows: Sequence[Row], source: str) -> tuple[tuple[str, str], ...]:
+def _labels(
+    spec: TaskFile, target: str, rows: Sequence[Row], source: str
+) -> tuple[tuple[tuple[str, str], ...], Spellings]:
+    """Return the labels with their texts, those that the user says or those seen, and how rows spell them."""
+    counts = Counter(row.cells.get(target, "").strip() for row in rows)
     if spec.labels:
-        texts = [text for _, text in spec.labels]
-        if len(set(texts)) < max(2, len(spec.labels)):
-            raise InputError(
-                f"{source}: expected at least 2 labels, each written differently, found {', '.join(texts)}"
-            )
-        return spec.labels
-    seen = Counter(row.cells.get(target, "").strip() for row in rows)
-    del seen[""]
-    if len(seen) > _MAX_LABELS or len(seen) > max(2, len(rows) // 2):
+        _check_labels(spec.labels, source)
+        return spec.labels, Spellings(counts, [label for label, _ in spec.labels])
+    spellings = Spellings(counts)
+    seen = spellings.labels
+    # Who names the scorer says that these are labels, however many.
+    if not spec.scorer and (len(seen) > _MAX_LABELS or len(seen) > max(2, len(rows) // 2)):
         raise InputError(
             f"{source}: the column {target!r} has {len(seen)} different values in {len(rows)} rows, which looks like free text: "
-            "say how to score it with --scorer (see `optimize list scorers`), or name labels with --choices a,b,c"
+            "say --scorer labels if they are labels, or how to score free text (see `optimize list scorers`)"
         )
     if listed := next((row for row in rows if is_list(row.cells.get(target, "").strip())), None):
         raise InputError(
@@ -238,18 +240,24 @@ def _labels(spec: TaskFile, target: str, rows: Sequence[Row], source: str) -> tu
             "name a column with one label a row"
         )
     if len(seen) < 2:
+        found = [spelling for spelling in counts if fold(spelling)]
+        apart = f", spellings of one: --choices {quoted(found)} keeps them apart" if len(found) > 1 else ""
         raise InputError(
-            f"{source}: expected at least 2 different labels in the column {target!r}, found {', '.join(seen) or 'none'}"
+            f"{source}: expected at least 2 different labels in the column {target!r}, found {', '.join(found) or 'none'}{apart}"
         )
-    return tuple((label, label) for label in sorted(seen, key=_label_order))
+    return tuple((label, label) for label in seen), spellings
 
 
-def _label_order(label: str) -> tuple[bool, float, str]:
-    number = _NUMBER.fullmatch(label)
-    return number is None, float(label) if number else 0.0, label
+def _check_labels(labels: Sequence[tuple[str, str]], source: str) -> None:
+    """Refuse labels that the user says if one is blank or two are the same."""
+    names, texts = ([part.strip() for part in parts] for parts in zip(*labels, strict=True))
+    if min(len(labels), len(set(names)), len(set(texts))) < max(2, len(labels)):
+        raise InputError(f"{source}: expected at least 2 labels, each written differently, found {', '.join(texts)}")
+    if not all(map(fold, (*names, *texts))):
+        raise InputError(f"{source}: expected labels with a visible text, found {', '.join(map(repr, texts))}")
 
 
-def _examples(rows: Sequence[Row], inputs: Sequence[str], target: str, labels: Sequence[str]) -> list[Example]:
+def _examples(rows: Sequence[Row], inputs: Sequence[str], target: str, spellings: Spellings | None) -> list[Example]:
     examples = []
     for row in rows:
         missing = [column for column in (*inputs, target) if column not in row.cells]
@@ -258,14 +266,20 @@ def _examples(rows: Sequence[Row], inputs: Sequence[str], target: str, labels: S
             raise InputError(
                 f"{row.origin}: there is no value for {missing[0]!r}{why}; the row has {', '.join(row.cells) or 'none'}; add it, or leave the row out"
             )
-        label, *references = [row.cells[target].strip()] if labels else _answers(row.cells[target])
-        if not labels and not label:
+        label, *references = [_label(row, target, spellings)] if spellings else _answers(row.cells[target])
+        if not label:
             raise InputError(f"{row.origin}: expected an answer in {target!r}, found none")
-        if labels and label not in labels:
-            found = "no label" if not label else f"the label {label!r}{closest(label, labels)}"
-            raise InputError(f"{row.origin}: expected one of {', '.join(labels)} in {target!r}, found {found}")
         examples.append(Example(tuple((column, row.cells[column]) for column in inputs), label, tuple(references)))
     return examples
+
+
+def _label(row: Row, target: str, spellings: Spellings) -> str:
+    found = row.cells[target].strip()
+    label = spellings.label(found)
+    if label is None:
+        what = f"the label {found!r}{closest(found, spellings.labels)}" if fold(found) else "no label"
+        raise InputError(f"{row.origin}: expected one of {', '.join(spellings.labels)} in {target!r}, found {what}")
+    return label
 
 
 def _answers(cell: str) -> list[str]:

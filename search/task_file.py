@@ -41,7 +41,7 @@ class TaskFile:
     labels: tuple[tuple[str, str], ...] = ()
     instructions: tuple[str, ...] = ()
     question: str = ""
-    scorer: str = "labels"
+    scorer: str = ""
     constraints: tuple[Constraint, ...] = ()
     max_tokens: int | None = None
     stop: tuple[str, ...] | None = None
@@ -130,7 +130,7 @@ class _Reader:
         return str(beside) if beside.exists() or Path(value).suffix else value
 
     def _scorer(self) -> str:
-        value = self._text("scorer") or "labels"
+        value = self._text("scorer") or ""
         return str(Path(self._path).parent / value) if ".py:" in value else value
 
     def _inputs(self) -> tuple[tuple[str, str | None], ...]:
