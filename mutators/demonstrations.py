@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -105,9 +106,10 @@ class HardDemonstrations:
             return prompt
         sample = context.rng.sample(pool, min(_HARD_SAMPLE, len(pool)))
         losses = context.losses(prompt, sample)
-        if not losses:
+        known = [i for i, loss in enumerate(losses) if not math.isnan(loss)]
+        if not known:
             return prompt
-        order = sorted(range(len(sample)), key=lambda i: -losses[i])
+        order = sorted(known, key=lambda i: -losses[i])
         # The very hardest are often mislabelled.
         ranked = [sample[i] for i in order][len(order) // 16 :]
         # A third of each label: a biased prompt loses most on one label alone.

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..search.contracts import Request
+from ..search.contracts import Request, Unscored
 from ..search.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _BEFORE = "\n"
 
 @dataclass(frozen=True, slots=True)
 class Fluency:
-    """The inverse of the reply's perplexity per byte, in (0, 1]; an empty reply has 0.
+    """The inverse of the reply's perplexity per byte, in (0, 1]; an empty reply has none.
 
     What repeats itself is likely too, so this is a part of a score and not one to search by alone: ``0.8*rouge-l+0.2*fluency``.
 
@@ -30,14 +30,14 @@ class Fluency:
         The reference model; a search binds it.
     """
 
-    likelihoods: Callable[[Sequence[Request]], list[tuple[float, ...]]] | None = None
+    likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]] | None = None
 
-    def bind(self, likelihoods: Callable[[Sequence[Request]], list[tuple[float, ...]]]) -> Fluency:
+    def bind(self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]) -> Fluency:
         """Return this scorer with a model to ask."""
         return replace(self, likelihoods=likelihoods)
 
     def score_replies(self, examples: Sequence[Example], replies: Sequence[str]) -> list[float | None]:  # noqa: ARG002
-        """Return the likelihood of each reply, as a geometric mean over its bytes.
+        """Return the likelihood of each reply, as a geometric mean over its bytes; None where it has none.
 
         Raises
         ------
@@ -48,4 +48,10 @@ class Fluency:
             raise InputError("fluency needs a model: give it one with bind(likelihoods)")
         texts = [reply.strip() for reply in replies]
         read = iter(self.likelihoods([Request(_BEFORE, (text,)) for text in texts if text]))
-        return [math.exp(next(read)[0] / len(text.encode("utf-8", "surrogatepass"))) if text else 0.0 for text in texts]
+        return [_per_byte(text, next(read)) if text else None for text in texts]
+
+
+def _per_byte(text: str, output: tuple[float, ...] | Unscored) -> float | None:
+    if isinstance(output, Unscored):
+        return None
+    return math.exp(output[0] / len(text.encode("utf-8", "surrogatepass")))

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..search.contracts import Request
+from ..search.contracts import Request, Unscored
 from ..search.errors import InputError
 from ..search.scripts import has_cjk
 
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 _ENGLISH = "Answer A", "Answer B", "Better answer (A or B):", (" A", " B")
 _CHINESE = "回答A", "回答B", "更好的回答(A或B)：", ("A", "B")
 
+_FAR = 700.0
+"""Nats beyond which the exponential overflows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judge:
     """How likely a model is to prefer the reply to the gold answer, in [0, 1]; 0.5 where they are as good as each other.
 
     Each pair is judged in both orders and the log-odds are averaged, which takes away a preference for a place (Zheng et al.
-    2023, arXiv 2306.05685). No verdict is written: the likelihoods of the two letters are read. An empty reply has 0.
+    2023, arXiv 2306.05685). No verdict is written: the likelihoods of the two letters are read. An empty reply is not judged.
 
     Parameters
     ----------
@@ -35,14 +38,14 @@ class Judge:
     """
 
     rubric: str = "Judge which answer is more correct, more complete and better written."
-    likelihoods: Callable[[Sequence[Request]], list[tuple[float, ...]]] | None = None
+    likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]] | None = None
 
-    def bind(self, likelihoods: Callable[[Sequence[Request]], list[tuple[float, ...]]]) -> Judge:
+    def bind(self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]) -> Judge:
         """Return this judge with a model to ask."""
         return replace(self, likelihoods=likelihoods)
 
     def score_replies(self, examples: Sequence[Example], replies: Sequence[str]) -> list[float | None]:
-        """Return the probability that each reply is the better one.
+        """Return the probability that each reply is the better one; None where there is no verdict.
 
         Raises
         ------
@@ -55,9 +58,9 @@ class Judge:
         texts = [(examples[i], replies[i].strip()) for i in judged]
         first = self.likelihoods([self._request(example, reply, example.target) for example, reply in texts])
         second = self.likelihoods([self._request(example, example.target, reply) for example, reply in texts])
-        found: list[float | None] = [0.0] * len(replies)
-        for i, (ours, theirs), (theirs_first, ours_second) in zip(judged, first, second, strict=True):
-            found[i] = 1 / (1 + math.exp((theirs - ours + theirs_first - ours_second) / 2))
+        found: list[float | None] = [None] * len(replies)
+        for i, one, other in zip(judged, first, second, strict=True):
+            found[i] = _verdict(one, other)
         return found
 
     def _request(self, example: Example, first: str, second: str) -> Request:
@@ -65,3 +68,12 @@ class Judge:
         one, other, verdict, letters = _CHINESE if has_cjk(inputs) else _ENGLISH
         parts = (self.rubric, inputs, f"{one}: {first}", f"{other}: {second}", verdict)
         return Request("\n\n".join(parts), letters)
+
+
+def _verdict(first: tuple[float, ...] | Unscored, second: tuple[float, ...] | Unscored) -> float | None:
+    """Return the probability of the reply, which stood first and then second."""
+    if isinstance(first, Unscored) or isinstance(second, Unscored):
+        return None
+    (ours, theirs), (theirs_first, ours_second) = first, second
+    odds = (theirs - ours + theirs_first - ours_second) / 2
+    return None if math.isnan(odds) else 1 / (1 + math.exp(min(odds, _FAR)))

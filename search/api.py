@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from .asking import Asking
@@ -42,7 +42,10 @@ _TEMPERATURE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a search is about to spend, shown before it begins; ``pairs`` and ``tokens`` are estimates of what is left."""
+    """What a search is about to spend, shown before it begins; ``pairs`` and ``tokens`` are estimates of what is left.
+
+    ``reasons`` count the dev rows that the starting prompt left without a score, where an earlier run has scored it.
+    """
 
     study: str
     task: Task
@@ -56,6 +59,7 @@ class Plan:
     start_tokens: int
     pairs: int
     tokens: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 def optimize(
@@ -326,6 +330,7 @@ def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
         start_tokens=start_tokens,
         pairs=pairs,
         tokens=round(pairs * per_pair),
+        reasons=next((entry.reasons for entry in study.full()), {}),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from .contracts import FormWriter, Generation, Outputs, Request
+from .contracts import FormWriter, Generation, Outputs, Request, Unscored
 from .errors import InterruptedCallError
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ class Asking:
                 raise
         return [self._kept[key] for key in keys]
 
-    def likelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
-        """Return log P(continuation | prompt) in nats of each continuation of each request."""
-        return [outputs for outputs in self.outputs(requests) if isinstance(outputs, tuple)]
+    def likelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...] | Unscored]:
+        """Return log P(continuation | prompt) in nats of each continuation of each request, or why there is none."""
+        return cast("list[tuple[float, ...] | Unscored]", self.outputs(requests))
 
     def _ask(self, requests: Sequence[Asked]) -> Sequence[Outputs]:
         kind, prompts = requests[0], [request.prompt for request in requests]
@@ -72,8 +73,9 @@ class Asking:
             drawn = writer.generate(
                 [p for p in prompts for _ in range(kind.samples)], temperature=_TEMPERATURE, **options
             )
-            return [json.dumps(drawn[i : i + kind.samples]) for i in range(0, len(drawn), kind.samples)]
-        return self.backend.loglikelihoods([request for request in requests if isinstance(request, Request)])
+            return [_together(drawn[i : i + kind.samples]) for i in range(0, len(drawn), kind.samples)]
+        found = self.backend.loglikelihoods([request for request in requests if isinstance(request, Request)])
+        return [Unscored("no number") if _without_number(outputs) else outputs for outputs in found]
 
     def _keep(self, outputs: dict[str, Outputs]) -> None:
         if self._store and outputs:
@@ -92,6 +94,16 @@ def _calls(requests: dict[str, Asked]) -> list[dict[str, Asked]]:
         )
         calls[kind][key] = request
     return list(calls.values())
+
+
+def _together(replies: Sequence[str | Unscored]) -> Outputs:
+    """Return the replies to one prompt as one, or why there is none: each of them is needed."""
+    missing = [reply for reply in replies if isinstance(reply, Unscored)]
+    return missing[0] if missing else json.dumps(list(replies))
+
+
+def _without_number(outputs: tuple[float, ...] | Unscored) -> bool:
+    return not isinstance(outputs, Unscored) and any(map(math.isnan, outputs))
 
 
 def _key(request: Asked) -> str:

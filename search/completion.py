@@ -30,6 +30,8 @@ _ROW_RIDGE, _SHARPNESS_RIDGE, _SKILL_RIDGE, _SHIFT_RIDGE, _NOISE_ROWS = 1.0, 3.0
 _CORRECTION = 24.0
 """The model's mean is believed as much as this many examples of the candidate's own."""
 _DRAWS = 64
+_IMPOSSIBLE = 20.0
+"""Nats below the least likely label at which an impossible one is counted."""
 
 
 class Estimate(NamedTuple):
@@ -71,7 +73,8 @@ def estimate(
     """
     targets = np.asarray(gold)
     counts = np.ones(len(targets)) if weights is None else np.asarray(weights)
-    odds, seen = _log_odds(outputs, len(targets))
+    labels = next((len(output) for values in outputs for output in values if output is not None), max(gold) + 1)
+    odds, seen = _log_odds(outputs, len(targets), labels)
     model = _fit(odds, seen, targets)
     parts = np.stack([model.rows, model.right])
     expected = model.shift[:, None] + np.einsum("cj,jik->cik", model.weights, parts)
@@ -79,17 +82,25 @@ def estimate(
     return [_estimate(expected[c], model.noise[c] * noise, odds[c], seen[c], targets, counts) for c in range(len(odds))]
 
 
-def _log_odds(outputs: Sequence[Sequence[Sequence[float] | None]], examples: int) -> tuple[Array, NDArray[np.bool_]]:
+def _log_odds(
+    outputs: Sequence[Sequence[Sequence[float] | None]], examples: int, labels: int
+) -> tuple[Array, NDArray[np.bool_]]:
     """Return log-odds against the mean label, ``(candidates, examples, labels)``, and which examples were seen."""
-    labels = next(len(output) for values in outputs for output in values if output is not None)
     odds = np.zeros((len(outputs), examples, labels))
     seen = np.zeros((len(outputs), examples), dtype=np.bool_)
     for c, values in enumerate(outputs):
         rows = [i for i, output in enumerate(values) if output is not None]
         logs = np.asarray([values[i] for i in rows], dtype=np.float64).reshape(-1, labels)
+        logs = np.where(np.isneginf(logs), _least(logs) - _IMPOSSIBLE, logs)
         odds[c, rows] = logs - logs.mean(axis=1, keepdims=True)
         seen[c, rows] = True
     return odds, seen
+
+
+def _least(logs: Array) -> Array:
+    """Return the least finite value of each row."""
+    least: Array = np.where(np.isneginf(logs), np.inf, logs).min(axis=1, keepdims=True)
+    return least
 
 
 def _fit(odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64]) -> _Model:

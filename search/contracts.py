@@ -255,8 +255,8 @@ class MutationContext:
         ``propose(prompts, max_tokens) -> replies``: the proposer model, sampled, one reply per prompt. It answers few
         calls in a batch of candidates; after that its replies are empty.
     losses
-        ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in nats. Costs pairs;
-        empty where none are left for mutators.
+        ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in nats; NaN where the
+        model gives none. Costs pairs; empty where none are left for mutators.
     lean
         ``lean(prompt) -> floats``: how much more likely than the others the prompt makes each label, whatever the input,
         in nats and in the order of the task's labels; empty for free text. Costs pairs where the prompt was not scored;
@@ -472,8 +472,8 @@ class Scorer(Protocol):
         examples: Sequence[Example],
         outputs: Sequence[tuple[float, ...]],
         offsets: tuple[float, ...],
-    ) -> list[float]:
-        """Return the task's metric of each example, in [0, 1], in order."""
+    ) -> Sequence[float | None]:
+        """Return the task's metric of each example, in [0, 1], in order; None where there is none."""
         ...
 
 
@@ -493,7 +493,7 @@ class ModelScorer(Protocol):
     Its questions are answered once and stored.
     """
 
-    def bind(self, likelihoods: Callable[[Sequence[Request]], list[tuple[float, ...]]]) -> ReplyScorer:
+    def bind(self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]) -> ReplyScorer:
         """Return the scorer with a model to ask; ``likelihoods`` answers as `Backend.loglikelihoods` does."""
         ...
 

@@ -26,6 +26,7 @@ from .contracts import (
     Structure,
     Task,
     TokenReader,
+    Unscored,
     WordReader,
     Words,
 )
@@ -34,11 +35,12 @@ from .labels import unreadable
 from .metric import Weighted
 from .prompt import continuation, read_reply, render, stops, zero_shot
 from .statistics import scored_mean, stratum_weights
+from .unscored import is_empty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .contracts import Backend, Scorer
+    from .contracts import Backend, Reason, Scorer
     from .store import Store
 
 Likelihoods = list[tuple[float, ...]]
@@ -52,11 +54,12 @@ MOST_WORDS = 1000
 class Evaluation:
     """The task's metric of one prompt on each of some examples, and the calibration offsets they were read with.
 
-    A value is NaN where the scorer has none, and on an example that the prompt shows.
+    A value is NaN where there is none, with its reason, and on an example that the prompt shows, without one.
     """
 
     values: tuple[float, ...]
     offsets: tuple[float, ...]
+    reasons: tuple[Reason | None, ...] = ()
 
     @property
     def quality(self) -> float:
@@ -165,11 +168,10 @@ class Evaluator:
             The calibration to read the outputs with; by default the one fitted on these outputs.
         """
         if isinstance(self.scorer, ReplyScorer):
-            return Evaluation(_unshown(prompt, examples, self._reply_values(self.scorer, prompt, examples)), ())
-        outputs = self._likelihoods(prompt, examples)
+            return _unshown(prompt, examples, self._reply_values(self.scorer, prompt, examples), ())
+        outputs = self.measure([prompt], examples)[0]
         offsets = self._fitted(prompt, examples, outputs) if offsets is None else offsets
-        values = self.scorer.score(self.task, examples, outputs, offsets)
-        return Evaluation(_unshown(prompt, examples, values), offsets)
+        return _unshown(prompt, examples, self._answer_values(self.scorer, examples, outputs, offsets), offsets)
 
     def mean(self, values: Sequence[float], examples: Sequence[Example]) -> float:
         """Return the mean of the examples' values, each label counted by its share in all of pool and dev; NaN without any."""
@@ -180,13 +182,13 @@ class Evaluator:
         return math.fsum(weight * value for weight, (value, _) in zip(weights, known, strict=True))
 
     def chosen(self, prompt: Prompt, examples: Sequence[Example], offsets: tuple[float, ...]) -> list[str] | None:
-        """Return the label each example is given; None where the scorer gives none."""
+        """Return the label each example is given, all of which have a score; None where the scorer gives none."""
         if not isinstance(self.scorer, Classifier):
             return None
-        return self.scorer.choose(self.task, self._likelihoods(prompt, examples), offsets)
+        return self.scorer.choose(self.task, _numbers(self.measure([prompt], examples)[0]), offsets)
 
     def replies(self, prompt: Prompt, examples: Sequence[Example]) -> list[str]:
-        """Return what the model answers, within its constraints' limits; only for tasks that ask for free text."""
+        """Return the replies that can be scored, within the prompt's limits; only for tasks that ask for free text."""
         return [reply for _, reply in self._bound_pairs(prompt, examples)]
 
     def compliance(self, prompt: Prompt, examples: Sequence[Example]) -> float | None:
@@ -205,16 +207,29 @@ class Evaluator:
         known = [[value for value in column if value is not None] for column in columns]
         return {part.name: fmean(values) for part, values in zip(self.scorer.parts, known, strict=True) if values}
 
-    def _reply_values(self, scorer: ReplyScorer, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
+    def _answer_values(
+        self, scorer: Scorer, examples: Sequence[Example], outputs: Sequence[Outputs], offsets: tuple[float, ...]
+    ) -> list[float | Reason]:
+        """Return the scores of answers by their log-likelihoods, or why there is none; the scorer sees no other rows."""
+        none: Reason = "tie" if isinstance(scorer, Classifier) else "no number"
+        found: list[float | Reason] = [output.reason if isinstance(output, Unscored) else none for output in outputs]
+        rows = [i for i, output in enumerate(outputs) if isinstance(output, tuple)]
+        values = scorer.score(self.task, [examples[i] for i in rows], _numbers(outputs), offsets) if rows else ()
+        for i, value in zip(rows, values, strict=True):
+            found[i] = none if value is None else value
+        return found
+
+    def _reply_values(self, scorer: ReplyScorer, prompt: Prompt, examples: Sequence[Example]) -> list[float | Reason]:
+        """Return the scores of replies, or why there is none; the scorer sees no other rows."""
         pairs = self._bound_pairs(prompt, examples)
         new = list(dict.fromkeys(pair for pair in pairs if pair not in self._values))
         found = self._score(scorer, new) if new else []
         self._values.update(zip(new, [math.nan if value is None else value for value in found], strict=True))
-        values = [self._values[pair] for pair in pairs]
-        if not isinstance(scorer, SampleScorer):
-            return values
-        groups = [values[i : i + scorer.samples] for i in range(0, len(values), scorer.samples)]
-        return [math.nan if any(map(math.isnan, group)) else scorer.combine(group) for group in groups]
+        values = iter([self._values[pair] for pair in pairs])
+        return [
+            written.reason if isinstance(written, Unscored) else _together(scorer, [next(values) for _ in written])
+            for written in self._written(prompt, examples)
+        ]
 
     def _score(self, scorer: ReplyScorer, new: Sequence[tuple[Example, str]]) -> list[float | None]:
         """Score pairs that have no score yet; what each of several scorers gives is kept."""
@@ -231,16 +246,19 @@ class Evaluator:
 
     def _pairs(self, prompt: Prompt, examples: Sequence[Example]) -> list[tuple[Example, str]]:
         written = zip(examples, self._written(prompt, examples), strict=True)
-        return [(example, reply) for example, replies in written for reply in replies]
+        return [(e, reply) for e, replies in written if not isinstance(replies, Unscored) for reply in replies]
 
-    def _written(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[str]]:
-        """Return the whole replies to each example: one, or as many as the scorer wants."""
-        outputs = cast("list[str]", self.measure([prompt], examples)[0])
-        written = [json.loads(output) if isinstance(self.scorer, SampleScorer) else [output] for output in outputs]
-        return [[read_reply(prompt.structure, reply) for reply in replies] for replies in written]
+    def _written(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[str] | Unscored]:
+        """Return the whole replies to each example, one or as many as the scorer wants, or why they cannot be scored."""
+        outputs = cast("list[str | Unscored]", self.measure([prompt], examples)[0])
+        return [self._read_replies(prompt, example, output) for example, output in zip(examples, outputs, strict=True)]
 
-    def _likelihoods(self, prompt: Prompt, examples: Sequence[Example]) -> Likelihoods:
-        return cast("Likelihoods", self.measure([prompt], examples)[0])
+    def _read_replies(self, prompt: Prompt, example: Example, output: str | Unscored) -> list[str] | Unscored:
+        if isinstance(output, Unscored):
+            return output
+        written: list[str] = json.loads(output) if isinstance(self.scorer, SampleScorer) else [output]
+        replies = [read_reply(prompt.structure, reply) for reply in written]
+        return Unscored("empty") if any(is_empty(reply, example) for reply in replies) else replies
 
     def _weights(self, examples: Sequence[Example]) -> list[float]:
         return stratum_weights([example.target for example in examples], self._shares)
@@ -259,23 +277,24 @@ class Evaluator:
         return dict(zip(seen, found, strict=True))
 
     def _read(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[float] | None]:
-        """Return the labels' log-likelihoods as the prompt's calibration reads them; none for examples that it shows."""
-        outputs, shown = self._likelihoods(prompt, examples), _shown(prompt, examples)
-        offsets = self._fitted(prompt, examples, outputs) or (0.0,) * len(self.task.labels)
+        """Return the labels' log-likelihoods as the prompt's calibration reads them; none for examples without a score."""
+        outputs, found = self.measure([prompt], examples)[0], self.evaluate(prompt, examples)
+        offsets = found.offsets or (0.0,) * len(self.task.labels)
         return [
-            None if known else [x - offset for x, offset in zip(output, offsets, strict=True)]
-            for output, known in zip(outputs, shown, strict=True)
+            None if math.isnan(value) else [x - offset for x, offset in zip(output, offsets, strict=True)]
+            for output, value in zip(cast("Likelihoods", outputs), found.values, strict=True)
         ]
 
-    def _fitted(self, prompt: Prompt, examples: Sequence[Example], outputs: Likelihoods) -> tuple[float, ...]:
+    def _fitted(self, prompt: Prompt, examples: Sequence[Example], outputs: Sequence[Outputs]) -> tuple[float, ...]:
         unshown = [output for output, shown in zip(outputs, _shown(prompt, examples), strict=True) if not shown]
-        return cast("Scorer", self.scorer).fit(prompt, unshown) if unshown else ()
+        known = _numbers(unshown)
+        return cast("Scorer", self.scorer).fit(prompt, known) if known else ()
 
     def lean(self, prompt: Prompt, *, known: bool) -> tuple[float, ...]:
         """Return how much more likely than the others the prompt makes each label, in nats, whatever the input.
 
-        The mean over the first block of dev inputs, whose labels are not looked at; empty for free text, and where
-        mutators have no pairs left. A prompt that is not ``known`` counts as scored for a mutator.
+        The mean over the first block of dev inputs, whose labels are not looked at; empty for free text, where none of
+        these has finite log-likelihoods, and where mutators have no pairs left. A prompt that is not ``known`` counts as scored for a mutator.
 
         Raises
         ------
@@ -288,7 +307,9 @@ class Evaluator:
         self.prompt_tokens(prompt)
         if not known and not self._allowed(len(examples)):
             return ()
-        outputs = self._likelihoods(prompt, examples)
+        outputs = [
+            output for output in _numbers(self.measure([prompt], examples)[0]) if all(map(math.isfinite, output))
+        ]
         means = [sum(column) / len(outputs) for column in zip(*outputs, strict=True)]
         return tuple(mean - sum(means) / len(means) for mean in means)
 
@@ -316,17 +337,26 @@ class Evaluator:
         return self._words[key]
 
     def losses(self, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
-        """Return minus the log-likelihood of each gold answer, in nats; nothing where mutators have no pairs left."""
+        """Return minus the log-likelihood of each gold answer, in nats, NaN where there is none.
+
+        Nothing where mutators have no pairs left.
+        """
         if not self._allowed(len(examples)):
             return []
         golds = [prompt.structure.verbalize(example.target) for example in examples]
         if isinstance(self.scorer, ReplyScorer):
-            return [-output[0] for output in self._gold_likelihoods(prompt, examples, golds)]
-        outputs = self._likelihoods(prompt, examples)
+            found = self._gold_likelihoods(prompt, examples, golds)
+            return [math.nan if isinstance(output, Unscored) else -output[0] for output in found]
+        outputs = cast("list[tuple[float, ...] | Unscored]", self.measure([prompt], examples)[0])
         answers = [self.scorer.answers(prompt, self.task, example) for example in examples]
-        return [-out[texts.index(gold)] for out, texts, gold in zip(outputs, answers, golds, strict=True)]
+        return [
+            math.nan if isinstance(output, Unscored) else -output[texts.index(gold)]
+            for output, texts, gold in zip(outputs, answers, golds, strict=True)
+        ]
 
-    def _gold_likelihoods(self, prompt: Prompt, examples: Sequence[Example], golds: Sequence[str]) -> Likelihoods:
+    def _gold_likelihoods(
+        self, prompt: Prompt, examples: Sequence[Example], golds: Sequence[str]
+    ) -> list[tuple[float, ...] | Unscored]:
         texts = [continuation(prompt.structure, gold) for gold in golds]
         requests = [Request(render(prompt, e.inputs), (text,)) for e, text in zip(examples, texts, strict=True)]
         return self._model.likelihoods(requests)
@@ -364,6 +394,28 @@ def _shown(prompt: Prompt, examples: Sequence[Example]) -> list[bool]:
     return [example.inputs in inputs for example in examples]
 
 
-def _unshown(prompt: Prompt, examples: Sequence[Example], values: Sequence[float]) -> tuple[float, ...]:
-    shown = _shown(prompt, examples)
-    return tuple(math.nan if known else value for value, known in zip(values, shown, strict=True))
+def _unshown(
+    prompt: Prompt, examples: Sequence[Example], found: Sequence[float | Reason], offsets: tuple[float, ...]
+) -> Evaluation:
+    """Return the scores, or the reasons why there are none, of the examples that the prompt does not show."""
+    rows = list(zip(found, _shown(prompt, examples), strict=True))
+    values = tuple(math.nan if known or isinstance(value, str) else value for value, known in rows)
+    return Evaluation(values, offsets, tuple(None if known else _reason(value) for value, known in rows))
+
+
+def _reason(value: float | Reason) -> Reason | None:
+    if isinstance(value, str):
+        return value
+    return "no number" if math.isnan(value) else None
+
+
+def _together(scorer: ReplyScorer, values: Sequence[float]) -> float:
+    """Return what the scores of an example's replies make together."""
+    if not isinstance(scorer, SampleScorer):
+        return values[0]
+    return math.nan if any(map(math.isnan, values)) else scorer.combine(values)
+
+
+def _numbers(outputs: Sequence[Outputs]) -> Likelihoods:
+    """Return the log-likelihoods of those that have any."""
+    return [output for output in outputs if isinstance(output, tuple)]

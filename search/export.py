@@ -83,7 +83,7 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
         Its ancestors' trials, nearest first.
     """
     config, structure = frontier.config, entry.prompt.structure
-    n = config["sizes"]["dev"]
+    n = config["sizes"]["dev"] - entry.unscored
     low, high = wilson_interval(entry.quality * n, n)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -104,7 +104,8 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
             "offsets": dict(zip(config["labels"], entry.offsets, strict=True)) if entry.offsets else {},
         },
         "scores": {
-            "dev": {"score": entry.quality, "low": low, "high": high, "n": n},
+            "dev": {"score": entry.quality, "low": low, "high": high, "n": n}
+            | {"unscored": entry.unscored, "reasons": entry.reasons},
             "fresh": asdict(entry.fresh) if entry.fresh else None,
             "test": asdict(entry.test) if entry.test else None,
             "gain": entry.gain,
@@ -222,7 +223,7 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
         If the score is not exactly the exported one, or the data are not those it was measured on.
     """
     from .api import make_evaluator, make_judge
-    from .judging import held_out_values
+    from .judging import held_out
     from .task import load_task
 
     exported = load_prompt(path)
@@ -239,7 +240,7 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
     split = "test" if document["scores"]["test"] and evaluator.task.test else "dev"
     expected = document["scores"][split]
     rows: tuple[Example, ...] = getattr(evaluator.task, split)[: expected["n"] + expected.get("unscored", 0)]
-    values = held_out_values(evaluator, exported.prompt, exported.offsets, rows)
+    values = held_out(evaluator, exported.prompt, exported.offsets, rows).values
     found = scored_mean(values) if split == "test" else evaluator.mean(values, rows)
     fingerprint = evaluator.backend.fingerprint
     if found != expected["score"]:

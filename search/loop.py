@@ -13,6 +13,7 @@ from .judging import FINALISTS, confirm, confirming_pairs, cross_fit, finalists,
 from .racing import Finish, most_pairs, race
 from .statistics import scored
 from .study import CONFIRM, SEARCH, TEST, judged_name
+from .unscored import count, nothing_scored
 
 if TYPE_CHECKING:
     from .contracts import Example, Prompt
@@ -183,13 +184,14 @@ class Search:
     def _measure_start(self, start: Prompt) -> Finish:
         dev = self._evaluator.task.dev
         found = self._evaluator.evaluate(start, dev)
-        estimate = self._evaluator.estimates({start: len(dev)})[start] if self._evaluator.task.labels else None
+        counts = count(found.reasons)
         if not scored(found.values):
-            raise InputError(f"the scorer {self._evaluator.task.scorer!r} scored none of the {len(dev)} dev replies")
+            raise InputError(nothing_scored("the starting prompt", len(dev), "dev", counts))
+        estimate = self._evaluator.estimates({start: len(dev)})[start] if self._evaluator.task.labels else None
         quality = self._evaluator.mean(found.values, dev)
         potential = estimate.potential if estimate else quality
         tokens = self._evaluator.prompt_tokens(start)
-        return Finish(tokens, len(dev), quality, quality, potential, found.offsets)
+        return Finish(tokens, len(dev), quality, quality, potential, found.offsets, reasons=counts)
 
     def _flaw(self, proposal: Proposal) -> str:
         """Return why a candidate cannot be scored; empty if it can."""
@@ -247,7 +249,7 @@ class Search:
 
         def work() -> dict[str, Any]:
             results = confirm(self._evaluator, entries, self._confirming(len(entries)))
-            return {"results": results, "pairs": sum(score["n"] for score in results.values())}
+            return {"results": results, "pairs": sum(score["n"] + score["unscored"] for score in results.values())}
 
         self._once(CONFIRM, entries, work)
         self._report("confirm")

@@ -14,7 +14,7 @@ from .plugins import from_file, load
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .contracts import Example, Request, Scorer, Task
+    from .contracts import Example, Request, Scorer, Task, Unscored
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Weighted:
         terms = zip(self.parts, values, strict=True)
         return min(1.0, math.fsum(part.weight * (value or 0.0) for part, value in terms) / total)
 
-    def bind(self, likelihoods: Callable[[Sequence[Request]], list[tuple[float, ...]]]) -> Weighted:
+    def bind(self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]) -> Weighted:
         """Return the scorer with a model to ask for those of its parts that do."""
         return self._with(lambda scorer: scorer.bind(likelihoods) if isinstance(scorer, ModelScorer) else scorer)
 

@@ -8,23 +8,26 @@ examples and nobody may pass it, none may pass the front, or the batch's pairs a
 a decision about the budget and no claim about the prompt. A candidate is *eliminated* when the evidence that it is worse
 than that front member reaches ``1 / ALPHA``; the evidence is an e-process, so looking after every block is accounted for.
 Only candidates that saw all dev examples can enter the front.
+
+Nobody wins by examples without a score: who leaves more than a tenth of them so, and more than its rival does, is stopped.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import pvariance
 from typing import TYPE_CHECKING
 
 from .completion import Estimate
 from .evaluate import FIRST_BLOCK
 from .statistics import e_value, paired, scored
+from .unscored import count, listed, too_many
 
 if TYPE_CHECKING:
     from .contracts import Candidate, Example, Prompt
-    from .evaluate import Evaluator
+    from .evaluate import Evaluation, Evaluator
 
 ALPHA = 0.05
 _GROWTH = 1.5
@@ -45,7 +48,8 @@ class Finish:
     """How far a candidate came.
 
     ``quality`` is the mean over the ``rows`` it saw, ``estimate`` what it would have on all dev examples, ``potential``
-    the same were its lean to some labels taken away. ``offsets`` are its calibration.
+    the same were its lean to some labels taken away. ``offsets`` are its calibration, ``reasons`` count the rows that have
+    no score.
     """
 
     tokens: int
@@ -55,6 +59,7 @@ class Finish:
     potential: float
     offsets: tuple[float, ...]
     stopped: str = ""
+    reasons: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,10 +273,19 @@ def _standing(
         # The cheapest extends the front even where it is worse than the cheapest there, so nothing rules it out.
         if evidence >= 1 / ALPHA and not runner.cheapest:
             stopped = f"eliminated after {end} rows (e-value {evidence:.0f})"
-    shown = {example.inputs for example in runner.prompt.demonstrations}
-    if not scored(ours.values) and not all(example.inputs in shown for example in rows):
-        stopped = f"no reply of {end} could be scored"
+    stopped = _unscored(evaluator, runner, rows, ours) or stopped
     quality = evaluator.mean(ours.values, rows) if scored(ours.values) else 0.0
     doubt = width * math.sqrt((1 - end / len(evaluator.task.dev)) / end)
-    finish = Finish(runner.tokens, end, quality, estimate, potential, ours.offsets, stopped)
+    finish = Finish(runner.tokens, end, quality, estimate, potential, ours.offsets, stopped, count(ours.reasons))
     return _Standing(finish, lead, doubt)
+
+
+def _unscored(evaluator: Evaluator, runner: _Runner, rows: Sequence[Example], ours: Evaluation) -> str:
+    """Return why a candidate is stopped that leaves too many rows without a score; empty if it does not."""
+    counts, shown = count(ours.reasons), {example.inputs for example in runner.prompt.demonstrations}
+    judged = sum(example.inputs not in shown for example in rows)
+    theirs = count(evaluator.evaluate(runner.rival.prompt, rows).reasons) if runner.rival else {}
+    more = too_many(counts, judged) and sum(counts.values()) > sum(theirs.values())
+    if more or (counts and not scored(ours.values)):
+        return f"unscored on {sum(counts.values())} of {judged} rows: {listed(counts)}"
+    return ""

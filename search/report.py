@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .unscored import listed, too_many
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .api import Plan
     from .contracts import Prompt, Task
     from .results import Entry, Frontier
 
 _SIGNIFICANT = 0.05
 _WIDTH = 60
+_UNPAIRED = "no gain can be told: no row has a score of both prompts"
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -28,6 +33,9 @@ def plan_lines(plan: Plan) -> list[str]:
         f"budget     {plan.budget} candidates by {plan.sampler}: "
         f"about {plan.pairs:,} pairs and at least {plan.tokens:,} tokens" + (", then the test" if task.test else ""),
     ]
+    if plan.reasons:
+        lost = sum(plan.reasons.values())
+        lines.append(f"unscored   {lost} of {len(task.dev)} dev rows by the starting prompt: {listed(plan.reasons)}")
     return lines + [f"note       {note}" for note in task.notes]
 
 
@@ -58,8 +66,9 @@ def result_lines(frontier: Frontier) -> list[str]:
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     table = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows]
-    others = (*_unscored(frontier), *_label_scores(frontier), *_parts(frontier))
-    return [*table, "", *others, verdict(frontier)]
+    first, others = _unscored(frontier, many=True), _unscored(frontier, many=False)
+    others += [*_label_scores(frontier), *_parts(frontier), *_choice(frontier)]
+    return [*first, *([""] if first else []), *table, "", *others, verdict(frontier)]
 
 
 def _label_scores(frontier: Frontier) -> list[str]:
@@ -81,11 +90,42 @@ def _parts(frontier: Frontier) -> list[str]:
     return [f"{', '.join(changes)} (start -> best)"] if changes else []
 
 
-def _unscored(frontier: Frontier) -> list[str]:
-    test = frontier.best.test
-    if test is None or not test.unscored:
+def _unscored(frontier: Frontier, *, many: bool) -> list[str]:
+    """Return what the starting and the best prompt left without a score: where that is many rows, or where it is few."""
+    named = {frontier.start.trial: ("the starting prompt", frontier.start)}
+    named.setdefault(frontier.best.trial, ("the best prompt", frontier.best))
+    found = []
+    for who, entry in named.values():
+        rows = frontier.config["sizes"]["dev"]
+        shown = 0 if frontier.held_out else len(entry.prompt.demonstrations)
+        splits = [("dev", rows - shown, entry.reasons)]
+        if frontier.held_out and entry.test:
+            splits.append(("test", entry.test.n + entry.test.unscored, entry.test.reasons))
+        found += [
+            _rest(rows, split, who, reasons)
+            for split, rows, reasons in splits
+            if reasons and too_many(reasons, rows) == many
+        ]
+    return found
+
+
+def _rest(rows: int, split: str, who: str, reasons: Mapping[str, int]) -> str:
+    lost = sum(reasons.values())
+    return (
+        f"{lost} of {rows} {split} rows could not be scored by {who}: {listed(reasons)}; "
+        f"its {split} score rests on the other {rows - lost}"
+    )
+
+
+def _choice(frontier: Frontier) -> list[str]:
+    """Return what choosing is worth where no row of the table says it: where the starting prompt is what was chosen."""
+    choice = frontier.choice
+    if choice is None or frontier.best.trial != frontier.start.trial:
         return []
-    return [f"{test.unscored} of {test.n + test.unscored} test rows could not be scored and do not count"]
+    return [
+        f"choosing a prompt by these rows is worth {100 * choice.gain:+.1f} points over the starting prompt "
+        f"on {choice.n} rows, cross-fitted (p = {choice.p_value:.2g})"
+    ]
 
 
 def verdict(frontier: Frontier) -> str:
@@ -94,7 +134,8 @@ def verdict(frontier: Frontier) -> str:
     if best.trial == start.trial:
         return "no supported gain: nothing better than the starting prompt was found"
     if best.test is None or start.test is None or best.gain is None or best.p_value is None:
-        return "not tested yet: the held-out rows are scored when the search ends"
+        tested = best.test is not None and start.test is not None
+        return _UNPAIRED if tested else "not tested yet: the held-out rows are scored when the search ends"
     points, shorter = 100 * best.gain, start.tokens - best.tokens
     where = f"{best.test.n} held-out rows" if frontier.held_out else f"{best.test.n} rows, cross-fitted"
     if best.p_value >= _SIGNIFICANT or best.gain <= 0:

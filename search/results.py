@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 from .errors import InputError
 from .frontier import front_indices, knee
 from .prompt import prompt_to_dict
+from .unscored import too_many
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .contracts import Prompt
 
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 class HeldOutScore:
     """A score on the held-out test split with its 95 % interval.
 
-    ``n`` rows were scored and ``unscored`` could not be. ``uncalibrated`` is the score of the same prompt read without
+    ``n`` rows were scored and ``unscored`` could not be, counted by ``reasons``. ``uncalibrated`` is the score of the same prompt read without
     calibration (not where the score is cross-fitted), ``compliance`` the share of replies that keep to its constraints
     unaided, before they are cut to their limits, where these can be measured, ``parts`` the mean of each scorer of several
     with weights (on held-out rows). Of labels there are also the mean of their F1 scores and Matthews' correlation
@@ -34,13 +37,25 @@ class HeldOutScore:
     parts: dict[str, float] = field(default_factory=dict)
     macro_f1: float | None = None
     matthews: float | None = None
+    reasons: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class FreshScore:
-    """A finalist's mean score on ``n`` rows that no race has seen."""
+    """A finalist's mean score on ``n`` rows that no race has seen; ``unscored`` could not be scored, counted by ``reasons``."""
 
     score: float
+    n: int
+    unscored: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What choosing among all prompts by the same few rows is worth over the starting prompt: cross-fitted, on ``n`` rows."""
+
+    gain: float
+    p_value: float
     n: int
 
 
@@ -64,6 +79,8 @@ class Entry:
         Its held-out score, once the search has ended.
     gain, p_value
         Held-out gain over the starting prompt on the same rows, and the two-sided exact paired p-value.
+    reasons
+        How many dev rows could not be scored, by reason.
     """
 
     trial: int
@@ -77,12 +94,19 @@ class Entry:
     test: HeldOutScore | None = None
     gain: float | None = None
     p_value: float | None = None
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def unscored(self) -> int:
+        """How many dev rows could not be scored."""
+        return sum(self.reasons.values())
 
     def confirmed(self, dev_rows: int) -> float:
         """Return the mean score over dev and fresh rows."""
         if self.fresh is None:
             return self.quality
-        return (self.quality * dev_rows + self.fresh.score * self.fresh.n) / (dev_rows + self.fresh.n)
+        scored = dev_rows - self.unscored
+        return (self.quality * scored + self.fresh.score * self.fresh.n) / (scored + self.fresh.n)
 
     def to_dict(self, *, with_gain: bool = False) -> dict[str, Any]:
         """Return the entry as plain values for JSON."""
@@ -90,6 +114,8 @@ class Entry:
             "trial": self.trial,
             "quality": self.quality,
             "tokens": self.tokens,
+            "unscored": self.unscored,
+            "reasons": self.reasons,
             "prompt": prompt_to_dict(self.prompt),
             "fresh": asdict(self.fresh) if self.fresh else None,
             "test": asdict(self.test) if self.test else None,
@@ -115,6 +141,8 @@ class Frontier:
         The Pareto front in order of tokens.
     config
         Everything the study was started with.
+    choice
+        What choosing the best prompt is worth, where no rows were held out.
     """
 
     study: str
@@ -128,6 +156,7 @@ class Frontier:
     best: Entry
     front: tuple[Entry, ...]
     config: dict[str, Any]
+    choice: Choice | None = None
 
     @property
     def held_out(self) -> bool:
@@ -147,8 +176,8 @@ class Frontier:
             raise InputError(
                 f"study {study!r} holds no fully evaluated prompt yet: run `optimize` again to continue it"
             )
-        front = tuple(entries[i] for i in front_indices([(e.quality, e.tokens) for e in entries]))
         rows = config["sizes"]["dev"]
+        front = tuple(front_of(entries, rows))
         finalists = [entry for entry in front if entry.fresh] or front
         best = max(finalists, key=lambda entry: (entry.confirmed(rows), -entry.tokens))
         named = {key: config[key] for key in ("task", "model", "backend", "seed")}
@@ -190,4 +219,15 @@ class Frontier:
             "start": self.start.to_dict(),
             "best": self.best.to_dict(with_gain=True),
             "front": [entry.to_dict() for entry in self.front],
+            "choice": asdict(self.choice) if self.choice else None,
         }
+
+
+def front_of(entries: Sequence[Entry], rows: int) -> list[Entry]:
+    """Return the Pareto front in order of tokens.
+
+    The mean of a prompt that leaves many of its ``rows`` without a score is of those that were easy for it: where other
+    prompts do not, it is not compared with them.
+    """
+    sound = [entry for entry in entries if not too_many(entry.reasons, rows)] or entries
+    return [sound[i] for i in front_indices([(entry.quality, entry.tokens) for entry in sound])]

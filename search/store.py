@@ -32,6 +32,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
+from .contracts import Unscored
 from .errors import StorageError
 from .secrets import hide, hide_in_url
 
@@ -168,7 +169,7 @@ class Store:
     def write_scores(self, fingerprint: str, outputs: Mapping[str, Outputs]) -> None:
         """Store log-likelihoods or replies in one transaction. What another worker stored meanwhile is kept."""
         with self._transaction() as connection:
-            rows = [{"fingerprint": fingerprint, "key": k, "outputs": json.dumps(v)} for k, v in outputs.items()]
+            rows = [{"fingerprint": fingerprint, "key": k, "outputs": _json(v)} for k, v in outputs.items()]
             connection.execute(_insert_or_keep(self._engine), rows)
 
     def claim_abandoned(self, study: str, prefix: str) -> Batch | None:
@@ -254,7 +255,13 @@ class Store:
             return Batch(row.name, json.loads(row.payload), row.done)
 
 
+def _json(outputs: Outputs) -> str:
+    return json.dumps({"unscored": outputs.reason} if isinstance(outputs, Unscored) else outputs)
+
+
 def _outputs(value: Any) -> Outputs:  # noqa: ANN401 (any JSON value)
+    if isinstance(value, dict):
+        return Unscored(value["unscored"])
     return value if isinstance(value, str) else tuple(value)
 
 

@@ -16,12 +16,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from .contracts import Candidate, Prompt
 from .errors import InputError
-from .frontier import front_indices
 from .history import History, Outcome, Proposal, stored_distributions
 from .judging import finalists
 from .prompt import prompt_from_dict, prompt_to_dict
 from .racing import Finish
-from .results import Entry, FreshScore, Frontier, HeldOutScore
+from .results import Choice, Entry, FreshScore, Frontier, HeldOutScore, front_of
 from .space import quiet_optuna
 from .store import clear_errors
 
@@ -136,6 +135,7 @@ class Study:
             attrs |= {"rows": end.rows, "quality": end.quality, "tokens": end.tokens}
             attrs |= {"estimate": end.estimate, "potential": end.potential}
             attrs |= {"offsets": list(end.offsets), "stopped": end.stopped}
+            attrs |= {"reasons": end.reasons} if end.reasons else {}
             state = TrialState.PRUNED if end.stopped else TrialState.COMPLETE
             values = None if end.stopped else [end.quality, float(end.tokens)]
         distributions = stored_distributions() if slots else None
@@ -160,10 +160,7 @@ class Study:
     def front(self, *, without: str = "") -> list[Candidate]:
         """Return the Pareto front in order of tokens, leaving out the trials of one batch."""
         full = [entry for batch, entry in self._latest().full if batch != without]
-        return [
-            Candidate(full[i].prompt, full[i].quality, full[i].tokens)
-            for i in front_indices([(e.quality, e.tokens) for e in full])
-        ]
+        return [Candidate(e.prompt, e.quality, e.tokens) for e in front_of(full, self.config["sizes"]["dev"])]
 
     def complete(self, *, without: str) -> list[Prompt]:
         """Return the latest fully evaluated prompts, leaving out the trials of one batch."""
@@ -195,6 +192,7 @@ class Study:
         tests = self._judged(TEST, (found.start, found.best, *found.front))
         return replace(
             found,
+            choice=Choice(**tests["choice"]) if "choice" in tests else None,
             start=_tested(found.start, tests),
             best=_tested(found.best, tests),
             front=tuple(_tested(entry, tests) for entry in found.front),
@@ -364,7 +362,12 @@ def _outcome(trial: FrozenTrial) -> Outcome:
 
 def _finish(attrs: Mapping[str, Any]) -> Finish:
     names = "tokens", "rows", "quality", "estimate", "potential"
-    return Finish(**{name: attrs[name] for name in names}, offsets=tuple(attrs["offsets"]), stopped=attrs["stopped"])
+    return Finish(
+        **{name: attrs[name] for name in names},
+        offsets=tuple(attrs["offsets"]),
+        stopped=attrs["stopped"],
+        reasons=attrs.get("reasons", {}),
+    )
 
 
 def _entry(trial: FrozenTrial) -> Entry:
@@ -377,6 +380,7 @@ def _entry(trial: FrozenTrial) -> Entry:
         offsets=tuple(attrs["offsets"]),
         parents=tuple(attrs["parents"]),
         mutators=tuple(attrs["mutators"]),
+        reasons=attrs.get("reasons", {}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from promptfront.scorers.fluency import Fluency
 from promptfront.scorers.judge import Judge
 from promptfront.search.asking import Asking
-from promptfront.search.contracts import Example, Request
+from promptfront.search.contracts import Example, Request, Unscored
 from promptfront.search.errors import InputError
 from promptfront.search.metric import load_scorer
 from promptfront.search.store import Store
@@ -27,7 +28,9 @@ CHINESE = Example((("question", "法国的首都是哪里？"),), "巴黎")
 def test_the_gold_answer_is_as_good_as_itself(backend: HFBackend) -> None:
     """Whatever place the model prefers; an empty reply is not worth asking about."""
     judge = Judge().bind(backend.loglikelihoods)
-    assert judge.score_replies([ROW, ROW, CHINESE], [ROW.target, "  ", "巴黎"]) == pytest.approx([0.5, 0.0, 0.5])
+    ours, nothing, chinese = judge.score_replies([ROW, ROW, CHINESE], [ROW.target, "  ", "巴黎"])
+    assert (ours, chinese) == pytest.approx((0.5, 0.5))
+    assert nothing is None
 
 
 def test_a_place_that_is_preferred_does_not_count() -> None:
@@ -53,13 +56,32 @@ def test_a_verdict_is_asked_for_once(backend: HFBackend, tmp_path: Path) -> None
 
 
 def test_language_is_more_fluent_than_noise(backend: HFBackend) -> None:
-    """Also as a part of a weighted score; nothing is not fluent at all."""
+    """Also as a part of a weighted score; nothing is neither."""
     replies = ["The cat sat on the mat and slept.", "mat the slept on cat and sat The", ""]
     fluent = Fluency().bind(backend.loglikelihoods)
-    well, badly, nothing = (value or 0.0 for value in fluent.score_replies([ROW] * 3, replies))
-    assert 1 > well > badly > nothing == 0
+    well, badly, nothing = fluent.score_replies([ROW] * 3, replies)
+    assert well is not None
+    assert badly is not None
+    assert 1 > well > badly > 0
+    assert nothing is None
     both = load_scorer("1*fluency+1*exact-match").bind(backend.loglikelihoods)  # type: ignore[union-attr]
     assert both.score_replies([ROW] * 3, replies)[0] == pytest.approx(well / 2)
+
+
+def test_a_question_without_an_answer_is_no_verdict() -> None:
+    """The other replies keep their own verdicts, in their places."""
+
+    def likelihoods(requests: Sequence[Request]) -> list[tuple[float, ...] | Unscored]:
+        return [
+            Unscored("filtered") if "bad" in str(request) else (-1.0,) * len(request.continuations)
+            for request in requests
+        ]
+
+    replies = ["good", "bad", "fine"]
+    assert Judge().bind(likelihoods).score_replies([ROW] * 3, replies) == [0.5, None, 0.5]
+    first, second, third = Fluency().bind(likelihoods).score_replies([ROW] * 3, replies)
+    assert second is None
+    assert first == third == pytest.approx(math.exp(-1 / 4))
 
 
 def test_without_a_model_nothing_is_judged() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -32,11 +33,45 @@ def test_batch_calibration_removes_the_bias() -> None:
     assert scorer.score(_TASK, _ROWS, _OUTPUTS, offsets) == [1.0] * 4
 
 
-def test_ties_go_to_the_first_label() -> None:
-    """A tie is broken the same way every time; where all labels tie, nothing was answered."""
+@pytest.mark.parametrize(
+    "logs",
+    [
+        (-1.0, -1.0, -2.0),
+        (-1.0, -1.0, -1.0),
+        (-math.inf, -math.inf, -math.inf),
+        (-1.0, -2.0, math.nan),
+        (math.nan, math.nan, math.nan),
+    ],
+)
+def test_what_ties_is_not_scored(logs: tuple[float, ...]) -> None:
+    """Where no label alone is the most likely, nothing was answered, right or wrong."""
     three = replace(_TASK, labels=("no", "yes", "maybe"))
-    assert LabelScorer().score(three, _ROWS[:2], [(-1.0, -1.0, -2.0)] * 2, ()) == [1.0, 0.0]
-    assert LabelScorer().score(_TASK, _ROWS[:2], [(-1.0, -1.0)] * 2, ()) == [0.0, 0.0]
+    assert LabelScorer().score(three, _ROWS[:2], [logs] * 2, ()) == [None, None]
+    assert LabelScorer().choose(three, [logs] * 2, ()) == ["", ""]
+
+
+def test_a_tie_for_the_second_place_is_none() -> None:
+    """Also where the others are impossible."""
+    three = replace(_TASK, labels=("no", "yes", "maybe"))
+    outputs = [(-1.0, -2.0, -2.0), (-9.0, -math.inf, -math.inf)]
+    assert LabelScorer().choose(three, outputs, ()) == ["no", "no"]
+
+
+def test_calibration_can_tie() -> None:
+    """Of rows that are all alike it leaves nothing but rounding, which decides nothing."""
+    calibrated = replace(_PROMPT, structure=replace(_PROMPT.structure, calibration="batch"))
+    outputs = [(-0.1, -2.3)] * 3
+    offsets = LabelScorer().fit(calibrated, outputs)
+    assert LabelScorer().score(_TASK, _ROWS[:3], outputs, offsets) == [None] * 3
+
+
+def test_an_impossible_label_does_not_spoil_calibration() -> None:
+    """Its row counts for the other labels alone, and every offset is a number."""
+    calibrated = replace(_PROMPT, structure=replace(_PROMPT.structure, calibration="batch"))
+    outputs = [(-1.0, -math.inf), (-3.0, -2.0)]
+    assert LabelScorer().fit(calibrated, outputs) == (-2.0, -2.0)
+    assert LabelScorer().fit(calibrated, [(-1.0, -math.inf)]) == (-1.0, 0.0)
+    assert LabelScorer().choose(_TASK, outputs, (-2.0, -2.0)) == ["no", "yes"]
 
 
 @pytest.mark.parametrize("texts", [("a", "a"), ("a", " "), (" a", "a")])

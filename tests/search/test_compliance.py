@@ -129,7 +129,7 @@ def test_a_limit_is_stated_bound_and_measured(reviews: Task, backend: HFBackend)
     limited = replace(task.start, constraints=(Constraint("length", "Use {limit} words at most.", 4, "words"),))
     free, short = evaluator.replies(task.start, task.dev), evaluator.replies(limited, task.dev)
     assert max(len(text.split()) for text in short) <= 4 < max(len(text.split()) for text in free)
-    written = [replies[0] for replies in evaluator._written(limited, task.dev)]
+    written = [reply for _, reply in evaluator._pairs(limited, task.dev)]
     assert max(len(backend._tokenizer(text)["input_ids"]) for text in written) <= 16
     assert all(text.startswith(part) for text, part in zip(written, short, strict=True))
     expected = sum(len(text.split()) <= 4 for text in written) / 4

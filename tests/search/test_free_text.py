@@ -12,7 +12,7 @@ import pytest
 from promptfront.scorers.answers import exact_match
 from promptfront.search import load_prompt, optimize
 from promptfront.search.api import export_prompt
-from promptfront.search.contracts import Constraint, Example, Prompt, Structure, Task
+from promptfront.search.contracts import Constraint, Example, Outputs, Prompt, Structure, Task, Unscored
 from promptfront.search.errors import InputError, InterruptedCallError
 from promptfront.search.evaluate import Evaluator
 from promptfront.search.metric import Metric
@@ -79,6 +79,7 @@ def test_what_cannot_be_scored_is_counted(words: Task, backend: HFBackend, tmp_p
     negative = sum(row.target == "negative" for row in task.test)
     assert front.start.test
     assert (front.start.test.n, front.start.test.unscored) == (10 - negative, negative)
+    assert front.start.test.reasons == {"no number": negative}
     assert front.start.quality == front.start.test.score == 1
     assert any(f"{negative} of 10 test rows could not be scored" in line for line in result_lines(front))
 
@@ -99,7 +100,9 @@ def test_each_of_several_scorers_is_reported(words: Task, backend: HFBackend, tm
 def test_a_scorer_without_any_value_is_told(words: Task, backend: HFBackend, tmp_path: Path) -> None:
     """In one sentence, before a search begins."""
     (tmp_path / "s.py").write_text("def metric(reply, example):\n    return None\n")
-    with pytest.raises(InputError, match="scored none of the 12 dev replies"):
+    with pytest.raises(
+        InputError, match=r"none of the 12 dev rows could be scored .* gives no number \(12\); the --scorer"
+    ):
         optimize(
             replace(words, scorer=f"{tmp_path}/s.py:metric"), backend=backend, storage=f"sqlite:///{tmp_path}/a.db"
         )
@@ -108,9 +111,9 @@ def test_a_scorer_without_any_value_is_told(words: Task, backend: HFBackend, tmp
 def test_replies_are_stored_as_they_are(words: Task, backend: HFBackend, tmp_path: Path) -> None:
     """Chinese, braces, quotes and line breaks come back from the database."""
     store = Store(f"sqlite:///{tmp_path}/a.db")
-    replies = {"a": '好 {x} "y"\n\n  z 🎬', "b": ""}
+    replies: dict[str, Outputs] = {"a": '好 {x} "y"\n\n  z 🎬', "b": "", "d": Unscored("filtered"), "e": (-1.0, -2.5)}
     store.write_scores("f", replies)
-    assert store.read_scores("f", ["a", "b", "c"]) == replies
+    assert store.read_scores("f", ["a", "b", "c", "d", "e"]) == replies
     found = Evaluator(words, backend, Metric("m", exact_match), store).replies(words.start, words.dev[:2])
     counting = Counting(backend)
     known = Evaluator(words, counting, Metric("m", exact_match), store)  # type: ignore[arg-type]
