@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Compliance:
     """The share of the task's constraints with a rule that a reply keeps to.
 
-    An empty reply keeps to most, so this is a part of a score and not one to search by alone: ``0.8*rouge-l+0.2*compliance``.
+    A reply that says little keeps to most, so this is a part of a score and not one to search by alone: ``0.8*rouge-l+0.2*compliance``.
 
     Parameters
     ----------

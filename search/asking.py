@@ -12,7 +12,7 @@ from .contracts import FormWriter, Generation, Outputs, Request, Unscored
 from .errors import InterruptedCallError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .contracts import Backend
     from .store import Store
@@ -70,10 +70,12 @@ class Asking:
             options |= {"max_tokens": kind.max_tokens, "seed": 0}
             if kind.samples == 1:
                 return list(writer.generate(prompts, temperature=0, **options))
-            drawn = writer.generate(
-                [p for p in prompts for _ in range(kind.samples)], temperature=_TEMPERATURE, **options
-            )
-            return [_together(drawn[i : i + kind.samples]) for i in range(0, len(drawn), kind.samples)]
+            repeated = [prompt for prompt in prompts for _ in range(kind.samples)]
+            try:
+                drawn = writer.generate(repeated, temperature=_TEMPERATURE, **options)
+            except InterruptedCallError as error:
+                raise InterruptedCallError(str(error), _complete(error.answered, kind.samples)) from error
+            return list(_complete(dict(enumerate(drawn)), kind.samples).values())
         found = self.backend.loglikelihoods([request for request in requests if isinstance(request, Request)])
         return [Unscored("no number") if _without_number(outputs) else outputs for outputs in found]
 
@@ -94,6 +96,16 @@ def _calls(requests: dict[str, Asked]) -> list[dict[str, Asked]]:
         )
         calls[kind][key] = request
     return list(calls.values())
+
+
+def _complete(replies: Mapping[int, str | Unscored], samples: int) -> dict[int, Outputs]:
+    """Return the replies to each prompt as one, by its place, where all of its samples are there."""
+    places = [range(start, start + samples) for start in range(0, max(replies, default=-1) + 1, samples)]
+    return {
+        i: _together([replies[place] for place in group])
+        for i, group in enumerate(places)
+        if all(place in replies for place in group)
+    }
 
 
 def _together(replies: Sequence[str | Unscored]) -> Outputs:

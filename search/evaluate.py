@@ -204,7 +204,7 @@ class Evaluator:
             return {}
         self._reply_values(self.scorer, prompt, examples)
         columns = zip(*(self._parts[pair] for pair in self._bound_pairs(prompt, examples)), strict=True)
-        known = [[value for value in column if value is not None] for column in columns]
+        known = [[value for value in column if value is not None and not math.isnan(value)] for column in columns]
         return {part.name: fmean(values) for part, values in zip(self.scorer.parts, known, strict=True) if values}
 
     def _answer_values(

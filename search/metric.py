@@ -69,12 +69,13 @@ class Weighted:
         return list(zip(*(part.scorer.score_replies(examples, replies) for part in self.parts), strict=True))
 
     def mean(self, values: Sequence[float | None]) -> float | None:
-        """Return the weighted mean of what the scorers give a reply; None where one gives nothing."""
-        if None in values:
+        """Return the weighted mean of what the scorers give a reply; None where one gives no number."""
+        known = [value for value in values if value is not None and not math.isnan(value)]
+        if len(known) < len(self.parts):
             return None
         total = math.fsum(part.weight for part in self.parts)
-        terms = zip(self.parts, values, strict=True)
-        return min(1.0, math.fsum(part.weight * (value or 0.0) for part, value in terms) / total)
+        terms = zip(self.parts, known, strict=True)
+        return min(1.0, math.fsum(part.weight * value for part, value in terms) / total)
 
     def bind(self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]) -> Weighted:
         """Return the scorer with a model to ask for those of its parts that do."""

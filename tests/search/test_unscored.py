@@ -17,15 +17,16 @@ from promptfront.search import optimize
 from promptfront.search.api import export_prompt
 from promptfront.search.asking import Asking
 from promptfront.search.contracts import Candidate, Example, Outputs, Prompt, Request, Structure, Task, Text, Unscored
-from promptfront.search.errors import InputError
+from promptfront.search.errors import InputError, InterruptedCallError
 from promptfront.search.evaluate import Evaluator
 from promptfront.search.export import verify
-from promptfront.search.judging import cross_fit
-from promptfront.search.metric import Metric
+from promptfront.search.judging import cross_fit, judge
+from promptfront.search.metric import Metric, Part, Weighted
 from promptfront.search.prompt import render
 from promptfront.search.racing import race
 from promptfront.search.report import plan_lines, result_lines
-from promptfront.search.results import Entry, Frontier
+from promptfront.search.results import Choice, Entry, Frontier, HeldOutScore
+from promptfront.search.statistics import label_scores, mean_interval
 from promptfront.search.store import Store
 from promptfront.search.unscored import count, is_empty, listed
 from tests.search.test_racing import ROWS, START, TASK, KnownModel, prompt
@@ -112,6 +113,18 @@ def test_a_scorer_without_a_number_is_a_reason(value: float | None) -> None:
     assert found.quality == 1
 
 
+def test_a_part_without_a_number_makes_no_score() -> None:
+    """Of several scorers with weights, each is needed, whether it gives nothing or what is no number."""
+
+    class Silent:
+        def score_replies(self, examples: Sequence[Example], replies: Sequence[str]) -> list[float | None]:
+            return [(None, math.nan, 0.5)[i % 3] for i, _ in enumerate(replies)]
+
+    both = Weighted((Part(1.0, "said", Metric("said", lambda r, _: float(r))), Part(1.0, "silent", Silent())))
+    found = Evaluator(FREE, cast("Backend", KnownModel()), both).evaluate(prompt(70), ROWS[:9])
+    assert found.reasons == ("no number", "no number", None) * 3
+
+
 def test_ties_are_a_reason() -> None:
     """In labels; the estimate of the score on all rows rests on the others."""
     evaluator = Evaluator(TASK, cast("Backend", Partial(2, instead=(-1.0, -1.0))), LabelScorer())
@@ -173,6 +186,27 @@ def test_of_several_replies_each_is_needed() -> None:
     assert [found.values[i] for i in (0, 2, 4)] == [0.2] * 3
 
 
+def test_samples_of_an_interrupted_call_are_kept_whole() -> None:
+    """Only the rows all of whose replies were written; the others are drawn again."""
+
+    class Silent(KnownModel):
+        silent = True
+
+        def generate(self, prompts: Sequence[Text], **_: object) -> list[str]:
+            self.calls.append(len(prompts))
+            if self.silent:
+                raise InterruptedCallError("silent", {0: "0.5", 3: "0.1", 4: "0.2", 5: "0.3"})
+            return ["0.9"] * len(prompts)
+
+    model = Silent()
+    evaluator = Evaluator(FREE, cast("Backend", model), Best())
+    with pytest.raises(InterruptedCallError, match="silent"):
+        evaluator.evaluate(prompt(70), ROWS[:3])
+    model.silent = False
+    assert evaluator.evaluate(prompt(70), ROWS[:3]).values == (0.9, 0.3, 0.9)
+    assert model.calls == [9, 6]
+
+
 def test_what_has_no_answer_is_asked_once(tmp_path: Path) -> None:
     """The database has the reason; a judge's questions keep their order and number."""
     store, first, second = Store(f"sqlite:///{tmp_path}/a.db"), Partial(1), Partial(1)
@@ -227,6 +261,39 @@ def test_a_prompt_gains_nothing_over_itself() -> None:
     assert own["test"]["score"] == frontier.start.quality
     assert (own["test"]["n"], own["test"]["reasons"], choice["n"]) == (27, {"filtered": 3}, 27)
     assert choice["gain"] < 0
+    tested = replace(frontier.start, test=HeldOutScore(**own["test"]), gain=own["gain"], p_value=own["p_value"])
+    lines = result_lines(replace(frontier, start=tested, best=tested, front=(tested,), choice=Choice(**choice)))
+    assert "+0.0 (p=1)" in lines[1]
+    assert any(
+        line.startswith(f"choosing a prompt by these rows is worth {100 * choice['gain']:+.1f} points")
+        for line in lines
+    )
+
+
+def test_every_number_is_of_scored_rows() -> None:
+    """Interval, macro-F1, Matthews' coefficient and gain, each with the number of rows that it rests on."""
+    task = replace(TASK, pool=ROWS[:60], dev=ROWS[60:90], test=ROWS[90:150])
+    evaluator = Evaluator(task, cast("Backend", Partial(3, 4, least=60)), LabelScorer())
+    config = {"task": "t", "model": "m", "backend": "b", "seed": 0, "sizes": {"dev": 30, "test": 60}}
+    entries = [Entry(0, prompt(50), 0.5, 1), Entry(1, prompt(80), 0.8, 2)]
+    frontier = Frontier.of(config, entries, study="s", trials=2, pairs=9)
+    found = judge(evaluator, frontier, lambda: None)
+    full, rows = (
+        Evaluator(task, KnownModel(), LabelScorer()),
+        [row for i, row in enumerate(task.test) if i % 10 not in (3, 4)],
+    )
+    start, best = full.evaluate(prompt(50), rows), full.evaluate(prompt(80), rows)
+    chosen = full.chosen(prompt(80), rows, ())
+    assert chosen
+    score = found["1"]["test"]
+    assert (score["n"], score["unscored"], score["reasons"]) == (48, 12, {"filtered": 12})
+    assert score["score"] == best.quality
+    assert (score["low"], score["high"]) == mean_interval(best.values)
+    assert {key: score[key] for key in ("macro_f1", "matthews")} == label_scores(
+        [r.target for r in rows], chosen, ("a", "b")
+    )
+    assert found["1"]["gain"] == pytest.approx(best.quality - start.quality)
+    assert found["0"]["test"]["n"] == 60
 
 
 @pytest.mark.parametrize(
@@ -245,7 +312,7 @@ def test_a_run_that_scores_nothing_says_why(tmp_path: Path, instead: Outputs, se
         with pytest.raises(
             InputError, match=r"none of the 30 dev rows could be scored by the starting prompt: " + sentence
         ):
-            optimize(task, budget=3, backend=cast("Backend", model), storage=f"sqlite:///{tmp_path}/a.db")
+            optimize(task, backend=cast("Backend", model), storage=f"sqlite:///{tmp_path}/a.db", study=f"{calls}")
         assert len(model.calls) == calls
 
 
