@@ -169,7 +169,7 @@ class Store:
     def write_scores(self, fingerprint: str, outputs: Mapping[str, Outputs]) -> None:
         """Store log-likelihoods or replies in one transaction. What another worker stored meanwhile is kept."""
         with self._transaction() as connection:
-            rows = [{"fingerprint": fingerprint, "key": k, "outputs": _json(v)} for k, v in outputs.items()]
+            rows = [{"fingerprint": fingerprint, "key": k, "outputs": _text(v)} for k, v in outputs.items()]
             connection.execute(_insert_or_keep(self._engine), rows)
 
     def claim_abandoned(self, study: str, prefix: str) -> Batch | None:
@@ -255,7 +255,7 @@ class Store:
             return Batch(row.name, json.loads(row.payload), row.done)
 
 
-def _json(outputs: Outputs) -> str:
+def _text(outputs: Outputs) -> str:
     return json.dumps({"unscored": outputs.reason} if isinstance(outputs, Unscored) else outputs)
 
 
