@@ -134,13 +134,20 @@ def write_text(path: str | Path, text: str) -> None:
     try:
         if path.is_dir():
             raise InputError(f"{path}: expected the name of a file, found a folder; choose another with -o")
-        if path.exists() and not path.is_file():  # a device or a pipe is written to, not replaced by a file
-            path.write_text(text, encoding="utf-8", errors=_HALF_CHARACTERS)
+        if _is_stream(path):  # it is written to, not replaced by a file
+            with path.open("a", encoding="utf-8", errors=_HALF_CHARACTERS) as stream:
+                stream.write(text)
         else:
             _replace(path.resolve(), text)
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be written ({reason}); choose another file with -o") from None
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a name is that of a device, a pipe or an open file, to which `>>` may have led."""
+    opened = str(path) in ("/dev/stdout", "/dev/stderr") or path.parent.resolve().match("/proc/*/fd")
+    return opened or (path.exists() and not path.is_file())
 
 
 def _replace(path: Path, text: str) -> None:

@@ -14,6 +14,7 @@ import re
 import socket
 import threading
 import time
+import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     OperationalError,
     ProgrammingError,
+    SAWarning,
     SQLAlchemyError,
 )
 
@@ -112,7 +114,9 @@ class Store:
                     f"--storage {self.url}: there is no such file; run `optimize --task sentiment` first or name another --storage"
                 )
             options: dict[str, Any] = {"connect_args": {"timeout": _LOCK_TIMEOUT_SECONDS}} if sqlite else {}
-            self._engine = sa.create_engine(parsed, **options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", SAWarning)  # an option that would be ignored
+                self._engine = sa.create_engine(parsed, **options)
             if sqlite:
                 _refuse_foreign(self._engine, self.url)
                 _prepare_sqlite(self._engine)
@@ -286,7 +290,7 @@ def _parse(url: str) -> URL:
     except (ArgumentError, ValueError):
         raise StorageError(
             "--storage: expected a database URL such as sqlite:///promptfront.db or postgresql://user@host/name, "
-            f"found {_shown(url)!r}"
+            f"found {re.sub(':.*@', ':***@', url)!r}"
         ) from None
     hide(parsed.password)
     return parsed
@@ -378,7 +382,16 @@ def clear_errors(url: str) -> Iterator[None]:
         raise StorageError(
             f"--storage {url}: the database holds a damaged value ({error}); restore it from a copy, or name another"
         ) from error
-    except (SQLAlchemyError, OptunaError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except (
+        SQLAlchemyError,
+        SAWarning,
+        OptunaError,
+        LookupError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         cause = (error.__cause__ if isinstance(error, OptunaError) else error) or error
         reason = str(getattr(cause, "orig", None) or cause) or type(cause).__name__
         raise StorageError(

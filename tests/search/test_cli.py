@@ -261,7 +261,11 @@ def test_a_place_that_takes_no_export_is_told(
 
 
 def test_an_export_goes_to_devices_long_names_and_through_links(studied: list[str], tmp_path: Path) -> None:
-    """A pipe is written to, and what a link leads to is replaced; names may be as long as the file system allows."""
+    """A pipe or an open file is written to, and what a link leads to is replaced; a name may have 250 characters."""
+    (tmp_path / "log").write_text("before\n")
+    with (tmp_path / "log").open("a") as log:
+        assert 0 == main(["export", "-o", f"/dev/fd/{log.fileno()}", *studied])
+    assert (tmp_path / "log").read_text(encoding="utf-8").startswith("before\n{")
     (tmp_path / "link.json").symlink_to(tmp_path / "file.json")
     for name in ("link.json", "x" * 250):
         assert 0 == main(["export", "-o", str(tmp_path / name), *studied])

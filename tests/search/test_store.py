@@ -111,11 +111,13 @@ def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     assert [1] == [batch.payload for batch in Store(f"sqlite:///{tmp_path}/{name}", create=False).batches("s")]
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///a?b.db"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///a?b.db", "sqlite:///a?b=c.db"]
+)
 def test_what_is_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """A database in memory would lose what is found, and what follows a question mark is no name."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(StorageError, match="name a file"):
+    with pytest.raises(StorageError, match=r"name a file|are not accepted"):
         Store(url)
     assert not list(tmp_path.iterdir())
 
@@ -123,21 +125,21 @@ def test_what_is_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     "url",
     [
-        "mysql://root:SECRETPW@h/x",
-        "postgresql+none://h/x?password=SECRETPW",
-        "mysql://u:SE%43RETPW@h/x",
-        "mysql://root:S#ECRETPW/a?b@c@h/x",
-        "mssql+none:///?odbc_connect=DRIVER%3Dx%3BPWD%3DSECRETPW",
-        "postgres:/u:SECRETPW@h",
-        "postgresql://u:SECRETPW@h:port/x",
+        "mysql://root:SECRET-1@h/x",
+        "postgresql+none://h/x?password=SECRET-2",
+        "mysql://u:SE%43RET-3@h/x",
+        "mysql://root:#SECRET-4/a?b@c@h/x",
+        "mssql+none:///?odbc_connect=DRIVER%3Dx%3BPWD%3DSECRET-5",
+        "postgres:/u:SECRET-6@h",
+        "postgresql://u:SECRET-7@h:port/x",
+        "root:SECRET-8@h/x",
     ],
 )
 def test_a_password_is_never_shown(url: str) -> None:
     """Whatever the URL is and wherever its password stands, the sentence names the database without it."""
     with pytest.raises(StorageError, match="--storage") as caught:
         Store(url)
-    assert "ECRETPW" not in str(caught.value)
-    assert "RETPW" not in str(caught.value)
+    assert "RET-" not in str(caught.value)
 
 
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
