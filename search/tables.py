@@ -254,23 +254,30 @@ def _joined(table: _Table, text: str, delimiter: str) -> tuple[int, bool]:
     if not suspects:
         return 0, False
     clean = [line.cells for line in table.lines if not line.opens]
-    columns = list(zip(*clean, *(row for _, rows in suspects for row in rows), strict=False))
-    usual = [_usual(column) for column in columns]
+    usual = _usual(clean) or _usual([*clean, *(row for _, rows in suspects for row in rows)])
     for line, rows in suspects:
-        if any(values and all(row[place].strip(' "') in values for row in rows) for place, values in enumerate(usual)):
+        if any(all(row[place].strip(' "') in values for row in rows) for place, values in usual.items()):
             return line.opens, True
-    return (suspects[0][0].opens if delimiter == "\t" and not any(usual) else 0), False
+    return (suspects[0][0].opens if delimiter == "\t" and not usual else 0), False
 
 
 def _rows_in(line: _Line, parts: Sequence[str], delimiter: str) -> list[list[str]]:
-    """Return the cells of each of a row's lines, as though there were no quotes; nothing where one has too many or too few."""
+    """Return the cells of each of a row's lines, as though there were no quotes; nothing where one has too many or too few.
+
+    Nor where quotes are doubled: no stray quote is.
+    """
     own = parts[line.begins - 1 : line.ends]
+    if any('""' in part for part in own):
+        return []
     rows = [_trimmed(part.split(delimiter), len(line.cells)) for part in own if part.strip()]
     return rows if all(len(row) == len(line.cells) for row in rows) else []
 
 
-def _usual(column: Sequence[str]) -> set[str]:
-    """Return the values that a column repeats, if most of it is such."""
-    counts = Counter(cell.strip(' "') for cell in column)
-    usual = {value for value, count in counts.items() if count > 1}
-    return usual if 2 * len(counts) <= len(column) else set()
+def _usual(rows: Sequence[Sequence[str]]) -> dict[int, set[str]]:
+    """Return the values that columns repeat, where most of a column is such."""
+    found = {}
+    for place, column in enumerate(zip(*rows, strict=False)):
+        counts = Counter(text for cell in column if (text := cell.strip(' "')))
+        if 2 * len(counts) <= counts.total() and (usual := {text for text, count in counts.items() if count > 1}):
+            found[place] = usual
+    return found
