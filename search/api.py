@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from .asking import Asking
+from .checks import check_task
 from .config import study_config, study_name
 from .contracts import Backend, ModelScorer, MutationContext, Task, TaskScorer, Unscored, Words
 from .errors import BackendError, InputError, StorageError
@@ -204,6 +205,7 @@ def make_evaluator(
 
     A scorer that asks a model asks ``judge``, by default the same one.
     """
+    check_task(task)
     scorer = load_scorer(task.scorer)
     if isinstance(scorer, TaskScorer):
         scorer = scorer.of(task)

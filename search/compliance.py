@@ -21,7 +21,7 @@ _TOKENS_A_WORD, _TOKENS_A_CHARACTER, _SLACK = 2, 3, 8
 
 def obeys(constraint: Constraint, reply: str, example: Example) -> bool | None:
     """Return whether a reply keeps to a constraint; None where its rule cannot be measured."""
-    limit, text = constraint.limit or 1, reply.strip()
+    limit, text = _limit(constraint), reply.strip()
     if constraint.rule == "words":
         return word_count(text) <= limit
     if constraint.rule == "lines":
@@ -58,7 +58,7 @@ def bound(constraints: Sequence[Constraint], reply: str) -> str:
     No model counts its words, and tokens are too coarse a limit for them: what a reply has over its limit is not used.
     """
     for constraint in constraints:
-        limit = constraint.limit or 1
+        limit = _limit(constraint)
         if constraint.rule == "words":
             reply = first_words(reply, limit)
         if constraint.rule == "lines":
@@ -70,7 +70,7 @@ def decoding_limit(constraints: Sequence[Constraint], max_tokens: int) -> tuple[
     """Return how many tokens a reply may have under the constraints, and what else ends it."""
     end: tuple[str, ...] = ()
     for constraint in constraints:
-        limit = constraint.limit or 1
+        limit = _limit(constraint)
         if constraint.rule == "words":
             each = _TOKENS_A_CHARACTER if mostly_cjk(constraint.template) else _TOKENS_A_WORD
             max_tokens = min(max_tokens, each * limit + _SLACK)
@@ -89,6 +89,10 @@ def decoding_form(constraints: Sequence[Constraint]) -> Form | None:
     return None
 
 
+def _limit(constraint: Constraint) -> int:
+    return max(1, constraint.limit or 1)
+
+
 def _has(text: str, word: str) -> bool:
     if mostly_cjk(word):
         return word in text
@@ -98,7 +102,7 @@ def _has(text: str, word: str) -> bool:
 def _is_json(text: str, schema: str) -> bool:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return not schema or _validator(schema).is_valid(value)
 

@@ -26,8 +26,9 @@ class Sizes:
 
     def __post_init__(self) -> None:
         for name in ("pool", "dev", "test"):
-            if getattr(self, name) < _MIN_SPLIT:
-                raise InputError(f"sizes: expected {name} of at least {_MIN_SPLIT}, found {getattr(self, name)}")
+            size = getattr(self, name)
+            if not isinstance(size, int) or isinstance(size, bool) or size < _MIN_SPLIT:
+                raise InputError(f"sizes: expected {name} of at least {_MIN_SPLIT}, found {size}")
 
 
 @dataclass(frozen=True, slots=True)

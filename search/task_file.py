@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from .contracts import RULES, Constraint
+from .checks import is_count, read_constraint
+from .contracts import Constraint
+from .data import read_text
 from .errors import InputError
+from .objects import whole
 from .plugins import closest
 from .splits import Sizes
 
@@ -20,6 +23,7 @@ _KEYS = (
     "name", "data", "train", "dev", "test", "input", "target", "labels", "instruction", "question", "scorer", "constraints",
     "max_tokens", "stop", "sizes",
 )  # fmt: skip
+_MOST_TOKENS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,41 +60,70 @@ def read_task_file(path: str) -> TaskFile:
     InputError
         If it is missing, not YAML, or has a key or value that is not understood; with file and line.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise InputError(f"{path}: the task file cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, ValueError) as error:  # an impossible date is a ValueError
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else path
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError(f"{where}: expected YAML, but {problem}") from None
+    values, root = _parsed(path)
     if not isinstance(values, dict) or not isinstance(root, yaml.MappingNode):
         raise InputError(f"{path}: expected keys such as {', '.join(_KEYS[:4])}, found {type(values).__name__}")
-    lines = {str(key.value): key.start_mark.line + 1 for key, _ in root.value}
+    _check_texts(path, root)
     for key, _ in root.value:
-        if key.start_mark.line + 1 != lines[str(key.value)]:
-            raise InputError(f"{path}:{lines[str(key.value)]}: expected each key once, found {key.value!r} again")
-    for key in values:
-        if key not in _KEYS:
+        if key.value not in _KEYS:
             raise InputError(
-                f"{path}:{lines[str(key)]}: unknown key {key!r}{closest(str(key), _KEYS)}; known: {', '.join(_KEYS)}"
+                f"{path}:{_line(key)}: unknown key {key.value!r}{closest(key.value, _KEYS)}; known: {', '.join(_KEYS)}"
             )
-    return _Reader(path, values, lines).read()
+    return _Reader(path, values, {key.value: node for key, node in root.value}).read()
+
+
+def _parsed(path: str) -> tuple[Any, yaml.Node | None]:
+    try:
+        text = read_text(Path(path))
+        return yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise InputError(f"{path}: the task file cannot be read ({error.strerror})") from None
+    except RecursionError:
+        raise InputError(f"{path}: expected YAML, but its brackets are nested too deep") from None
+    # A value that is not of the kind that its tag says, such as an impossible date, is one of the others.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else path
+        problem = getattr(error, "problem", None) or (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{where}: expected YAML, but {problem}") from None
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _check_texts(path: str, root: yaml.Node) -> None:
+    """Refuse a key that stands twice in its mapping, and half a character (a lone surrogate), wherever they are."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # an alias: it may even hold itself
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            for place, (key, _) in enumerate(node.value):
+                if key.value in keys[:place]:
+                    raise InputError(f"{path}:{_line(key)}: expected each key once, found {key.value!r} again")
+            waiting += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif whole(node.value) != node.value:
+            raise InputError(f"{path}:{_line(node)}: expected whole characters, found half of one in {node.value!a}")
 
 
 class _Reader:
     """Checks the values of a task file one by one."""
 
-    def __init__(self, path: str, values: Mapping[str, Any], lines: Mapping[str, int]) -> None:
+    def __init__(self, path: str, values: Mapping[str, Any], nodes: Mapping[str, yaml.Node]) -> None:
         self._path = path
         self._values = values
-        self._lines = lines
+        self._nodes = nodes
 
     def read(self) -> TaskFile:
-        target, target_label = self._target()
+        inputs, (target, target_label) = self._inputs(), self._target()
+        if target in dict(inputs) or len(dict(inputs)) < len(inputs):
+            raise self._wrong("input", "different columns, none of them the target")
         if "data" in self._values and "train" in self._values:
             raise self._wrong("train", "either data (to be split) or train (already split), not both")
         return TaskFile(
@@ -99,7 +132,7 @@ class _Reader:
             train=self._source("train"),
             dev=self._source("dev"),
             test=self._source("test"),
-            inputs=self._inputs(),
+            inputs=inputs,
             target=target,
             target_label=target_label,
             labels=self._labels(),
@@ -112,9 +145,13 @@ class _Reader:
             sizes=self._sizes(),
         )
 
-    def _wrong(self, key: str, expected: str) -> InputError:
-        found = self._values[key]
-        return InputError(f"{self._path}:{self._lines[key]}: {key}: expected {expected}, found {found!r}")
+    def _wrong(self, key: str, expected: str, number: int | None = None) -> InputError:
+        """Return what to raise about a key's value, or about one item of its list."""
+        found, node = self._values[key], self._nodes[key]
+        if number is not None:
+            found, node = found[number], node.value[number]
+        # An alias may stand for far more than is written; a date is better named by its type.
+        return InputError(f"{self._path}:{_line(node)}: {key}: expected {expected}, found {_shown(found)}")
 
     def _text(self, key: str) -> str | None:
         value = self._values.get(key)
@@ -126,6 +163,8 @@ class _Reader:
         value = self._text(key)
         if value is None:
             return None
+        if not value.strip():
+            raise self._wrong(key, "a file or a data set")
         beside = Path(self._path).parent / value
         return str(beside) if beside.exists() or Path(value).suffix else value
 
@@ -169,7 +208,10 @@ class _Reader:
             isinstance(v, str | int) and not isinstance(v, bool) for pair in pairs for v in pair
         ):
             raise self._wrong("labels", "two or more labels, each quoted, or labels with their texts")
-        return tuple((str(label), str(text)) for label, text in pairs)
+        named = tuple((str(label), str(text)) for label, text in pairs)
+        if not all(text.strip() for pair in named for text in pair) or len(dict(named)) < len(named):
+            raise self._wrong("labels", "different labels, none of them empty")
+        return named
 
     def _instructions(self) -> tuple[str, ...]:
         value = self._values.get("instruction")
@@ -182,8 +224,8 @@ class _Reader:
 
     def _max_tokens(self) -> int | None:
         value = self._values.get("max_tokens")
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise self._wrong("max_tokens", "a whole number above 0")
+        if value is not None and not (is_count(value) and value <= _MOST_TOKENS):
+            raise self._wrong("max_tokens", f"a whole number from 1 to {_MOST_TOKENS}")
         return value
 
     def _stop(self) -> tuple[str, ...] | None:
@@ -199,46 +241,18 @@ class _Reader:
             return ()
         if not isinstance(value, list):
             raise self._wrong("constraints", "a list")
-        return tuple(self._constraint(item) for item in value)
+        made = tuple(self._constraint(number, item) for number, item in enumerate(value))
+        names = [constraint.name for constraint in made]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise self._wrong("constraints", f"different names, and {name!r} stands twice", number)
+        return made
 
-    def _constraint(self, item: Any) -> Constraint:  # noqa: ANN401 (any YAML value)
-        if isinstance(item, str):
-            return Constraint(item, item)
-        known = {"name", "text", "limit", "rule", "words", "pattern", "schema"}
-        if not isinstance(item, dict) or not set(item) <= known or not isinstance(item.get("text"), str):
-            raise self._wrong("constraints", "sentences, or name, text, limit, rule, words, pattern and schema of each")
-        limit = item.get("limit")
-        if limit is not None and (not isinstance(limit, int) or "{limit}" not in item["text"]):
-            raise self._wrong("constraints", "a whole number as limit and {limit} in its text")
-        rule, words = item.get("rule", ""), item.get("words", [])
-        if rule not in ("", *RULES):
-            raise self._wrong("constraints", f"as rule one of {', '.join(RULES)}")
-        listed = isinstance(words, list) and all(isinstance(word, str) and word for word in words)
-        if not listed or bool(words) != (rule in ("avoid", "include", "choice")):
-            raise self._wrong("constraints", "words, a list of texts, where the rule is avoid, include or choice")
-        name = str(item.get("name", item["text"]))
-        return Constraint(name, item["text"], limit, rule, tuple(words), self._pattern(item, rule))
-
-    def _pattern(self, item: dict[str, Any], rule: str) -> str:
-        from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
-        from jsonschema.validators import validator_for  # type: ignore[import-untyped]
-
-        pattern, schema = item.get("pattern"), item.get("schema")
-        if (pattern is not None) != (rule == "regex") or (schema is not None and rule != "json"):
-            raise self._wrong("constraints", "a pattern where the rule is regex, and a schema only where it is json")
-        if pattern is not None:
-            try:
-                re.compile(pattern)
-            except (re.error, TypeError) as error:
-                raise self._wrong("constraints", f"a regular expression as pattern ({error})") from None
-            return str(pattern)
-        if schema is None:
-            return ""
+    def _constraint(self, number: int, item: Any) -> Constraint:  # noqa: ANN401 (any YAML value)
         try:
-            validator_for(schema).check_schema(schema)
-        except (SchemaError, AttributeError, TypeError) as error:
-            raise self._wrong("constraints", f"a JSON schema ({str(error).splitlines()[0]})") from None
-        return json.dumps(schema, ensure_ascii=False, sort_keys=True)
+            return read_constraint(item)
+        except InputError as expected:
+            raise self._wrong("constraints", str(expected), number) from None
 
     def _sizes(self) -> Sizes:
         value = self._values.get("sizes", {})
@@ -251,4 +265,8 @@ class _Reader:
         try:
             return Sizes(**value)
         except InputError as error:
-            raise InputError(f"{self._path}:{self._lines['sizes']}: {error}") from None
+            raise InputError(f"{self._path}:{_line(self._nodes['sizes'])}: {error}") from None
+
+
+def _shown(found: Any) -> str:  # noqa: ANN401 (any YAML value)
+    return str(found) if isinstance(found, date) else reprlib.repr(found)
