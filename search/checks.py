@@ -98,7 +98,7 @@ def read_constraint(item: Any) -> Constraint:  # noqa: ANN401 (any YAML value)
         raise InputError("words, a list of texts, where the rule is avoid, include or choice")
     if not isinstance(name, str) or not name.strip():
         raise InputError("text as name (quote it)")
-    if "limit" in item and "{limit}" not in text:
+    if item.get("limit") is not None and "{limit}" not in text:
         raise InputError("a whole number from 1 as limit and {limit} in its text")
     made = Constraint(name, text, item.get("limit"), rule, tuple(words), _pattern(item, rule))
     check_limit(made)
