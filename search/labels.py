@@ -70,7 +70,7 @@ class Spellings:
         if not labels:
             groups = {folded: [max(same, key=lambda s: counts[s])] for folded, same in groups.items()}
         self.labels = tuple(labels) or tuple(sorted((label for (label,) in groups.values()), key=_order))
-        self._counts = counts
+        self._counts, self._said = counts, bool(labels)
         alone = {folded: same[0] for folded, same in groups.items() if len(same) == 1}
         self._read = {s: s if s in self.labels else alone.get(fold(s)) for s in counts}
 
@@ -83,8 +83,9 @@ class Spellings:
         other = [(n, s, self._read[s]) for s, n in self._counts.items() if self._read[s] not in (None, s)]
         if not other:
             return ()
-        told = ", ".join(f"{n} with the label {s!r} as {label!r}" for n, s, label in other[:_TOLD])
-        return (f"rows read with another spelling of their label (--choices tells labels apart): {told}{_more(other)}",)
+        told = ", ".join(f"{n} rows with the label {s!r} are read as {label!r}" for n, s, label in other[:_TOLD])
+        apart = "" if self._said else "; --choices keeps labels apart"
+        return (f"{told}{_more(other)}{apart}",)
 
 
 def _order(label: str) -> tuple[bool, float, str]:

@@ -12,8 +12,10 @@ import transformers
 
 from promptfront.backends.hf import HFBackend
 from promptfront.backends.openai import OpenAIBackend
+from promptfront.backends.plain import PlainEngine
 from promptfront.backends.reading import ended
 from promptfront.backends.tokenization import Encoded
+from promptfront.backends.vllm import VLLMBackend
 from promptfront.search import DataOptions, optimize
 from promptfront.search.contracts import Request
 from tests.backends.serving import model_handler, running, url
@@ -22,6 +24,8 @@ from tests.tiny import save_tiny
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from promptfront.backends.reading import Pair
 
 _PROMPTS = ("Text: a good film\nRating:", "Text: no\nRating: 50\n\nText: a bad film\nRating:")
 _NUMBERS = (" 5", " 50", " 500", " 7")
@@ -83,6 +87,23 @@ def test_a_server_ends_its_answers_too(tiny: Callable[..., str], monkeypatch: py
             assert found == pytest.approx(expected, abs=1e-4)
 
 
+def test_vllm_ends_its_answers_too(tiny: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its engine says of tokens, one by one or of long answers at once, makes the same numbers."""
+    expected = HFBackend(tiny("base"))
+    plain = PlainEngine(expected._model)
+
+    def read_whole(pairs: Sequence[Pair]) -> dict[Pair, float]:
+        return {pair: plain.loglikelihoods([Encoded(pair[0], (pair[1],))])[0][0] for pair in pairs}
+
+    backend = VLLMBackend.__new__(VLLMBackend)  # vLLM itself needs an environment of its own
+    backend._encoder, backend.max_context = expected._encoder, expected.max_context
+    monkeypatch.setattr(backend, "_read_next", plain.compute)
+    monkeypatch.setattr(backend, "_read_whole", read_whole)
+    asked = [Request(_PROMPTS[0], (" no", " no opinion", " no opinion at all", " yes"), whole=True)]
+    assert backend.loglikelihoods(asked)[0] == pytest.approx(expected.loglikelihoods(asked)[0], abs=1e-4)
+    assert backend.answer_tokens(asked[0]) == expected.answer_tokens(asked[0])
+
+
 @pytest.mark.parametrize(
     ("tokens", "scores", "expected"),
     [
@@ -117,14 +138,15 @@ def rater(tmp_path_factory: pytest.TempPathFactory) -> str:
     model, tokenizer = (
         make.from_pretrained(folder) for make in (transformers.AutoModelForCausalLM, transformers.AutoTokenizer)
     )
-    learnt = [f"Rate the film.\n\nText: {text}\nRating: {rating}\n\n" for text, rating in _films(range(4))]
+    learnt = [f"Rate the film.\n\nText: {text}\nRating: {rating}\n\n" for text, rating in _films(range(2))]
     batch = tokenizer(learnt, return_tensors="pt", padding=True, return_token_type_ids=False)
     wanted = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-    for _ in range(40):
-        optimizer.zero_grad()
+    for step_size in torch.linspace(1e-2, 1e-3, 30):  # by signs alone: torch.optim takes long to import
+        model.zero_grad()
         model(**batch, labels=wanted).loss.backward()
-        optimizer.step()
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.sub_(step_size * weight.grad.sign())
     model.save_pretrained(folder)
     return folder
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from promptfront.backends.hf import HFBackend
-from promptfront.search.api import make_evaluator
+from promptfront.search.api import make_evaluator, optimize
 from promptfront.search.asking import _key
 from promptfront.search.cli import _choices, main
 from promptfront.search.contracts import AnswerTokens, Example, Prompt, Request, Structure, Task
 from promptfront.search.errors import InputError
 from promptfront.search.labels import Spellings, fold, quoted, unreadable
+from promptfront.search.store import Store
+from promptfront.search.study import CANDIDATE, Study, latest_study
 from promptfront.search.task import load_task
 
 if TYPE_CHECKING:
@@ -70,7 +72,8 @@ def test_the_most_frequent_spelling_stands_for_all(tmp_path: Path) -> None:
     assert ("0", "1") == task.labels
     assert {"0", "1"} == {row.target for row in task.test}
     assert "Classify the text as 0 or 1." == task.start.instruction
-    assert any("6 with the label '1.0' as '1', 6 with the label '0.0' as '0'" in note for note in task.notes)
+    told = "6 rows with the label '1.0' are read as '1', 6 rows with the label '0.0' are read as '0'; --choices keeps labels apart"
+    assert told in task.notes
 
 
 def test_the_first_of_equally_frequent_spellings_stands_for_all() -> None:
@@ -101,7 +104,7 @@ def test_choices_keep_labels_apart(tmp_path: Path) -> None:
     assert {"IT": 6, "it": 6, "other": 12} == {
         label: sum(row.target == label for row in task.pool) for label in task.labels
     }
-    assert any("6 with the label 'Other' as 'other'" in note for note in task.notes)
+    assert "6 rows with the label 'Other' are read as 'other'" in task.notes
     with pytest.raises(InputError, match=r"a\.csv:2: expected one of It, iT, other in 'label', found the label 'IT'"):
         load_task(data=data, choices=("It", "iT", "other"))
 
@@ -232,6 +235,27 @@ def test_a_candidate_with_such_labels_fails_with_the_sentence(tiny: Callable[...
         with pytest.raises(InputError, match="'Yes' and 'yes' are the same tokens"):
             evaluator.check_answers(replace(task.start, structure=structure))
     evaluator.check_answers(task.start)
+
+
+def test_a_search_goes_on_past_such_candidates(tiny: Callable[..., str], tmp_path: Path) -> None:
+    """The candidate is stored as failed, with the sentence, and is never scored; the search reaches its table."""
+    (tmp_path / "alike.py").write_text(
+        "from dataclasses import replace\n"
+        "class Alike:\n"
+        "    gene = 'structure'\n"
+        "    def mutate(self, prompt, context):\n"
+        "        texts = (('good', 'Yes'), ('bad', 'yes'))\n"
+        "        return replace(prompt, structure=replace(prompt.structure, verbalizers=texts))\n"
+    )
+    storage, mutator = f"sqlite:///{tmp_path}/a.db", f"{tmp_path}/alike.py:Alike"
+    without = ("paraphrase", "induce", "crossover")
+    task = labelled("good", "bad")
+    found = optimize(task, model=tiny("bert"), budget=9, mutators=(mutator,), without=without, storage=storage)
+    trials = Study(store := Store(storage), latest_study(store)).trials()
+    errors = [trial.user_attrs[CANDIDATE].get("error", "") for trial in trials]
+    assert 9 == len(errors)
+    assert any("'Yes' and 'yes' are the same tokens" in error for error in errors)
+    assert all(entry.prompt.structure.verbalize("good") != "Yes" for entry in found.front)
 
 
 @pytest.mark.parametrize(
