@@ -26,6 +26,9 @@ def read_parquet(path: Path, tell: Tell) -> Iterator[Row]:
         if len(set(names)) < len(names):
             raise InputError(f"{path}: expected different column names, found {', '.join(names)}")
         table = parquet.read_table(path)
+        names = table.column_names
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected column names in UTF-8") from None
     except ArrowException as error:
         raise InputError(f"{path}: not a Parquet file ({_reason(error)})") from None
     yield from _rows(table, _features(table.schema.metadata), str(path), tell)

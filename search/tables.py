@@ -207,7 +207,7 @@ def _shaped(lines: Iterable[_Line]) -> _Table:
             expected = f"expected {len(header)} cells ({', '.join(header)})"
             raise _Fault(line.opens or line.begins, f"{expected}, found {len(cells)}")
         if any(cell.strip() for cell in cells):
-            table.lines.append(line._replace(cells=cells))
+            table.lines.append(line if cells is line.cells else line._replace(cells=cells))
     if len(table.lines) < len(rows):
         table.notes.append(f"rows without any text, left out: {len(rows) - len(table.lines)}")
     if len(first.cells) > len(header) or any(len(line.cells) > len(header) for line, _ in rows):

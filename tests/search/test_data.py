@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -330,6 +331,27 @@ def test_any_bytes_are_rows_or_one_sentence(
         found = [str(error)]
     assert found
     assert all(text.startswith(str(path)) for text in found)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4))
+def test_a_damaged_parquet_file_is_rows_or_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[float, int]]
+) -> None:
+    """Bytes of it that are others - in names, in values, in its own tables - never end in a traceback."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path_factory.getbasetemp() / "damaged.parquet"
+    info = {"info": {"features": {"label": {"_type": "ClassLabel", "names": ["bad", "good"]}}}}
+    table = pa.table({"text": ["x", "é"], "label": [0, 1], "day": pa.array([date(2020, 1, 2)] * 2)})
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(info)}), path)
+    content = bytearray(path.read_bytes())
+    for place, value in damage:
+        content[int(place * len(content))] = value
+    path.write_bytes(content)
+    with contextlib.suppress(InputError):
+        assert read_rows(str(path))
 
 
 @settings(max_examples=50)
