@@ -55,10 +55,10 @@ def load(name: str | None, *, device: str | None, dtype: str | None, trust_remot
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if dtype not in (None, *DTYPES):
         raise BackendError(f"--dtype: expected one of {', '.join(DTYPES)}, found {dtype}")
-    _check_device(place)
     dtype = dtype or ("float32" if place == "cpu" else "bfloat16")
     if dtype == "int8" and place != "cpu":
         raise BackendError(f"--dtype int8: expected --device cpu, found {place}; on a GPU bfloat16 is the fast choice")
+    _check_device(place)
     with quiet_transformers():
         weights = torch.float32 if dtype == "int8" else getattr(torch, dtype)
         tokenizer, model, kind = _read(source, name or source, trust_remote_code, place, weights)
@@ -146,7 +146,7 @@ def _check_device(place: str) -> None:
     if place == "auto":
         return
     try:
-        torch.empty(0, device=place)
+        torch.zeros(1, device=place).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0][:120]
         raise BackendError(f"--device {place}: expected a device of this machine ({reason})") from error

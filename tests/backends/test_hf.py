@@ -146,6 +146,7 @@ def test_nan_is_told(backend: HFBackend, monkeypatch: pytest.MonkeyPatch) -> Non
         ({"device": "meta", "dtype": "int8"}, "--dtype int8: expected --device cpu, found meta"),
         ({"device": "cuda:99"}, "--device cuda:99: expected a device of this machine"),
         ({"device": "gpu"}, "--device gpu: expected a device of this machine"),
+        ({"device": "meta"}, "--device meta: expected a device of this machine"),
     ],
 )
 def test_devices_and_dtypes_that_are_none_are_told(options: dict[str, Any], says: str) -> None:
