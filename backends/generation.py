@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .decoding import TOP_P
-from .loading import quiet_transformers
+from .loading import known_tokens, quiet_transformers
 
 if TYPE_CHECKING:
     from .tokenization import Tokens
@@ -67,19 +67,29 @@ def generate(
     sampling = (
         {"do_sample": True, "temperature": temperature, "top_p": TOP_P} if temperature > 0 else {"do_sample": False}
     )
-    pad = next((t for t in (ends.tokenizer.pad_token_id, *sorted(ends.tokens)) if t is not None), 0)
+    known = known_tokens(model)
+    pad = next((t for t in (ends.tokenizer.pad_token_id, *sorted(ends.tokens)) if t is not None and t < known), 0)
     options = {"pad_token_id": pad, "eos_token_id": sorted(ends.tokens) or None, **sampling}
-    if ends.stop:
-        options |= {"stop_strings": ends.stop, "tokenizer": ends.tokenizer}
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []), quiet_transformers():
         torch.manual_seed(seed)
         for start in range(0, len(order), _TOGETHER):
             batch = order[start : start + _TOGETHER]
             inputs = _padded(model, pad, [prompts[i] for i in batch])
-            output = model.generate(**inputs, max_new_tokens=max_tokens, **options)
             first = 1 if model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+            # transformers' own stop strings are refused by tokenizers that cannot write them.
+            done = [_done(ends, first)] if ends.stop else []
+            output = model.generate(**inputs, max_new_tokens=max_tokens, stopping_criteria=done, **options)
             replies |= zip(batch, output[:, first:].tolist(), strict=True)
     return [_until_end(replies[i], ends) for i in range(len(prompts))]
+
+
+def _done(ends: Ends, first: int) -> Callable[..., torch.Tensor]:
+    """Return what tells transformers which rows of a batch have ended; replies begin at ``first``."""
+
+    def done(rows: torch.Tensor, _: Any, **__: Any) -> torch.Tensor:  # noqa: ANN401
+        return torch.tensor([ends(row[first:]) for row in rows.tolist()], device=rows.device)
+
+    return done
 
 
 def _until_end(reply: list[int], ends: Ends) -> list[int]:

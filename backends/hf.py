@@ -107,8 +107,12 @@ class HFBackend(Templated):
         config = self._model.config
         self.revision = PACKAGE.version if model is None else str(getattr(config, "_commit_hash", None) or "")
         self.max_context = _max_context(loaded)
+        if loaded.kind != "causal":  # what the tokenizer writes after an input takes its place
+            self.max_context -= len(self._encoder.end)
         self._identity = loaded.fingerprint
         self._kind = loaded.kind
+        self.writes = loaded.kind != "masked"
+        """Whether it can generate."""
         self._vocabulary: dict[str, dict[int, str]] = {}
         self._engine = self._make_engine(loaded.kind, max_batch_tokens or batch_tokens(self._model), packed)
         if dtype == "int8":
@@ -134,10 +138,16 @@ class HFBackend(Templated):
 
         Each ends before one of ``stop``, where given.
         """
-        if self._kind == "masked":
+        if not self.writes:
             raise BackendError(f"{self.model} is a masked language model: it scores answers and cannot write any")
         end = self._encoder.end if self._kind == "seq2seq" else ()
         encoded = [tokens + end for tokens in self._encoder.encode_prompts(prompts)]
+        longest, room = max(map(len, encoded), default=0), self.max_context
+        room -= 0 if self._kind == "seq2seq" else max_tokens
+        if longest > room:
+            raise BackendError(
+                f"a prompt of {longest} tokens leaves no room for a reply of {max_tokens} in {self.model}"
+            )
         ends = Ends(self._model, self._tokenizer, stop)
         if isinstance(self._engine, PackedEngine):
             reply = partial(write, self._engine, encoded, ended=ends)

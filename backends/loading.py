@@ -62,6 +62,7 @@ def load(name: str | None, *, device: str | None, dtype: str | None, trust_remot
     with quiet_transformers():
         weights = torch.float32 if dtype == "int8" else getattr(torch, dtype)
         tokenizer, model, kind = _read(source, name or source, trust_remote_code, place, weights)
+    _check_vocabulary(model, tokenizer, kind, name or source)
     if place == "cpu":
         _use_physical_cores()
     return Loaded(model.eval(), tokenizer, kind, _fingerprint(model, tokenizer, dtype))
@@ -83,6 +84,11 @@ def batch_tokens(model: Any) -> int:  # noqa: ANN401 (transformers publishes no 
     else:
         free, most = psutil.virtual_memory().available, _CPU_TOKENS
     return int(max(64, min(most, _MEMORY_SHARE * free // per_token)))
+
+
+def known_tokens(model: Any) -> int:  # noqa: ANN401
+    """Return how many tokens a model has embeddings of."""
+    return int(getattr(model.get_input_embeddings(), "num_embeddings", model.config.get_text_config().vocab_size))
 
 
 @contextmanager
@@ -113,13 +119,23 @@ def _read(source: str, name: str, trust_remote_code: bool, place: str, dtype: to
         kind, auto = _kind(config, name, trust_remote_code)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
         spread = {"device_map": "auto"} if place == "auto" else {}
-        model = auto.from_pretrained(source, dtype=dtype, trust_remote_code=trust_remote_code, **spread)
-    except (OSError, ValueError, KeyError) as error:
+        model, info = auto.from_pretrained(
+            source, dtype=dtype, trust_remote_code=trust_remote_code, output_loading_info=True, **spread
+        )
+    except BackendError:
+        raise
+    except Exception as error:  # (a broken file, a missing package or a model's own code can raise anything)
         reason = " ".join(str(error).split())[:200]
         raise BackendError(
             f"--model {name}: expected the id or folder of a Hugging Face model, but it cannot be loaded ({reason}); "
             "check the name, and the network if it is not on this machine"
         ) from error
+    missing = sorted(info["missing_keys"])
+    if missing:  # they would be random
+        raise BackendError(
+            f"--model {name}: expected all weights of a {config.model_type} language model, but "
+            f"{len(missing)} are missing, such as {missing[0]}"
+        )
     return tokenizer, model if place == "auto" else model.to(place), kind
 
 
@@ -142,6 +158,22 @@ def _kind(config: Any, name: str, trust_remote_code: bool) -> tuple[Kind, Any]: 
     )
 
 
+def _check_vocabulary(model: Any, tokenizer: Any, kind: Kind, name: str) -> None:  # noqa: ANN401
+    """Refuse a tokenizer with tokens that the model does not know, unless they are never written."""
+    known = known_tokens(model)
+    unknown = {i: token for token, i in tokenizer.get_vocab().items() if i >= known}
+    written = {*tokenizer("a")["input_ids"], tokenizer.bos_token_id, tokenizer.eos_token_id}
+    written |= {tokenizer.mask_token_id, tokenizer.pad_token_id} if kind == "masked" else set()
+    spare = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special} - written
+    template = str(tokenizer.chat_template)
+    wrong = sorted(i for i, token in unknown.items() if i not in spare or token in template)
+    if wrong:
+        raise BackendError(
+            f"--model {name}: its tokenizer has {len(wrong)} tokens that the model does not know, such as number "
+            f"{wrong[0]} {unknown[wrong[0]]!r} where the model has {known}: it belongs to another model"
+        )
+
+
 def _check_device(place: str) -> None:
     if place == "auto":
         return
@@ -158,12 +190,20 @@ def _use_physical_cores() -> None:
         torch.set_num_threads(min(torch.get_num_threads(), psutil.cpu_count(logical=False) or 1))
 
 
+def _described(tokenizer: Any) -> str:  # noqa: ANN401
+    """Return what decides a tokenizer's tokens."""
+    if tokenizer.is_fast:
+        return str(tokenizer.backend_tokenizer.to_str())
+    settings = {k: str(v) for k, v in tokenizer.init_kwargs.items() if k != "name_or_path" and not k.endswith("_file")}
+    return json.dumps([type(tokenizer).__name__, tokenizer.get_vocab(), settings], sort_keys=True)
+
+
 def _fingerprint(model: Any, tokenizer: Any, dtype: str) -> str:  # noqa: ANN401
     """Hash what decides the numbers: every weight, the configuration, tokenizer, chat template, dtype and kind of device."""
     config = {k: v for k, v in model.config.to_dict().items() if k not in {"_name_or_path", "transformers_version"}}
     described = json.dumps([config, dtype, model.device.type], sort_keys=True, default=str)
     digest = hashlib.sha256(described.encode())
-    digest.update(tokenizer.backend_tokenizer.to_str().encode())
+    digest.update(_described(tokenizer).encode())
     digest.update(str(tokenizer.chat_template).encode())
     integers = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     for name, weight in sorted(model.state_dict().items()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -19,6 +20,7 @@ Tokens = tuple[int, ...]
 Result = TypeVar("Result")
 _TOKENIZED_TOGETHER = 256
 """What a tokenizer returns holds some hundred bytes a token, so long calls are tokenized in slices."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NEXT_LINE = re.compile(r"(?<=\n)(?=\S)")
 
 
@@ -128,17 +130,22 @@ class Encoder:
 
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the longest beginning of ``text`` of at most ``max_tokens`` tokens."""
+        if not self._tokenizer.is_fast:  # it has no offsets
+            return text[: bisect_right(range(1, len(text) + 1), max_tokens, key=lambda end: self._length(text[:end]))]
         encoded = self._tokenizer(
-            text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
+            _legible(text), add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
         )
         offsets = encoded["offset_mapping"]
         if len(offsets) <= max_tokens:
             return text
         end = offsets[max_tokens - 1][1]
         # A character of several tokens may straddle the end.
-        while end and len(self._tokenize({_Piece(text[:end])})[_Piece(text[:end])]) > max_tokens:
+        while end and self._length(text[:end]) > max_tokens:
             end -= 1
         return text[:end]
+
+    def _length(self, text: str) -> int:
+        return len(self._tokenize({_Piece(text)})[_Piece(text)])
 
     def _by_lines_if_possible(self, encode: Callable[[], list[Result]]) -> list[Result]:
         try:
@@ -222,7 +229,7 @@ class Encoder:
         for start in range(0, len(ordered), _TOKENIZED_TOGETHER):
             some = ordered[start : start + _TOKENIZED_TOGETHER]
             encoded = self._tokenizer(
-                [piece.text for piece in some],
+                [_legible(piece.text) for piece in some],
                 add_special_tokens=False,
                 split_special_tokens=True,
                 return_attention_mask=False,
@@ -232,6 +239,11 @@ class Encoder:
             for piece, ids, spans in zip(some, encoded["input_ids"], offsets, strict=True):
                 known[piece] = _own(piece, ids, spans) if piece.before or piece.after else tuple(ids)
         return known
+
+
+def _legible(text: str) -> str:
+    """Return the text with half characters, which no tokenizer takes, as U+FFFD."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def _with_continuation(tail: _Piece, continuation: str) -> tuple[_Piece, _Piece]:
