@@ -59,6 +59,7 @@ class Paraphrase:
     """Ask the proposer to say the instruction in other words (Zhou et al. 2023, arXiv 2211.01910)."""
 
     gene: Gene = "instruction"
+    asks_model = True
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a paraphrased instruction."""
@@ -72,6 +73,7 @@ class Induce:
     """Ask the proposer which instruction the examples follow (Honovich et al. 2023, arXiv 2205.10782)."""
 
     gene: Gene = "instruction"
+    asks_model = True
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with an instruction induced from pool examples."""
@@ -87,6 +89,7 @@ class Crossover:
     """Ask the proposer to combine two instructions of the front (EvoPrompt; Guo et al. 2024, arXiv 2309.08532)."""
 
     gene: Gene = "instruction"
+    asks_model = True
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a combination of its instruction and another's."""

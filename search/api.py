@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .asking import Asking
 from .checks import check_task
 from .config import study_config, study_name
-from .contracts import Backend, ModelScorer, MutationContext, Task, TaskScorer, Unscored, Words
+from .contracts import Backend, Message, ModelScorer, MutationContext, Mutator, Task, TaskScorer, Unscored, Words
 from .errors import BackendError, InputError, StorageError
 from .evaluate import Evaluator
 from .export import export
@@ -24,7 +24,7 @@ from .plugins import closest, load
 from .prompt import render, zero_shot
 from .racing import most_pairs
 from .space import Space, make_sampler
-from .splits import by_turns, shorten_inputs
+from .splits import by_turns, field_limit, shorten_inputs
 from .store import Store
 from .study import Study, latest_study
 from .task import load_task
@@ -142,7 +142,6 @@ def optimize(
     store = Store(storage)
     options = data or DataOptions()
     loaded = task if isinstance(task, Task) else load_task(task, **asdict(options), seed=seed)
-    inventors = load_mutators(mutators, *_suited(loaded, without, max_demonstrations))
     writer = _proposer(proposer, backend, backend_options or {})
     evaluator = make_evaluator(
         loaded, model=model, backend=backend, backend_options=backend_options, judge=writer, store=store
@@ -163,8 +162,10 @@ def optimize(
     config["sizes"]["dev"] = _affordable(evaluator.task, limits)
     held = Study(store, study or study_name(config), config)
     evaluator.limit_dev(held.config["sizes"]["dev"])
+    inventors = load_mutators(mutators, *_suited(loaded, without, max_demonstrations))
+    inventors = _able(inventors, writer or evaluator.backend, evaluator)
     context = _context_maker(evaluator, writer or evaluator.backend, held)
-    space = Space(inventors, sampler, seed, context, favoured=mutators, first=loaded.instructions)
+    space = Space(inventors, sampler, seed, context, favoured=set(mutators) & set(inventors), first=loaded.instructions)
     on_plan(_plan(evaluator, held, limits))
     try:
         found = Search(evaluator, space, held, limits, on_progress, should_stop).run()
@@ -212,7 +213,9 @@ def make_evaluator(
     loaded = make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
     if isinstance(scorer, ModelScorer):
         scorer = scorer.bind(Asking(judge or loaded, store).likelihoods)
-    task = shorten_inputs(_legible(task, loaded), loaded.truncate, loaded.count_tokens)
+    task = _legible(task, loaded)
+    limit, why = field_limit(task, loaded.count_tokens, loaded.max_context, loaded.model)
+    task = shorten_inputs(task, loaded.truncate, loaded.count_tokens, limit, why)
     evaluator = Evaluator(replace(task, dev=by_turns(task.dev)), loaded, scorer, store)
     evaluator.check_answers(task.start)
     return evaluator
@@ -276,6 +279,17 @@ def _suited(task: Task, without: Sequence[str], most: int | None) -> tuple[Seque
     return (*without, "fit-verbalizers"), half if most is None else min(most, half)
 
 
+def _able(mutators: dict[str, Mutator], proposer: Backend, evaluator: Evaluator) -> dict[str, Mutator]:
+    """Return the mutators less those that ask a model which cannot write; a note in the task names them."""
+    if getattr(proposer, "writes", True):
+        return mutators
+    asking = [name for name, mutator in mutators.items() if getattr(mutator, "asks_model", False)]
+    if asking:
+        note = f"{proposer.model} writes no proposals: {', '.join(asking)} left out"
+        evaluator.task = replace(evaluator.task, notes=(*evaluator.task.notes, note))
+    return {name: mutator for name, mutator in mutators.items() if name not in asking}
+
+
 def _proposer(proposer: str | Backend | None, backend: str | Backend, options: dict[str, Any]) -> Backend | None:
     """Return the backend that writes proposals, or nothing where it is the one that scores."""
     if not isinstance(proposer, str):
@@ -291,11 +305,13 @@ def _name(backend: str | Backend) -> str:
 
 def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Callable[[random.Random], MutationContext]:
     shown = replace(evaluator.task, pool=shown_rows(evaluator.task))
+    ask = _ask_in_chat if _speaks_chat(proposer) else _ask_in_text
 
     def make(rng: random.Random) -> MutationContext:
         def propose(prompts: Sequence[Text], max_tokens: int) -> list[str]:
             seed = rng.getrandbits(31)
-            written = proposer.generate(prompts, max_tokens=max_tokens, temperature=_TEMPERATURE, seed=seed)
+            asked = [ask(prompt) for prompt in prompts]
+            written = proposer.generate(asked, max_tokens=max_tokens, temperature=_TEMPERATURE, seed=seed)
             return ["" if isinstance(reply, Unscored) else reply for reply in written]
 
         def losses(prompt: Prompt, examples: Sequence[Example]) -> list[float]:
@@ -310,6 +326,23 @@ def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Cal
         return MutationContext(shown, tuple(study.front()), rng, propose, losses, lean, words)
 
     return make
+
+
+def _speaks_chat(proposer: Backend) -> bool:
+    try:
+        proposer.count_tokens([(Message("user", "Hello"),)])
+    except BackendError:
+        return False
+    return True
+
+
+def _ask_in_chat(ask: Text) -> Text:
+    return ask
+
+
+def _ask_in_text(ask: Text) -> Text:
+    """Return turns as plain text that ends where the answer begins, for a model without a chat template."""
+    return ask if isinstance(ask, str) else "\n\n".join([*(turn.content for turn in ask), "Answer:"])
 
 
 def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:

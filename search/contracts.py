@@ -253,7 +253,8 @@ class MutationContext:
         The only source of randomness a mutator may use.
     propose
         ``propose(prompts, max_tokens) -> replies``: the proposer model, sampled, one reply per prompt. It answers few
-        calls in a batch of candidates; after that its replies are empty.
+        calls in a batch of candidates; after that its replies are empty. A model without a chat template gets turns as
+        plain text.
     losses
         ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in nats; NaN where the
         model gives none. Costs pairs; empty where none are left for mutators.
@@ -281,7 +282,8 @@ class Mutator(Protocol):
 
     ``mutate`` returns ``prompt`` with that gene changed (never any other). Returning the prompt unchanged means
     "nothing to propose here": another mutator is asked. It must not touch global random state. If it raises, the
-    candidate is recorded as failed and the run goes on.
+    candidate is recorded as failed and the run goes on. One that calls `MutationContext.propose` says so by a true
+    ``asks_model``: it is left out where the proposer cannot write.
     """
 
     @property
@@ -339,7 +341,7 @@ class Generation:
 class Backend(Protocol):
     """A language model. Its methods are batched and keep order: one result per request.
 
-    A backend may also have ``close()``, which is called when the run ends.
+    A backend may also have ``close()``, which is called when the run ends, and a false ``writes`` where it cannot generate.
     """
 
     @property

@@ -10,7 +10,7 @@ PromptfrontError            anything promptfront reports as a sentence; exit cod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .secrets import mask
@@ -50,6 +50,20 @@ class InterruptedCallError(BackendError):
         super().__init__(message)
         self.answered: Mapping[int, Any] = answered or {}
         """What was answered, by position in the call."""
+
+
+def flaw(call: Callable[[], object]) -> str:
+    """Return the sentence of an error that is the fault of what was called for, empty where there is none.
+
+    A silent server or a database that fails is nobody's fault: these errors go on.
+    """
+    try:
+        call()
+    except (InterruptedCallError, StorageError):
+        raise
+    except PromptfrontError as error:
+        return str(error)
+    return ""
 
 
 class VerificationError(PromptfrontError):

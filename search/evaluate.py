@@ -155,6 +155,16 @@ class Evaluator:
             self._known[prompt][example] = outputs
         return [[seen[example] for example in examples] for seen in known]
 
+    def ask_again(self) -> None:
+        """Ask the model about the starting prompt, though the answer is known: it may not answer any more.
+
+        Raises
+        ------
+        BackendError
+            If it does not.
+        """
+        Asking(self.backend).outputs([self._request(self.task.start, self.task.dev[0])])
+
     def evaluate(
         self, prompt: Prompt, examples: Sequence[Example], offsets: tuple[float, ...] | None = None
     ) -> Evaluation:

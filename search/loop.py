@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import InputError, PromptfrontError
+from .errors import InputError, InterruptedCallError, PromptfrontError, StorageError
 from .history import Proposal, Tried, proposals_from_json, proposals_to_json
 from .judging import FINALISTS, confirm, confirming_pairs, cross_fit, finalists, fresh_rows, judge
 from .racing import Finish, most_pairs, race
@@ -102,8 +102,7 @@ class Search:
             except _LimitReached:
                 pass
             if not self._should_stop():
-                self._confirm()
-                self._test()
+                self._end()
         return self._study.frontier()
 
     def _step(self) -> bool:
@@ -167,6 +166,7 @@ class Search:
         else:
             front, references = self._study.front(without=batch.name), self._study.complete(without=batch.name)
             finishes = race(self._evaluator, valid, front, references, self._before_block)
+        errors |= {i: finishes[p.prompt].error for i, p in enumerate(proposals) if p.prompt in finishes}
         if not self._store.owns(self._study.name, batch.name):
             return
         self._in_flight = Spent(0, 0)
@@ -242,6 +242,16 @@ class Search:
         self._told, self._told_trials = Spent(pairs, tokens), len(finishes)
         pairs += self._study.mutator_pairs() + self._study.confirmed_pairs() + self._in_flight.pairs
         return Spent(pairs, tokens + self._in_flight.tokens)
+
+    def _end(self) -> None:
+        """Confirm and test what was found."""
+        try:
+            self._confirm()
+            self._test()
+        except (InterruptedCallError, StorageError):
+            raise
+        except PromptfrontError as error:
+            raise type(error)(f"{error}; what was found is kept, and `optimize frontier` shows it") from error
 
     def _confirm(self) -> None:
         """Score the finalists on fresh rows."""

@@ -17,10 +17,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import pvariance
 from typing import TYPE_CHECKING
 
 from .completion import Estimate
+from .errors import flaw
 from .evaluate import FIRST_BLOCK
 from .statistics import e_value, paired, scored
 from .unscored import count, listed, too_many
@@ -49,7 +51,7 @@ class Finish:
 
     ``quality`` is the mean over the ``rows`` it saw, ``estimate`` what it would have on all dev examples, ``potential``
     the same were its lean to some labels taken away. ``offsets`` are its calibration, ``reasons`` count the rows that have
-    no score.
+    no score. Of one that cannot be scored there is only the ``error`` that says why.
     """
 
     tokens: int
@@ -60,6 +62,7 @@ class Finish:
     offsets: tuple[float, ...]
     stopped: str = ""
     reasons: dict[str, int] = field(default_factory=dict)
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +123,19 @@ def race(
     seen = {_runner(evaluator, prompt, front): rows for prompt, rows in prompts.items()}
     references = [*references, *(candidate.prompt for candidate in front)]
     examples = len(evaluator.task.dev)
+    failed: dict[Prompt, Finish] = {}
     purse = _purse(len(seen), examples)
     going = [runner for runner, rows in seen.items() if not rows]
     while True:
-        purse -= _show(evaluator, going, seen, before_block)
-        standings = _standings(evaluator, seen, references)
+        pairs, flaws = _show(evaluator, going, seen, before_block)
+        purse -= pairs
+        failed |= {runner.prompt: _failed(runner, why) for runner, why in flaws.items()}
+        seen = {runner: rows for runner, rows in seen.items() if runner not in flaws}
+        standings = _standings(evaluator, seen, references) if seen else {}
         going = _next(standings, examples, purse)
         if not going:
-            return {runner.prompt: _outpaced(standing.finish, examples) for runner, standing in standings.items()}
+            ended = {runner.prompt: _outpaced(standing.finish, examples) for runner, standing in standings.items()}
+            return failed | ended
 
 
 def _show(
@@ -135,17 +143,35 @@ def _show(
     going: Sequence[_Runner],
     seen: dict[_Runner, int],
     before_block: Callable[[Sequence[Prompt], Sequence[Example]], None],
-) -> int:
-    """Score each that goes on with its next block; return how many pairs that were."""
-    pairs, dev = 0, evaluator.task.dev
+) -> tuple[int, dict[_Runner, str]]:
+    """Score each that goes on with its next block; return how many pairs that were, and who could not be scored and why."""
+    pairs, dev, flaws = 0, evaluator.task.dev, dict[_Runner, str]()
     for start in {seen[runner] for runner in going}:
         block = [runner for runner in going if seen[runner] == start]
         rows = dev[start : _end(start, len(dev))]
         before_block([runner.prompt for runner in block], rows)
-        evaluator.measure([runner.prompt for runner in block], rows)
+        found = _flaws(evaluator, [runner.prompt for runner in block], rows, dev[: start + len(rows)])
+        flaws |= {runner: found[runner.prompt] for runner in block if runner.prompt in found}
         seen |= dict.fromkeys(block, start + len(rows))
         pairs += len(block) * len(rows)
-    return pairs
+    return pairs, flaws
+
+
+def _flaws(
+    evaluator: Evaluator, prompts: Sequence[Prompt], block: Sequence[Example], rows: Sequence[Example]
+) -> dict[Prompt, str]:
+    """Score prompts on the last block of their rows; return which of them cannot be scored, and why.
+
+    Raises
+    ------
+    PromptfrontError
+        If none of several can be, and the starting prompt no more either: then no other would fare better.
+    """
+    flaw(lambda: evaluator.measure(prompts, block))  # in one call; whose fault an error is shows when each is scored
+    found = {prompt: why for prompt in prompts if (why := flaw(partial(evaluator.evaluate, prompt, rows)))}
+    if len(found) == len(prompts) > 1:
+        evaluator.ask_again()
+    return found
 
 
 def _end(start: int, examples: int) -> int:
@@ -181,6 +207,10 @@ def _next(standings: dict[_Runner, _Standing], examples: int, purse: int) -> lis
 def _may_win(runner: _Runner, standing: _Standing, examples: int) -> bool:
     """Return whether more rows could show that a candidate belongs to the front."""
     return standing.finish.rows < examples and (standing.upper >= 0 or runner.cheapest or runner.rival is None)
+
+
+def _failed(runner: _Runner, why: str) -> Finish:
+    return Finish(runner.tokens, 0, math.nan, math.nan, math.nan, (), error=why)
 
 
 def _outpaced(finish: Finish, examples: int) -> Finish:

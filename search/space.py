@@ -21,7 +21,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import create_trial
 
 from .contracts import GENES, Constraint, Example, MutationContext, Mutator, Prompt, Structure
-from .errors import BackendError, InputError
+from .errors import InputError, InterruptedCallError, StorageError
 from .history import FIT, History, Proposal, Tried
 from .prompt import zero_shot
 
@@ -259,9 +259,9 @@ def second_looks(history: History) -> list[Proposal]:
 
     They race again with the next batch; only examples that they have not seen cost anything.
     """
-    latest = {o.prompt: o for o in history.latest if o.prompt and o.quality is not None}
+    latest = {o.prompt: o for o in history.latest if o.prompt}  # what failed in its second race gets no third
     best = max((o.quality or 0.0 for o in latest.values() if o.complete), default=1.0)
-    waiting = [o for o in latest.values() if not o.complete and (o.quality or 0.0) > best]
+    waiting = [o for o in latest.values() if not o.complete and o.quality is not None and o.quality > best]
     waiting.sort(key=lambda o: -(o.quality or 0.0))
     return [Proposal(o.prompt, (o.number,), rows=o.rows) for o in waiting[:_SECOND_LOOKS]]
 
@@ -323,7 +323,7 @@ class _MutatorFailedError(Exception):
 def _apply(mutator: Mutator, name: str, prompt: Prompt, context: MutationContext) -> Prompt:
     try:
         changed: object = mutator.mutate(prompt, context)
-    except BackendError:
+    except (InterruptedCallError, StorageError):  # no candidate's fault: no other would fare better
         raise
     except Exception as error:  # (the one boundary to code that is not ours)
         raise _MutatorFailedError(f"mutator {name!r} raised {type(error).__name__}: {error}") from error

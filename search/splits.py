@@ -6,12 +6,19 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from .cells import Tell
 from .contracts import Example, Task
 from .errors import InputError
+from .prompt import render
+
+if TYPE_CHECKING:
+    from .contracts import Text
 
 MIN_ROWS, FEW_ROWS = 8, 100
+MOST_TOKENS, _LEAST_TOKENS = 512, 16
+"""Of an input field: what is cut off beyond, and what is too few to say anything."""
 _MIN_SPLIT = 2
 _CONTRADICTION = "rows dropped whose input stands with different targets"
 
@@ -202,12 +209,17 @@ def by_turns(rows: Sequence[Example]) -> tuple[Example, ...]:
 
 
 def shorten_inputs(
-    task: Task, truncate: Callable[[str, int], str], count: Callable[[Sequence[str]], list[int]], max_tokens: int = 512
+    task: Task,
+    truncate: Callable[[str, int], str],
+    count: Callable[[Sequence[str]], list[int]],
+    max_tokens: int = MOST_TOKENS,
+    why: str = "",
 ) -> Task:
     """Return the task with no input field over ``max_tokens`` tokens.
 
-    In dev and test a longer field is cut to its first ``max_tokens`` tokens; a pool row that has one is dropped. Both
-    are counted in the task's notes, and so are rows that are the same as another once cut, which go.
+    In dev and test a longer field is cut to its first ``max_tokens`` tokens; a pool row that has one is dropped, or cut
+    where no row is short. Both are counted in the task's notes, with ``why`` the limit is what it is, and so are rows that
+    are the same as another once cut, which go.
     """
     texts = sorted({text for row in (*task.pool, *task.dev, *task.test) for _, text in row.inputs})
     # A token is at least one byte, so short texts need no counting.
@@ -217,6 +229,8 @@ def shorten_inputs(
         return task
     cut = {text: truncate(text, max_tokens) for text in long}
     short = tuple(row for row in task.pool if not any(text in long for _, text in row.inputs))
+    pool_cut = 0 if short else len(task.pool)
+    short = short or _cut(task.pool, cut)
     taken: set[str] = set()
     test, dev = (_untaken(rows, taken) for rows in (_cut(task.test, cut), _cut(task.dev, cut)))
     pool = _untaken(short, set() if task.shared else taken)
@@ -225,9 +239,10 @@ def shorten_inputs(
     counts = (
         (
             sum(any(text in long for _, text in row.inputs) for row in (*task.dev, *task.test)),
-            f"dev or test rows over {max_tokens} tokens cut to their first {max_tokens}",
+            f"dev or test rows over {max_tokens} tokens cut to their first {max_tokens}{why}",
         ),
-        (len(task.pool) - len(short), f"pool rows over {max_tokens} tokens dropped"),
+        (pool_cut, f"pool rows over {max_tokens} tokens cut, as none is shorter{why}"),
+        (len(task.pool) - len(short), f"pool rows over {max_tokens} tokens dropped{why}"),
         (
             len(task.test) + len(task.dev) + len(short) - len(test) - len(dev) - len(pool),
             "rows dropped that are the same as another once cut",
@@ -235,6 +250,47 @@ def shorten_inputs(
     )
     notes = tuple(f"{count} {what}" for count, what in counts if count)
     return replace(task, pool=pool, dev=dev, test=test, notes=task.notes + notes)
+
+
+def field_limit(
+    task: Task, count: Callable[[Sequence[Text]], list[int]], max_context: int, model: str
+) -> tuple[int, str]:
+    """Return how many tokens an input field may have, and why where it is not `MOST_TOKENS`: what the model's context leaves.
+
+    Beside the starting prompt and an answer, inputs have half of a short context at most: the rest is for other prompts.
+
+    Raises
+    ------
+    InputError
+        If there is no room for any input.
+    """
+    answer = max(count(task.labels)) if task.labels else task.max_tokens
+    start = count([render(task.start, dict.fromkeys(task.input_fields, ""))])[0]
+    room, fields = max_context - start - answer, len(task.input_fields)
+    if room >= fields * MOST_TOKENS:
+        return MOST_TOKENS, ""
+    lengths = _field_lengths(task, count)
+    longest = max(sum(min(n, MOST_TOKENS) for n in row) for row in lengths)
+    if longest <= room and max_context >= 2 * MOST_TOKENS:
+        return MOST_TOKENS, ""
+    room = min(room, max_context // 2)
+    limit = next(
+        (n for n in range(MOST_TOKENS, 0, -1) if all(sum(min(i, n) for i in row) <= room for row in lengths)), 0
+    )
+    if limit < min(_LEAST_TOKENS, longest):
+        raise InputError(
+            f"{task.source}: the starting prompt has {start} tokens and an answer {answer}, which leaves too few of the "
+            f"{max_context} that {model} reads for an input; give a shorter --instruction, or a --model that reads more"
+        )
+    return limit, f", since {model} reads {max_context}"
+
+
+def _field_lengths(task: Task, count: Callable[[Sequence[Text]], list[int]]) -> list[list[int]]:
+    """Return the tokens of each field of each row."""
+    rows = (*task.pool, *task.dev, *task.test)
+    texts = sorted({text for row in rows for _, text in row.inputs})
+    lengths = dict(zip(texts, count(texts), strict=True))
+    return [[lengths[text] for _, text in row.inputs] for row in rows]
 
 
 def _cut(rows: Sequence[Example], cut: Mapping[str, str]) -> tuple[Example, ...]:

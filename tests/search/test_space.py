@@ -22,7 +22,7 @@ from promptfront.search.contracts import (
     Text,
     Words,
 )
-from promptfront.search.errors import InputError
+from promptfront.search.errors import BackendError, InputError, InterruptedCallError, StorageError
 from promptfront.search.history import FIT, SLOTS, History, Outcome, Proposal, Tried
 from promptfront.search.plugins import available, load
 from promptfront.search.space import Space, make_sampler
@@ -282,3 +282,26 @@ def test_a_seed_is_a_whole_number() -> None:
     """Anything else is told."""
     with pytest.raises(InputError, match="--seed: expected a whole number"):
         make_sampler("tpe", cast("int", 1.5))
+
+
+@pytest.mark.parametrize("error", [InterruptedCallError("silent"), StorageError("the disk is full")])
+def test_a_proposer_that_is_gone_ends_the_run(error: Exception) -> None:
+    """What is no candidate's fault is not recorded as one's."""
+    with pytest.raises(type(error)):
+        composed_with(error)
+
+
+def test_a_proposer_that_refuses_costs_the_candidate() -> None:
+    """An error of the model that a mutator asks is the candidate's."""
+    (proposal,) = composed_with(BackendError("too long"))
+    assert proposal.error == "mutator 'bad' raised BackendError: too long"
+
+
+def composed_with(error: Exception) -> list[Proposal]:
+    """Compose one candidate with a mutator that raises."""
+
+    def do(_: Prompt) -> object:
+        raise error
+
+    space = Space({"bad": Bad(do)}, "random", 0, context)
+    return space.compose(1, 1, tried(START), History())

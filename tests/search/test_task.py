@@ -376,11 +376,18 @@ def test_cutting_makes_no_row_a_second_time() -> None:
         test=(example("a " * 600 + "z"), example("t")),
         notes=(),
     )
-    short = shorten_inputs(task, lambda t, n: " ".join(t.split()[:n]), words)
+
+    def cut(text: str, most: int) -> str:
+        return " ".join(text.split()[:most])
+
+    short = shorten_inputs(task, cut, words)
     assert ((example("p"),), (example("d"),), 2) == (short.pool, short.dev, len(short.test))
     assert "2 rows dropped that are the same as another once cut" in short.notes
+    none_short = shorten_inputs(replace(task, pool=(example("b " * 600),)), cut, words)
+    assert (example(cut("b " * 600, 512)),) == none_short.pool
+    assert "1 pool rows over 512 tokens cut, as none is shorter" in none_short.notes
     with pytest.raises(InputError, match="too few rows have at most 512 tokens"):
-        shorten_inputs(replace(task, pool=(example("b " * 600),)), lambda t, n: t, words)
+        shorten_inputs(replace(task, pool=(example("a " * 600 + "x"),)), cut, words)
 
 
 def test_free_text_has_answers_instead_of_labels(tmp_path: Path) -> None:
