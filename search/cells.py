@@ -32,7 +32,7 @@ class Gap(str):
     __slots__ = ()
 
 
-UNLABELLED = Gap("it is -1, which means no label")
+UNLABELLED = Gap("the data set says that it has no label")
 _NOT_TEXT, _TOO_DEEP = Gap("it is bytes that are not UTF-8 text"), Gap("its brackets are nested too deep")
 
 
