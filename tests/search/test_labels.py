@@ -285,3 +285,37 @@ def test_backends_that_show_no_tokens_are_believed() -> None:
     """A backend of one's own need not read tokens; where it does, what it does not know is told by the first such label."""
     assert "" == unreadable((), (), "m")
     assert "label text 'b'" in unreadable(("a", "b"), [AnswerTokens(("a",), True), AnswerTokens(("?",), False)], "m")
+
+
+def by_hand(folder: str, texts: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Return the label that a model finds the likeliest after each text, by plain forward passes."""
+    import torch
+    import transformers
+
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+
+    def loglikelihood(text: str, label: str) -> float:
+        start, ids = len(tokenizer(text)["input_ids"]), tokenizer(f"{text} {label}")["input_ids"]
+        with torch.inference_mode():
+            logs = model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+        return sum(float(logs[i - 1, ids[i]]) for i in range(start, len(ids)))
+
+    return [max(labels, key=lambda label: loglikelihood(text, label)) for text in texts]
+
+
+def test_joined_labels_make_the_number_of_clean_ones(tiny: Callable[..., str], tmp_path: Path) -> None:
+    """Rows with five spellings of two labels have the score that forward passes give the two, in dev and in test."""
+    folder, spellings = tiny("base"), ("good", "bad", "Good", "bad\u200b", "good", "ＢＡＤ")
+    clean = ["good" if label in ("good", "Good") else "bad" for label in spellings]
+    parts = {name: write(tmp_path / f"{name}.csv", spellings * 10, 100 * i) for i, name in enumerate(("dev", "test"))}
+    task = load_task(dev=parts["dev"], test=parts["test"], instructions=["Good or bad?"])
+    assert task.labels == ("bad", "good")
+    front = optimize(task, budget=1, model=folder, max_demonstrations=0, storage=f"sqlite:///{tmp_path}/a.db")
+    texts = [[f"Good or bad?\n\nText: text number {start + i}\nLabel:" for i in range(60)] for start in (0, 100)]
+    chosen = [by_hand(folder, some, task.labels) for some in texts]
+    right = [sum(ours == gold for ours, gold in zip(found, clean * 10, strict=True)) for found in chosen]
+    assert front.start.test
+    assert front.start.quality == pytest.approx(right[0] / 60)
+    assert front.start.test.score == pytest.approx(right[1] / 60)
+    assert 0 < right[1] < 60
