@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .asking import Asking
 from .checks import check_task
-from .config import study_config, study_name
+from .config import keep_day, study_config, study_name
 from .contracts import Backend, Message, ModelScorer, MutationContext, Mutator, Task, TaskScorer, Unscored, Words
 from .errors import BackendError, InputError, StorageError
 from .evaluate import Evaluator
@@ -161,6 +161,7 @@ def optimize(
     )
     config["sizes"]["dev"] = _affordable(evaluator.task, limits)
     held = Study(store, study or study_name(config), config)
+    keep_day(held.config, evaluator.backend, writer)
     evaluator.limit_dev(held.config["sizes"]["dev"])
     inventors = load_mutators(mutators, *_suited(loaded, without, max_demonstrations))
     inventors = _able(inventors, writer or evaluator.backend, evaluator)
@@ -347,6 +348,9 @@ def _ask_in_text(ask: Text) -> Text:
 
 def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
     task = evaluator.task
+    if day := study.config.get("date"):
+        note = f"the chat template writes the date: this study uses {day}"
+        task = replace(task, notes=(*task.notes, note))
     done = len(study.trials())
     pairs = most_pairs(limits.budget - done, len(task.dev), BATCH) + FINALISTS * confirming_pairs(task, limits)
     pairs = min(pairs, limits.max_pairs or pairs)

@@ -11,11 +11,16 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from .contracts import Dated
+from .plugins import package_of
 from .prompt import prompt_to_dict
+from .sources import source_hash
 
 if TYPE_CHECKING:
     from .contracts import Backend
     from .evaluate import Evaluator
+
+_ANY_DAY = "2000-01-01"
 
 
 def study_config(
@@ -75,7 +80,7 @@ def study_config(
             "constraints": [asdict(constraint) for constraint in task.constraints],
             "labels": list(task.labels),
             "scorer": task.scorer,
-            "model": loaded.fingerprint,
+            "model": undated(loaded),
             "seed": seed,
             "sampler": sampler,
             "mutators": list(mutators),
@@ -83,10 +88,46 @@ def study_config(
         }
         | reply
         | ({} if max_demonstrations is None else {"demonstrations at most": max_demonstrations})
-        | ({"proposer": proposer.fingerprint} if proposer else {}),
-    } | reply
+        | ({"proposer": undated(proposer)} if proposer else {})
+        | own_sources(task.scorer, mutators),
+    }
+    config |= reply | {key: value for key, value in {"date": _day(loaded, proposer)}.items() if value}
     found: dict[str, Any] = json.loads(json.dumps(config))  # as it is read back: tuples are lists
     return found
+
+
+def own_sources(scorer: str, mutators: Sequence[str] = ()) -> dict[str, str]:
+    """Return what identifies the code that promptfront does not bring: a key for each kind there is of it."""
+    found = {
+        "scorer source": source_hash([scorer]),
+        "mutator source": source_hash(mutators),
+        "scorer's package": package_of("promptfront.scorers", scorer),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def undated(backend: Backend) -> str:
+    """Return a backend's fingerprint without the day that its chat template writes: a study keeps its own."""
+    if not (isinstance(backend, Dated) and backend.writes_date):
+        return backend.fingerprint
+    day, backend.date = backend.date, _ANY_DAY
+    try:
+        return backend.fingerprint
+    finally:
+        backend.date = day
+
+
+def _day(*backends: Backend | None) -> str | None:
+    return next((b.date for b in backends if isinstance(b, Dated) and b.writes_date), None)
+
+
+def keep_day(config: dict[str, Any], *backends: Backend | None) -> str | None:
+    """Give the chat templates that write the day the one a study or export was started on, and return it."""
+    day: str | None = config.get("date")
+    for backend in backends:
+        if day and isinstance(backend, Dated) and backend.writes_date:
+            backend.date = day
+    return day
 
 
 def study_name(config: dict[str, Any]) -> str:

@@ -112,7 +112,11 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
             "p_value": entry.p_value,
             "start": asdict(frontier.start.test) if frontier.start.test else None,
         },
-        "model": {key: config[key] for key in ("model", "revision", "fingerprint", "backend", "scoring")},
+        "model": {
+            key: config[key]
+            for key in ("model", "revision", "fingerprint", "backend", "scoring", "date")
+            if key in config
+        },
         "data": {key: config[key] for key in ("source", "data_hash", "sizes", "load")},
         "seed": frontier.seed,
         "study": frontier.study,
@@ -230,6 +234,7 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
         If the score is not exactly the exported one, or the data are not those it was measured on.
     """
     from .api import make_evaluator, make_judge
+    from .config import keep_day
     from .judging import held_out
     from .task import load_task
 
@@ -242,6 +247,7 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
     backend = {"backend": document["model"]["backend"], "backend_options": load["backend_options"]}
     judge = make_judge(task, load.get("proposer"), **backend)
     evaluator = make_evaluator(task, model=load["model"], judge=judge, **backend)
+    keep_day(document["model"], evaluator.backend, judge)
     if evaluator.task.data_hash != document["data"]["data_hash"]:
         raise VerificationError(f"{path}: its numbers were measured on other rows than {task.source} gives now")
     split = "test" if document["scores"]["test"] and evaluator.task.test else "dev"

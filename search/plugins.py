@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
+import hashlib
+import importlib
+import os
 import sys
-from collections.abc import Iterable
+from contextlib import redirect_stdout
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from .contracts import GENES
 from .errors import InputError
+from .sources import modules_beside
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .contracts import Mutator
+
+_OURS = "promptfront"
 
 
 def available(group: str) -> dict[str, EntryPoint]:
@@ -66,7 +74,7 @@ def mutator_from_file(text: str) -> Mutator:
     made_by: Any = from_file("--mutator", text)
     try:
         made = made_by()
-    except Exception as error:  # (the user's own code, run for the first time)
+    except (Exception, SystemExit) as error:  # (the user's own code, run for the first time)
         raise InputError(f"--mutator {text}: {type(error).__name__}: {error}") from error
     if getattr(made, "gene", None) not in GENES or not callable(getattr(made, "mutate", None)):
         raise InputError(
@@ -88,24 +96,66 @@ def from_file(option: str, text: str) -> object:
         raise InputError(f"{option}: expected path/to/file.py:Name, found {text!r}")
     if not Path(path).is_file():
         raise InputError(f"{option} {text}: there is no file {path}")
-    module_name = f"promptfront_user_{Path(path).stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{option} {text}: {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses look their module up
     try:
-        spec.loader.exec_module(module)
-        found: object = getattr(module, name)
-    except Exception as error:  # (the user's own code, run for the first time)
+        with redirect_stdout(sys.stderr):  # what it prints is not a result
+            found: object = getattr(_run(Path(path).resolve()), name)
+    except (Exception, SystemExit) as error:  # (the user's own code, run for the first time)
         raise InputError(f"{option} {text}: {type(error).__name__}: {error}") from error
     return found
+
+
+def _run(path: Path) -> ModuleType:
+    """Run a file as a module that may import what lies beside it; that is read anew each time.
+
+    Files of one name in two folders are two modules, and so are the modules beside them.
+    """
+    module = ModuleType(f"promptfront_user_{path.stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}")
+    module.__file__, module.__package__ = str(path), ""
+    for other in modules_beside(path) | _beside:
+        if other in _beside or _is_users(sys.modules.get(other)):
+            sys.modules.pop(other, None)
+    _beside.clear()
+    importlib.invalidate_caches()
+    beside = {name for name in modules_beside(path) if name not in sys.modules}
+    folder, wrote = str(path.parent), sys.dont_write_bytecode
+    # Compiled files are told apart by second and size: one that was just edited could be mistaken.
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, folder)
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 (the user's own code)
+    finally:
+        sys.dont_write_bytecode = wrote
+        # What is imported when it is called is found last: nothing installed is hidden by it.
+        _folders[:] = [folder, *(other for other in _folders if other != folder)]
+        sys.path[:] = [*(other for other in sys.path[1:] if other not in _folders), *_folders]
+        _beside.update(beside)
+    return module
+
+
+def _is_users(module: ModuleType | None) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and any(Path(file).is_relative_to(folder) for folder in _folders)
+
+
+_folders: list[str] = []
+"""Folders of files that were run, the latest first."""
+_beside: set[str] = set()
+"""Modules that files of the user's own import from beside them."""
 
 
 def closest(name: str, known: Iterable[str]) -> str:
     """Return a "did you mean" for a misspelt name, or nothing."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean {matches[0]!r}?)" if matches else ""
+
+
+def package_of(group: str, text: str) -> str | None:
+    """Return the distributions, with versions, of what is named alone or with weights; None where all is promptfront's."""
+    names = {part.rpartition("*")[2].strip() for part in text.split("+")} if "*" in text else {text}
+    found = [point.dist for name, point in available(group).items() if name in names and point.dist]
+    others = sorted(f"{dist.name} {dist.version}" for dist in found if dist.name != _OURS)
+    return ", ".join(others) or None
 
 
 def _distribution(point: EntryPoint) -> str:
