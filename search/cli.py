@@ -184,10 +184,12 @@ def _frontier(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from .api import export_prompt
     from .export import write_text
-    from .formats import format_prompt
+    from .formats import format_prompt, notes
 
     document, entry = export_prompt(options.storage, options.study, pick=options.pick)
     text = format_prompt(document, entry.prompt, options.format)
+    for note in notes(document, entry.prompt, options.format):
+        tell(f"--format {options.format}: {note}")
     if options.output:
         write_text(options.output, text)
         tell(f"trial {entry.trial} of {document['study']} -> {options.output}")
