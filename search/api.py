@@ -20,9 +20,11 @@ from .judging import FINALISTS, confirming_pairs, shown_rows
 from .loop import BATCH, Progress, Search
 from .metric import load_scorer
 from .options import DataOptions, Limits
+from .places import local_files
 from .plugins import closest, load
 from .prompt import render, zero_shot
 from .racing import most_pairs
+from .secrets import without_secrets
 from .space import Space, make_sampler
 from .splits import by_turns, field_limit, shorten_inputs
 from .store import Store
@@ -147,6 +149,7 @@ def optimize(
         loaded, model=model, backend=backend, backend_options=backend_options, judge=writer, store=store
     )
     sources = {"task": None if isinstance(task, Task) else task, "data": asdict(options), "model": model}
+    sources["proposer"] = proposer if isinstance(proposer, str) else None
     config = study_config(
         evaluator,
         seed=seed,
@@ -156,8 +159,7 @@ def optimize(
         max_demonstrations=max_demonstrations,
         proposer=writer,
         backend=_name(backend),
-        load=sources
-        | {"backend_options": backend_options or {}, "proposer": proposer if isinstance(proposer, str) else None},
+        load=sources | {"backend_options": without_secrets(backend_options or {})} | local_files(sources),
     )
     config["sizes"]["dev"] = _affordable(evaluator.task, limits)
     held = Study(store, study or study_name(config), config)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .compliance import bound
 from .contracts import Example, Prompt, Task
 from .errors import InputError, VerificationError
+from .options import DataOptions
+from .places import Places
 from .prompt import Slot, Turn, continuation, prompt_from_dict, prompt_to_dict, read_reply, render, stops, template
+from .secrets import MASK
 from .statistics import scored_mean, wilson_interval
 
 if TYPE_CHECKING:
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from .results import Entry, Frontier
 
 SCHEMA_VERSION = 1
+_EXPECTED = "expected a file written by `optimize export`"
 _HALF_CHARACTERS = "backslashreplace"
 """What UTF-8 cannot hold is written as JSON writes it."""
 
@@ -178,7 +184,7 @@ def load_prompt(path: str | Path) -> ExportedPrompt:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); write it with `optimize export -o FILE`"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: expected a file written by `optimize export`, but it is not JSON ({error})"
         ) from None
@@ -200,8 +206,10 @@ def load_prompt(path: str | Path) -> ExportedPrompt:
             offsets=tuple(offsets[label] for label in labels) if offsets else (),
             document=document,
         )
+    except (AttributeError, ValueError, InputError) as error:
+        raise InputError(f"{path}: {_EXPECTED}, but {error}") from None
     except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: expected a file written by `optimize export`, but it lacks {error}") from None
+        raise InputError(f"{path}: {_EXPECTED}, but it lacks {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +248,9 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
 
     exported = load_prompt(path)
     document = exported.document
-    load = document["data"]["load"]
+    load = _load_of(path, document)
     if task is None:
-        options = load["data"] | {key: tuple(load["data"][key]) for key in ("input_columns", "choices")}
+        options = load["data"] | {key: tuple(load["data"][key] or ()) for key in ("input_columns", "choices")}
         task = load_task(load["task"], **options, seed=document["seed"])
     backend = {"backend": document["model"]["backend"], "backend_options": load["backend_options"]}
     judge = make_judge(task, load.get("proposer"), **backend)
@@ -262,6 +270,39 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
         )
         raise VerificationError(f"{path}: exported {split} score {expected['score']}, found {found} with {model}")
     return Verification(split, len(rows), expected["score"], found, document["model"]["fingerprint"], fingerprint)
+
+
+def _load_of(path: str | Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Return what loads an exported file's task and model, with files where they are now."""
+    try:
+        _check(document)
+        load = document["data"]["load"]
+        places = Places(Path(path), load.get("folder"), frozenset(load.get("local", ())))
+        return places.found(load)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: {_EXPECTED}, but its parts are not as they were written ({error!r})") from None
+
+
+def _check(document: dict[str, Any]) -> None:
+    """Look at what `verify` needs, so that a damaged file is told before anything is loaded."""
+    scores = [document["scores"]["dev"], *([document["scores"]["test"]] if document["scores"]["test"] else [])]
+    for found in scores:
+        if not (_is_number(found["score"]) and 0 < found["n"] < 10**9 and found.get("unscored", 0) >= 0):
+            raise ValueError("scores")
+    data, model, load = document["data"], document["model"], document["data"]["load"]
+    DataOptions(**load["data"])
+    texts = [data["data_hash"], model["backend"], model["fingerprint"], model.get("date", "")]
+    texts += [value for key in ("task", "model") if (value := load[key]) is not None]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(document["seed"], int):
+        raise ValueError("data, model or seed")
+    if any(MASK in str(value) for value in load["backend_options"].values()):
+        raise ValueError(f"an option of the backend held a secret, which was left out: write it where {MASK} stands")
+    if model.get("date"):
+        date.fromisoformat(model["date"])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _segments(prompt: Prompt, fields: Sequence[str]) -> list[dict[str, Any]]:

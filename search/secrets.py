@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 MASK = "***"
 _LEAST = 4
 """Characters a secret has at least: a shorter one would mask ordinary words."""
 _SECRET_PARAMETERS = ("key", "token", "secret", "password", "passwd", "pwd", "auth", "sig", "credential")
+_SECRET_ENDINGS = ("key", "token", "secret", "password", "passwd", "pwd")
 _lock = threading.Lock()
 _hidden: set[str] = set()
 
@@ -42,3 +45,20 @@ def mask(text: str) -> str:
     for form in forms:
         text = text.replace(form, MASK)
     return text
+
+
+def without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as they may be written down: without keys and passwords, other texts masked."""
+    secret = {name for name in options if name.lower().endswith(_SECRET_ENDINGS)}
+    for value in (options[name] for name in secret):
+        hide(value if isinstance(value, str) else None)
+    return {name: _masked(value) for name, value in options.items() if name not in secret}
+
+
+def _masked(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    if isinstance(value, str):
+        hide_in_url(value)
+        return mask(value)
+    if isinstance(value, dict):
+        return without_secrets(value)
+    return [_masked(item) for item in value] if isinstance(value, list | tuple) else value
