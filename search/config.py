@@ -118,7 +118,10 @@ def undated(backend: Backend) -> str:
 
 
 def _day(*backends: Backend | None) -> str | None:
-    return next((b.date for b in backends if isinstance(b, Dated) and b.writes_date), None)
+    for backend in backends:
+        if isinstance(backend, Dated) and backend.writes_date:
+            return backend.date
+    return None
 
 
 def keep_day(config: dict[str, Any], *backends: Backend | None) -> str | None:

@@ -48,8 +48,8 @@ class Places:
             If one of them is nowhere.
         """
         data = {key: self._find(value) if key in _FILES else value for key, value in load["data"].items()}
-        if data.get("scorer"):
-            data["scorer"] = self._scorer(data["scorer"])
+        if scorer := load["data"].get("scorer"):
+            data["scorer"] = self._scorer(str(scorer))
         named = {key: self._find(load.get(key)) for key in ("model", "proposer")}
         task = load["task"]
         return {**load, **named, "data": data, "task": self._find(task) if _is_task_file(task) else task}

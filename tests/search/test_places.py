@@ -10,7 +10,7 @@ import pytest
 
 from promptfront.search.cli import main
 from promptfront.search.errors import InputError
-from promptfront.search.export import load_prompt, verify
+from promptfront.search.export import _load_of, load_prompt, verify
 from promptfront.search.secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def _damaged(file: Path) -> None:
     paths = [[key] for key in whole] + [[key, k] for key in ("data", "model", "scores", "prompt") for k in whole[key]]
     needed = {"schema_version", "input_fields", "labels", "prompt", "answers", "calibration", "scores", "model", "data"}
     for path in paths:
-        broken += [(path, value) for value in (None, [], "x", {"a": 1}, 10**400) if path[0] in needed]
+        values: tuple[Any, ...] = (None, [], "x", {"a": 1}, 10**400)
+        broken += [(path, value) for value in values if path[0] in needed]
     seen = 0
     for path, value in broken:
         document = json.loads(json.dumps(whole))
@@ -72,8 +73,6 @@ def _damaged(file: Path) -> None:
         file.write_text(json.dumps(document))
         try:
             load_prompt(file)
-            from promptfront.search.export import _load_of
-
             _load_of(file, document)
         except InputError:
             seen += 1

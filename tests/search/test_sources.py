@@ -148,7 +148,7 @@ def test_a_study_keeps_the_day_that_its_model_is_told(tmp_path: Path, tiny: Call
         model.date = day
         found.append(
             optimize(
-                None, budget=1, data=DataOptions(data=str(rows)), backend=model, storage=storage,  # type: ignore[arg-type]
+                None, budget=1, data=DataOptions(data=str(rows)), backend=model, storage=storage,
                 on_plan=lambda plan: notes.append(plan.task.notes[-1]),
             )
         )  # fmt: skip
