@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-import email.utils
-import json
-import os
 import random
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
+from ..search.contracts import Unscored
 from ..search.errors import BackendError, InterruptedCallError
+from ..search.secrets import mask
+from .address import connect, import_openai
+from .faults import Fault, error_in, fault
+from .server_answers import NotGivenError, UnusableAnswerError, count, parse
+from .server_answers import field as part
 
-_KEY = "OPENAI_API_KEY"
-_TRY_AGAIN = frozenset({408, 409, 425, 429})
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 20.0
 _SAY_AFTER = 3.0
 _PROBE_SECONDS = 4.0
+_UNUSABLE, _WITHOUT_CHOICES, _REFUSED = 6, 3, 20
+"""Tries after which unusable answers and answers without choices stay what they are; refusals, where nothing was ever
+answered, after which all are taken to be refused."""
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
-class UnusableAnswerError(Exception):
-    """A body that is no answer to what was asked; the request is sent again."""
-
-
 class UnsupportedError(BackendError):
     """The server understood the request and refuses it."""
+
+
+class NoListError(BackendError):
+    """The server has no list of models."""
+
+
+class QuotaError(InterruptedCallError):
+    """What was paid for is used up."""
+
+
+class Call(NamedTuple):
+    """A request: to ``chat``, ``completions`` or ``models``, and its body."""
+
+    path: str
+    body: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -50,14 +64,6 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     faults: int = 0
-
-
-class _Fault(NamedTuple):
-    """Why there is no answer, how long the server asks to wait, and what to raise if waiting is no use."""
-
-    reason: str
-    wait: float | None
-    final: type[BackendError] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +86,14 @@ class Budget:
         return (usage.prompt_tokens * self.price[0] + usage.completion_tokens * self.price[1]) / 1e6
 
 
-@dataclass(slots=True)
 class Client:
     """The official client, with retries of its own.
 
     Faults (no connection, time-outs, status 408, 409, 425, 429 and 5xx, bodies that are cut or no answer) are tried
-    again after a growing, randomly varied wait or as long as the server's Retry-After says, until ``retry_timeout``
-    seconds have brought no answer to a request. The key is read from OPENAI_API_KEY and kept nowhere else.
+    again after a growing, randomly varied wait, no shorter than the server's Retry-After says, until ``retry_timeout``
+    seconds have brought no answer to a request. What a content filter refuses, and what is refused while other requests
+    are answered, is `Unscored`. A parameter that the server does not know is left out from then on, ``max_tokens`` called
+    ``max_completion_tokens``. The key is read from OPENAI_API_KEY and kept nowhere else.
 
     Parameters
     ----------
@@ -100,60 +107,47 @@ class Client:
         What the run may cost.
     """
 
-    base_url: str | None
-    concurrency: int
-    timeout: float
-    retry_timeout: float
-    budget: Budget
-    usage: Usage = field(default_factory=Usage)
-    _official: Any = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _rng: random.Random = field(default_factory=random.Random)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _silent: bool = False
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url or "")
-        if parts.username or parts.password:
-            raise BackendError(f"--base-url: expected an address without a password; put the key into {_KEY}")
-        if self.base_url is None and not os.environ.get(_KEY):
-            raise BackendError(
-                f"--backend openai: expected a key in {_KEY}, or --base-url for a server that needs none"
-            )
-        if self.base_url is not None and parts.scheme not in ("http", "https"):
-            raise BackendError(
-                f"--base-url: expected an address such as http://127.0.0.1:8000/v1, found {self.base_url}"
-            )
-        openai = _import_openai()
-        self._official = openai.OpenAI(
-            base_url=self.base_url, api_key=os.environ.get(_KEY) or "none", max_retries=0, timeout=self.timeout
-        )
+    def __init__(
+        self, base_url: str | None, concurrency: int, timeout: float, retry_timeout: float, budget: Budget
+    ) -> None:
+        for name, value in (("concurrency", concurrency), ("timeout", timeout), ("retry-timeout", retry_timeout)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise BackendError(f"--backend openai: {name}: expected a number above 0, found {value!r}")
+        self.concurrency, self.retry_timeout = int(concurrency) or 1, retry_timeout
+        self.budget, self.usage = budget, Usage()
+        self._official = connect(base_url, timeout)
+        self._left_out = set[str]()
+        self._answered = set[str]()
+        self._refusals = 0
+        self._lock, self._stop, self._silent = threading.Lock(), threading.Event(), False
+        self._rng = random.Random()  # noqa: S311 (not cryptography)
 
     @property
     def name(self) -> str:
-        """The server's address, for messages."""
-        return str(self._official.base_url).rstrip("/")
+        """The server's address, without its query, for messages."""
+        return mask(str(self._official.base_url).partition("?")[0].rstrip("/"))
 
     def map(
-        self, ask: Callable[[Any, Item], Any], read: Callable[[Item, Any], Found], items: Sequence[Item]
-    ) -> list[Found]:
+        self, ask: Callable[[Item], Call], read: Callable[[Item, Any], Found], items: Sequence[Item]
+    ) -> list[Found | Unscored]:
         """Send a request for each item, many at once, and return what was read from the answers, in order.
 
         Parameters
         ----------
         ask
-            Sends the request of an item with the official client and returns the answer.
+            Returns the request of an item.
         read
-            Takes from the answer what was asked for, or raises `UnusableAnswerError`.
+            Takes from the answer, any JSON, what was asked for, or raises `UnusableAnswerError`.
         items
             One for each request.
 
         Raises
         ------
         UnsupportedError
-            If the server refuses a request.
+            If the server refuses all requests.
         InterruptedCallError
-            If a request stays without an answer for too long or the cost limit is reached; ``answered`` holds the rest.
+            If a request stays without an answer for too long, what was paid for is used up or the cost limit is reached;
+            ``answered`` holds the rest.
         """
         self._stop.clear()
         pool = ThreadPoolExecutor(self.concurrency)
@@ -165,79 +159,158 @@ class Client:
             pool.shutdown(wait=True, cancel_futures=True)
         errors = [error for future in futures if future in ended and (error := future.exception()) is not None]
         answered = {i: f.result() for i, f in enumerate(futures) if not f.cancelled() and f.exception() is None}
+        found = {i: value for i, value in answered.items() if not isinstance(value, UnsupportedError)}
         for error in errors:
             if isinstance(error, InterruptedCallError):
-                error.answered = answered
+                error.answered = found
+            elif found and isinstance(error, BackendError):
+                raise InterruptedCallError(str(error), found)
             raise error
-        return [answered[i] for i in range(len(items))]
+        refused = [value for value in answered.values() if isinstance(value, UnsupportedError)]
+        if refused and not found and ask(items[0]).path not in self._answered:
+            raise refused[0]
+        return [found.get(i, Unscored("refused")) for i in range(len(items))]
 
-    def attempt(self, ask: Callable[[Any, Item], Any], read: Callable[[Item, Any], Found], item: Item) -> Found | None:
+    def attempt(self, ask: Callable[[Item], Call], read: Callable[[Item, Any], Found], item: Item) -> Found | None:
         """Return what one request brings; nothing if the server refuses it or answers something else.
 
         For finding out what a server can do: one that cannot may also answer 500, so patience is short.
         """
         self._stop.clear()
         try:
-            return self._until_answered(ask, read, item, _PROBE_SECONDS)
+            found = self._until_answered(ask, read, item, _PROBE_SECONDS, probes=True)
+        except QuotaError:
+            raise
         except (UnsupportedError, InterruptedCallError):
             return None
+        return None if isinstance(found, (Unscored, UnsupportedError)) else found
+
+    def models(self, read: Callable[[None, Any], Found], below: str = "") -> Found:
+        """Return what was read from the list of models; if it is ``below`` the address, that is the address from here on.
+
+        Raises
+        ------
+        NoListError
+            If the server has none.
+        """
+        self._stop.clear()
+        address = self._official.base_url
+        self._official.base_url = f"{str(address).rstrip('/')}{below}"
+        try:
+            found = self._until_answered(lambda _: Call("models", {}), read, None, self.retry_timeout)
+            if isinstance(found, (Unscored, UnsupportedError)):
+                raise NoListError(f"{self.name}: no list of models")
+        except BackendError:
+            self._official.base_url = address
+            raise
+        return found
 
     def _until_answered(
-        self, ask: Callable[[Any, Item], Any], read: Callable[[Item, Any], Found], item: Item, patience: float
-    ) -> Found:
-        faults = (_import_openai().APIError, UnusableAnswerError, json.JSONDecodeError)
-        started, pause = time.monotonic(), _FIRST_WAIT
+        self,
+        ask: Callable[[Item], Call],
+        read: Callable[[Item, Any], Found],
+        item: Item,
+        patience: float,
+        *,
+        probes: bool = False,
+    ) -> Found | Unscored | UnsupportedError:
+        """Return what was read, or why the request stays without an answer while others may have one."""
+        started, pause, met = time.monotonic(), _FIRST_WAIT, dict[str, int]()
         while not self._stop.is_set():
             self._check_cost()
-            try:
-                answer = ask(self._official, item)
-                found = read(item, answer)
-            except faults as error:
-                fault = self._fault(error)
-            else:
-                self._count(answer)
+            call = self._without_unknown(ask(item))
+            found = self._attempted(call, lambda answer: read(item, answer), probes=probes)
+            if not isinstance(found, Fault):
                 return found
-            if fault.final:  # raised here, where no variable holds what the server said
-                raise fault.final(f"{self.name}: the server refuses the request: {fault.reason}")
-            seconds = fault.wait if fault.wait is not None else pause * self._rng.uniform(0.5, 1.0)
+            met[found.kind] = met.get(found.kind, 0) + 1
+            if (end := self._end(call, found, met, probes=probes)) is not None:
+                return end
+            if found.kind == "unknown parameter":
+                continue
+            seconds = max(pause * self._rng.uniform(0.5, 1.0), found.wait or 0.0)
             pause = min(2 * pause, _LONGEST_WAIT)
             spent = time.monotonic() - started
             if spent + seconds > patience:
-                raise InterruptedCallError(f"{self.name}: no answer within {patience:g} s, last: {fault.reason}")
-            self._say(spent + seconds, fault.reason)
+                asks = f"; it asks to wait {found.wait:.0f} s" if found.wait and found.wait > patience else ""
+                raise InterruptedCallError(f"{self.name}: no answer within {patience:g} s, last: {found.reason}{asks}")
+            self._say(spent + seconds, found.reason)
             self._stop.wait(seconds)
         raise InterruptedCallError(f"{self.name}: stopped")
 
-    def _fault(self, error: Exception) -> _Fault:
-        """Count a fault, and tell what trying again cannot mend and how long the server asks to wait."""
+    def _attempted(self, call: Call, read: Callable[[Any], Found], *, probes: bool) -> Found | Fault:
+        """Send a request once, and return what was read from its answer, or the fault."""
+        faults = (import_openai().OpenAIError, UnusableAnswerError, UnicodeError, OverflowError, OSError)
+        try:
+            answer = self._send(call)
+            if (met := error_in(answer)) is not None:
+                return met
+            found = read(answer)
+        except faults as error:
+            met = fault(error, call.body)
+            return met._replace(kind="refused") if probes and isinstance(error, NotGivenError) else met
+        self._count(call, answer)
+        return found
+
+    def _send(self, call: Call) -> Any:  # noqa: ANN401 (any JSON)
+        """Send a request and return the JSON of its answer."""
+        if call.path == "models":
+            return parse(self._official.models.with_raw_response.list().content)
+        api = self._official.chat.completions if call.path == "chat" else self._official.completions
+        named = {name: value for name, value in call.body.items() if name in ("model", "messages", "prompt")}
+        others = {name: value for name, value in call.body.items() if name not in named}
+        return parse(api.with_raw_response.create(**named, extra_body=others).content)
+
+    def _without_unknown(self, call: Call) -> Call:
+        """Return a request without the parameters that the server does not know."""
+        body = {name: value for name, value in call.body.items() if name not in self._left_out}
+        if "max_tokens" in call.body and "max_tokens" not in body:
+            body["max_completion_tokens"] = call.body["max_tokens"]
+        return Call(call.path, body)
+
+    def _end(
+        self, call: Call, met: Fault, times: dict[str, int], *, probes: bool
+    ) -> Unscored | UnsupportedError | None:
+        """Return what a fault makes of its request, nothing where it is to be sent again, or raise what ends the run."""
         with self._lock:
             self.usage.faults += 1
-        status = getattr(error, "status_code", None)
-        final = status is not None and status not in _TRY_AGAIN and 400 <= status < 500
-        kind = BackendError if status in (401, 403) else UnsupportedError
-        response = getattr(error, "response", None)
-        seconds = _retry_after(response.headers) if response is not None else None
-        return _Fault(self._reason(error), seconds, kind if final else None)
+            self._left_out |= {met.parameter} - {""}
+            self._refusals += met.kind == "refused" and not probes
+            all_refused = self._refusals >= _REFUSED and call.path not in self._answered
+        page = times.get("unusable", 0) >= _UNUSABLE or "found <" in met.reason
+        if call.path == "models" and (met.kind in ("missing", "refused") or (met.kind == "unusable" and page)):
+            raise NoListError(f"{self.name}: no list of models ({met.reason})")
+        if met.kind == "filtered" or times.get("no choices", 0) >= _WITHOUT_CHOICES:
+            return Unscored("filtered")
+        if met.kind == "quota":
+            raise QuotaError(f"{self.name}: what was paid for is used up: {met.reason}")
+        if met.kind in ("denied", "broken"):
+            raise BackendError(f"{self.name}: the server refuses the request: {met.reason}")
+        if met.kind in ("refused", "missing"):
+            error = UnsupportedError(f"{self.name}: the server refuses the request: {met.reason}{self._hint(met)}")
+            if met.kind == "missing" or all_refused:
+                raise error
+            return error
+        if times.get("unusable", 0) >= _UNUSABLE:
+            raise InterruptedCallError(f"{self.name}: no usable answer in {_UNUSABLE} tries, last: {met.reason}")
+        return None
 
-    def _reason(self, error: Exception) -> str:
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        cause = error.__cause__
-        if cause is not None and str(cause):
-            text = f"{text} ({str(cause)[:100]})"
-        key = os.environ.get(_KEY)
-        return text.replace(key, "***") if key else text
+    def _hint(self, met: Fault) -> str:
+        ends = met.kind == "missing" and not self.name.endswith("/v1")
+        return "; does the address end in /v1? (--base-url)" if ends else ""
 
     def _check_cost(self) -> None:
         limit = self.budget.max_cost
         if limit is not None and self.budget.cost(self.usage) >= limit:
             raise InterruptedCallError(f"--max-cost {limit:g}: {self.budget.cost(self.usage):.4g} dollars are spent")
 
-    def _count(self, answer: Any) -> None:  # noqa: ANN401 (one of the official client's types)
+    def _count(self, call: Call, answer: Any) -> None:  # noqa: ANN401 (any JSON)
+        usage = part(answer, "usage")
         with self._lock:
+            if call.path != "models":
+                self._answered.add(call.path)
             self.usage.requests += 1
-            usage = getattr(answer, "usage", None)
-            self.usage.prompt_tokens += getattr(usage, "prompt_tokens", None) or 0
-            self.usage.completion_tokens += getattr(usage, "completion_tokens", None) or 0
+            self.usage.prompt_tokens += count(part(usage, "prompt_tokens"))
+            self.usage.completion_tokens += count(part(usage, "completion_tokens"))
             silent, self._silent = self._silent, False
         if silent:
             print(f"{self.name} answers again", file=sys.stderr)  # noqa: T201
@@ -249,26 +322,3 @@ class Client:
             self._silent = self._silent or first
         if first:
             print(f"{self.name}: waiting up to {self.retry_timeout:.0f} s for an answer ({reason})", file=sys.stderr)  # noqa: T201
-
-
-def _import_openai() -> Any:  # noqa: ANN401 (it may be absent)
-    try:
-        import openai
-    except ImportError as error:
-        raise BackendError(
-            f"--backend openai: the openai package cannot be imported ({error}); pip install 'promptfront[openai]'"
-        ) from error
-    return openai
-
-
-def _retry_after(headers: Any) -> float | None:  # noqa: ANN401
-    """Return the seconds of a Retry-After header, a number or a date, if there is one that can be read."""
-    text = headers.get("retry-after", "")
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None

@@ -8,15 +8,18 @@ import math
 import sys
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..search.contracts import Form
+from ..search.contracts import Form, Unscored
 from ..search.errors import BackendError
+from . import server_answers
 from .chat import Templated
 from .forms import structured_outputs
-from .http import Budget, Client, UnsupportedError, UnusableAnswerError
+from .http import Budget, Call, Client, NoListError, UnsupportedError
 from .loading import quiet_transformers
-from .server_scores import LikelyFirstTokens, NextTokens, Path, WrittenAnswers, messages
+from .server_answers import Reply, UnusableAnswerError, choices
+from .server_replies import Writer, before, messages
+from .server_scores import LikelyFirstTokens, NextTokens, Path, Scores, WrittenAnswers
 from .tokenization import Encoder
 
 if TYPE_CHECKING:
@@ -25,6 +28,17 @@ if TYPE_CHECKING:
 _BYTES_A_TOKEN = 4
 _CONTEXT = 128_000
 """Taken for the context of a server that does not say."""
+_VERSION = 2
+"""Of how answers are read: what an earlier way read is not taken for what this one would."""
+_SLACK = 8
+"""Tokens by which a reply may look longer than the server counted them."""
+
+
+class _Card(NamedTuple):
+    """A model's name on the server and the tokens it reads, 0 where the server does not say."""
+
+    name: str
+    context: int
 
 
 class OpenAIBackend(Templated):
@@ -69,13 +83,14 @@ class OpenAIBackend(Templated):
     ) -> None:
         self._client = Client(base_url, concurrency, timeout, retry_timeout, _budget(max_cost, price))
         card = self._card(model)
-        self.model = str(card.id)
+        self.model = card.name
         self.revision = ""
         self._encoder = _encoder(tokenizer or self.model, required=tokenizer is not None)
-        self.max_context = int(getattr(card, "max_model_len", None) or _CONTEXT)
+        self.max_context = card.context or _CONTEXT
+        self._writer = Writer(self._client, self.model)
         self._path = self._best_path()
         self.scoring = f"{self._client.name}: {self._path.description}"
-        described = [self._client.name, self.model, self._path.description, tokenizer]
+        described = [_VERSION, self._client.name, self.model, self._path.description, tokenizer]
         self._identity = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
 
     @cached_property
@@ -84,13 +99,15 @@ class OpenAIBackend(Templated):
         words = ["blue", "red"]
         form = {"structured_outputs": structured_outputs(Form("choice", json.dumps(words)))}
 
-        def ask(official: Any, prompt: str) -> Any:  # noqa: ANN401 (one of the official client's types)
-            turns = messages(prompt)
-            return official.chat.completions.create(model=self.model, messages=turns, max_tokens=8, extra_body=form)
+        def ask(prompt: str) -> Call:
+            return Call("chat", {"model": self.model, "messages": messages(prompt), "max_tokens": 8} | form)
 
-        return self._client.attempt(ask, lambda _, answer: _written(answer), "Count to ten.") in words
+        reply = self._client.attempt(
+            ask, lambda _, answer: server_answers.reply(choices(answer, 1)[0]), "Count to ten."
+        )
+        return isinstance(reply, Reply) and reply.text in words
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+    def loglikelihoods(self, requests: Sequence[Request]) -> list[Scores]:
         """Return log P(continuation | prompt) in nats, or what stands for it.
 
         Raises
@@ -115,40 +132,42 @@ class OpenAIBackend(Templated):
         seed: int,
         stop: Sequence[str] = (),
         form: Form | None = None,
-    ) -> list[str]:
+    ) -> list[str | Unscored]:
         """Return one completion per prompt, sampled at ``temperature`` (0: the most likely token each time).
 
         Each ends before one of ``stop``, where given, and is of the form, where given and the server knows structured outputs.
         """
-        sampling: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+        sampling: dict[str, Any] = {"temperature": temperature, "seed": seed}
         sampling |= {"top_p": 0.95} if temperature > 0 else {}
         sampling |= {"stop": list(stop)} if stop else {}
-        sampling |= {"extra_body": {"structured_outputs": structured_outputs(form)}} if form else {}
-        tokens = (
-            self._encoder.encode_prompts(prompts)
-            if isinstance(self._path, NextTokens) and self._encoder is not None
-            else None
-        )
+        sampling |= {"structured_outputs": structured_outputs(form)} if form else {}
+        asked: Sequence[Text] | Sequence[tuple[int, ...]] = prompts
+        if isinstance(self._path, NextTokens) and self._encoder is not None:
+            asked = [tuple(tokens) for tokens in self._encoder.encode_prompts(prompts)]
 
-        def ask(official: Any, i: int) -> Any:  # noqa: ANN401 (one of the official client's types)
-            if tokens is not None:
-                return official.completions.create(model=self.model, prompt=list(tokens[i]), **sampling)
-            return official.chat.completions.create(model=self.model, messages=messages(prompts[i]), **sampling)
+        def read(_: int, reply: Reply) -> str | Unscored:
+            text = before(reply.text, stop)
+            if reply.roomy and self.count_tokens([text])[0] > max_tokens + _SLACK:
+                text = self.truncate(text, max_tokens)
+            return text if text.strip() else Unscored("empty")
 
-        return self._client.map(ask, lambda _, answer: _written(answer), range(len(prompts)))
+        return self._writer.write(asked, read, sampling, max_tokens) if prompts else []
 
     def count_tokens(self, texts: Sequence[Text]) -> list[int]:
         """Return the number of tokens the model reads for each text; without its tokenizer, an estimate."""
         if self._encoder is not None:
             return [len(tokens) for tokens in self._encoder.encode_prompts(texts)]
         turns = [[text] if isinstance(text, str) else [message.content for message in text] for text in texts]
-        return [sum(math.ceil(len(part.encode()) / _BYTES_A_TOKEN) for part in parts) for parts in turns]
+        return [
+            sum(math.ceil(len(part.encode(errors="surrogatepass")) / _BYTES_A_TOKEN) for part in parts)
+            for parts in turns
+        ]
 
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the longest beginning of ``text`` that has at most ``max_tokens`` tokens."""
         if self._encoder is not None:
             return self._encoder.truncate(text, max_tokens)
-        return text.encode()[: max_tokens * _BYTES_A_TOKEN].decode(errors="ignore")
+        return text.encode(errors="surrogatepass")[: max_tokens * _BYTES_A_TOKEN].decode(errors="ignore")
 
     def close(self) -> None:
         """Say what was used."""
@@ -161,17 +180,31 @@ class OpenAIBackend(Templated):
             file=sys.stderr,
         )
 
-    def _card(self, model: str | None) -> Any:  # noqa: ANN401 (one of the official client's types)
-        """Return what the server says of a model."""
-        cards = self._client.map(lambda official, _: official.models.list(), lambda _, answer: _cards(answer), [None])[
-            0
-        ]
-        names = [card.id for card in cards]
+    def _card(self, model: str | None) -> _Card:
+        """Return what the server says of a model; where it has no list of models, the model's name has to do."""
+        cards = self._list()
+        names = [card.name for card in cards or ()]
+        if model is not None and not names:
+            return _Card(model, 0)
+        if cards is None:
+            raise BackendError(f"{self._client.name}: no list of models: name the model with --model")
         if model is None and len(cards) != 1:
             raise BackendError(f"--model: expected one of the server's {len(cards)} models: {', '.join(names[:10])}")
         if model is not None and model not in names:
-            raise BackendError(f"--model {model}: {self._client.name} serves {', '.join(names[:10]) or 'nothing'}")
+            raise BackendError(f"--model {model}: {self._client.name} serves {', '.join(names[:10])}")
         return cards[0] if model is None else cards[names.index(model)]
+
+    def _list(self) -> list[_Card] | None:
+        """Return the models that the server lists; also where /v1 is left out of its address."""
+        try:
+            return self._client.models(_cards)
+        except NoListError:
+            if self._client.name.endswith("/v1"):
+                return None
+        try:
+            return self._client.models(_cards, below="/v1")
+        except BackendError:
+            return None
 
     def _best_path(self) -> Path:
         if self._encoder is not None:
@@ -180,9 +213,9 @@ class OpenAIBackend(Templated):
             except UnsupportedError:
                 pass
         try:
-            return LikelyFirstTokens(self._client, self.model)
+            return LikelyFirstTokens(self._writer)
         except UnsupportedError:
-            return WrittenAnswers(self._client, self.model)
+            return WrittenAnswers(self._writer)
 
 
 def _budget(max_cost: float | None, price: Sequence[float]) -> Budget:
@@ -197,18 +230,17 @@ def _budget(max_cost: float | None, price: Sequence[float]) -> Budget:
     return Budget(max_cost, (price[0], price[1]) if price else (0.0, 0.0))
 
 
-def _cards(answer: Any) -> list[Any]:  # noqa: ANN401
-    cards = getattr(answer, "data", None)
-    if not isinstance(cards, list):
+def _cards(_: None, answer: Any) -> list[_Card]:  # noqa: ANN401 (any JSON)
+    """Return the models of a list, which some servers send bare."""
+    listed = answer if isinstance(answer, list) else server_answers.field(answer, "data")
+    if not isinstance(listed, list):
         raise UnusableAnswerError(f"expected a list of models, found {str(answer)[:100]}")
-    return cards
-
-
-def _written(answer: Any) -> str:  # noqa: ANN401
-    choices = getattr(answer, "choices", None)
-    if not choices:
-        raise UnusableAnswerError(f"expected a completion, found {str(answer)[:100]}")
-    return str(choices[0].message.content or "" if hasattr(choices[0], "message") else choices[0].text)
+    named = [(card, server_answers.field(card, "id")) for card in listed]
+    return [
+        _Card(str(name), server_answers.count(server_answers.field(card, "max_model_len")))
+        for card, name in named
+        if isinstance(name, (str, int)) and str(name).strip()
+    ]
 
 
 def _encoder(source: str, *, required: bool) -> Encoder | None:
@@ -218,7 +250,7 @@ def _encoder(source: str, *, required: bool) -> Encoder | None:
     try:
         with quiet_transformers():
             return Encoder(AutoTokenizer.from_pretrained(source), source)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, BackendError) as error:
         if required:
             reason = " ".join(str(error).split())[:150]
             raise BackendError(f"--tokenizer {source}: expected the id or folder of a tokenizer ({reason})") from error

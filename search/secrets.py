@@ -20,8 +20,9 @@ def hide(secret: str | None) -> None:
     """Mask a secret from here on, in whatever form it appears: as it is, stripped, as its repr, URL-encoded."""
     forms = set[str]()
     for text in (secret or "", (secret or "").strip()):
-        forms |= {text, repr(text)[1:-1], repr(text.encode("utf-8", "replace"))[2:-1], quote(text, safe="")}
-        forms |= {quote(text), quote_plus(text), unquote(text)}
+        raw = text.encode("utf-8", "surrogatepass")
+        forms |= {text, repr(text)[1:-1], repr(raw)[2:-1], quote(raw, safe="")}
+        forms |= {quote(raw), quote_plus(raw), unquote(text)}
     with _lock:
         _hidden.update(form for form in forms if len(form.strip()) >= _LEAST)
 

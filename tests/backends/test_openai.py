@@ -14,7 +14,7 @@ import pytest
 
 from promptfront.backends.openai import OpenAIBackend
 from promptfront.search import optimize
-from promptfront.search.contracts import Message, Request
+from promptfront.search.contracts import Message, Request, Unscored
 from promptfront.search.errors import BackendError, InterruptedCallError
 from tests.backends.serving import model_handler, proxy_handler, running, url
 
@@ -51,7 +51,7 @@ def few(reviews: Task) -> Task:
     return replace(reviews, pool=reviews.pool[:20], dev=reviews.dev[:10], test=reviews.test[:5])
 
 
-def worst(found: list[tuple[float, ...]], expected: list[tuple[float, ...]]) -> float:
+def worst(found: list[Any], expected: list[Any]) -> float:
     """Return the largest difference between two sets of log-likelihoods."""
     return max(abs(a - b) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True))
 
@@ -84,7 +84,7 @@ def test_chat_lists_likely_first_tokens(backend: HFBackend) -> None:
         remote = OpenAIBackend(base_url=url(server))
         assert "chat with log-probabilities of the 20 likeliest first tokens: approximate" in remote.scoring
         request = Request((Message("user", "Is water wet? Answer Yes or No."),), ("Yes", "Zanzibar"))
-        yes, other = remote.loglikelihoods([request])[0]
+        yes, other = remote.loglikelihoods([request])[0]  # type: ignore[misc]
         assert yes >= backend.loglikelihoods([request])[0][0] - 1e-3
         assert other < yes
 
@@ -96,10 +96,10 @@ def test_written_answers_are_the_last_resort(backend: HFBackend) -> None:
         assert "all or nothing" in remote.scoring
         prompt = (Message("user", "Say hello."),)
         reply = remote.generate([prompt], max_tokens=8, temperature=0, seed=0)[0]
-        word = reply.split()[0].strip("!,.")
+        word = str(reply).split()[0].strip("!,.")
         assert remote.loglikelihoods([Request(prompt, (word, "never")), Request(prompt, ("never", "ever"))]) == [
             (0.0, -20.0),
-            (-20.0, -20.0),
+            Unscored("no label"),
         ]
 
 
