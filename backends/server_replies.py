@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..search.contracts import Text, Unscored
@@ -65,9 +66,8 @@ class Writer:
             if room:  # thinking has lines: it would end a reply before it begins
                 body.pop("stop", None)
             try:
-                replies = self.client.map(
-                    lambda i, b=body: self._ask(prompts[i], b), self._reader(read, roomy=room > 0), waiting
-                )  # type: ignore[misc]
+                ask = partial(self._ask, prompts, body)
+                replies = self.client.map(ask, self._reader(read, roomy=room > 0), waiting)
             except InterruptedCallError as error:
                 found |= {waiting[i]: reply for i, reply in error.answered.items()}
                 error.answered = {i: reply for i, reply in found.items() if reply != _CUT}
@@ -82,7 +82,8 @@ class Writer:
                 break
         return [found[i] for i in range(len(prompts))]
 
-    def _ask(self, prompt: Text | tuple[int, ...], body: dict[str, Any]) -> Call:
+    def _ask(self, prompts: Sequence[Text] | Sequence[tuple[int, ...]], body: dict[str, Any], i: int) -> Call:
+        prompt = prompts[i]
         if isinstance(prompt, tuple) and prompt and isinstance(prompt[0], int):
             return Call("completions", {"model": self.model, "prompt": list(prompt)} | body)
         return Call("chat", {"model": self.model, "messages": messages(prompt)} | body)  # type: ignore[arg-type]

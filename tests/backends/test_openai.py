@@ -53,7 +53,7 @@ def few(reviews: Task) -> Task:
 
 def worst(found: list[Any], expected: list[Any]) -> float:
     """Return the largest difference between two sets of log-likelihoods."""
-    return max(abs(a - b) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True))
+    return max(float(abs(a - b)) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True))
 
 
 @pytest.mark.parametrize(
