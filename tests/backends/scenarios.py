@@ -23,6 +23,7 @@ class Scripted(Handler):
     script: Replies
     models: Answer = (200, {"object": "list", "data": [{"id": "nobody/modest-1"}]})
     headers_sent: dict[str, str] = {}  # noqa: RUF012 (one for each scenario's class)
+    served = "/v1/chat/completions"
     asked: list[tuple[str, Body]]
     lock = threading.Lock()
 
@@ -32,7 +33,7 @@ class Scripted(Handler):
 
     def do_POST(self) -> None:  # noqa: N802 (the library's name)
         """Answer by the script."""
-        body, chats = json.loads(self.body()), self.path.partition("?")[0].endswith("/v1/chat/completions")
+        body, chats = json.loads(self.body()), self.path.partition("?")[0].endswith(self.served)
         self._say(self.path, body, type(self).script(body) if chats else missing())
 
     def _say(self, path: str, body: Body, answer: Answer) -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
 from promptfront.backends import server_answers
 from promptfront.backends.openai import OpenAIBackend
 from promptfront.backends.server_answers import Reply, UnusableAnswerError
+from promptfront.backends.tokenization import Encoder
 from promptfront.search.contracts import Message, Request, Unscored
 from promptfront.search.errors import BackendError, InterruptedCallError
 from tests.backends.scenarios import chat, gold, listing, missing, refusal, said, serving, without_logprobs
@@ -341,3 +343,29 @@ def test_completions_without_numbers_are_not_taken_for_some(logprobs: Any) -> No
     """Whatever stands where log-probabilities should."""
     with pytest.raises(UnusableAnswerError, match="without log-probabilities"):
         server_answers.first_tokens(json.loads(json.dumps({"logprobs": logprobs})))
+
+
+@pytest.mark.parametrize("echoes", [False, True])
+def test_a_refused_row_of_a_batch_of_completions_costs_its_row(tiny: Any, echoes: bool) -> None:
+    """Prompts go to the server together: which of them is refused is found out by sending each alone."""
+    folder = tiny("llama")
+    (bad,) = Encoder(AutoTokenizer.from_pretrained(folder), folder).encode_prompts([_ROWS[1]])
+
+    def script(body: Body) -> Answer:
+        prompts = body["prompt"] if isinstance(body["prompt"][0], list) else [body["prompt"]]
+        if body.get("echo"):
+            values = [None] + [-1.0] * (len(prompts[0]) - 1)
+            made = {"choices": [{"index": 0, "text": "", "logprobs": {"token_logprobs": values}}]}
+            return (200, made) if echoes else refusal(400, "no echo")
+        if any(prompt[: len(bad)] == list(bad) for prompt in prompts):
+            return refusal(400, "filtered", code="content_filter")
+        listed = {f"token_id:{token}": -1.0 for token in body["logprob_token_ids"]}
+        return 200, {
+            "choices": [{"index": i, "text": "", "logprobs": {"top_logprobs": [listed]}} for i in range(len(prompts))]
+        }
+
+    with serving(script, served="/v1/completions") as (address, _):
+        backend = remote(address, tokenizer=folder)
+        found = backend.loglikelihoods([Request(row, (" a", " b")) for row in _ROWS])
+    assert found[1] == Unscored("filtered")
+    assert all(isinstance(scores, tuple) and len(scores) == 2 for scores in (found[0], found[2]))
