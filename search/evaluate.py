@@ -32,7 +32,7 @@ from .contracts import (
 )
 from .errors import InputError
 from .labels import unreadable
-from .metric import Weighted
+from .metric import Weighted, users_code
 from .prompt import continuation, read_reply, render, stops, zero_shot
 from .statistics import scored_mean, stratum_weights
 from .unscored import is_empty
@@ -224,17 +224,19 @@ class Evaluator:
         none: Reason = "tie" if isinstance(scorer, Classifier) else "no number"
         found: list[float | Reason] = [output.reason if isinstance(output, Unscored) else none for output in outputs]
         rows = [i for i, output in enumerate(outputs) if isinstance(output, tuple)]
-        values = scorer.score(self.task, [examples[i] for i in rows], _numbers(outputs), offsets) if rows else ()
-        for i, value in zip(rows, values, strict=True):
-            found[i] = none if value is None else value
+        with users_code(self.task.scorer):
+            values = scorer.score(self.task, [examples[i] for i in rows], _numbers(outputs), offsets) if rows else ()
+            for i, value in zip(rows, values, strict=True):
+                found[i] = none if value is None else value
         return found
 
     def _reply_values(self, scorer: ReplyScorer, prompt: Prompt, examples: Sequence[Example]) -> list[float | Reason]:
         """Return the scores of replies, or why there is none; the scorer sees no other rows."""
         pairs = self._bound_pairs(prompt, examples)
         new = list(dict.fromkeys(pair for pair in pairs if pair not in self._values))
-        found = self._score(scorer, new) if new else []
-        self._values.update(zip(new, [math.nan if value is None else value for value in found], strict=True))
+        with users_code(self.task.scorer):
+            found = self._score(scorer, new) if new else []
+            self._values.update(zip(new, [math.nan if value is None else value for value in found], strict=True))
         values = iter([self._values[pair] for pair in pairs])
         return [
             written.reason if isinstance(written, Unscored) else _together(scorer, [next(values) for _ in written])
@@ -298,7 +300,8 @@ class Evaluator:
     def _fitted(self, prompt: Prompt, examples: Sequence[Example], outputs: Sequence[Outputs]) -> tuple[float, ...]:
         unshown = [output for output, shown in zip(outputs, _shown(prompt, examples), strict=True) if not shown]
         known = _numbers(unshown)
-        return cast("Scorer", self.scorer).fit(prompt, known) if known else ()
+        with users_code(self.task.scorer):
+            return cast("Scorer", self.scorer).fit(prompt, known) if known else ()
 
     def lean(self, prompt: Prompt, *, known: bool) -> tuple[float, ...]:
         """Return how much more likely than the others the prompt makes each label, in nats, whatever the input.
@@ -389,8 +392,9 @@ class Evaluator:
 
     def _answers(self, scorer: Scorer, prompt: Prompt, example: Example) -> Request:
         """Return the request for an example's answers: for whole ones where one begins another."""
-        answers = scorer.answers(prompt, self.task, example)
-        texts = tuple(continuation(prompt.structure, answer) for answer in answers)
+        with users_code(self.task.scorer):
+            answers = scorer.answers(prompt, self.task, example)
+            texts = tuple(continuation(prompt.structure, answer) for answer in answers)
         return Request(render(prompt, example.inputs), texts, whole=_one_begins_another(texts))
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .contracts import ModelScorer, ReplyScorer, TaskScorer
-from .errors import InputError
+from .errors import InputError, PromptfrontError
 from .plugins import from_file, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .contracts import Example, Request, Scorer, Task, Unscored
 
@@ -87,6 +88,17 @@ class Weighted:
 
     def _with(self, change: Callable[[ReplyScorer], ReplyScorer]) -> Weighted:
         return Weighted(tuple(part._replace(scorer=change(part.scorer)) for part in self.parts))
+
+
+@contextmanager
+def users_code(scorer: str) -> Iterator[None]:
+    """Make whatever a scorer of that name raises a sentence."""
+    try:
+        yield
+    except PromptfrontError:
+        raise
+    except Exception as error:  # (the boundary to scorers that are a user's own class)
+        raise InputError(f"the scorer {scorer!r} raised {type(error).__name__}: {error}") from error
 
 
 def asks_for_labels(scorer: Scorer | ReplyScorer) -> bool:

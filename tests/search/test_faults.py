@@ -17,7 +17,7 @@ from promptfront.search.racing import race
 from promptfront.search.store import Store
 from promptfront.search.study import CANDIDATE, Study
 from promptfront.search.task import load_task
-from tests.search.test_racing import TASK, KnownModel, prompt
+from tests.search.test_racing import START, TASK, KnownModel, prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,6 +107,24 @@ def test_a_scorer_that_raises_at_the_start_is_told(tmp_path: Path) -> None:
     """The starting prompt's error is the run's."""
     with pytest.raises(InputError, match="ZeroDivisionError"):
         search(TASK, lambda *_: 1 / 0, f"sqlite:///{tmp_path}/a.db")
+
+
+@pytest.mark.parametrize("method", ["answers", "fit", "score"])
+def test_a_scorer_of_ones_own_that_raises_is_told(method: str, tmp_path: Path) -> None:
+    """Whatever a class raises is a sentence with its name."""
+    scorer = LabelScorer()
+
+    def fail(*_: object) -> None:
+        raise KeyError("colour")
+
+    task = replace(
+        TASK, scorer="own.py:Own", start=replace(START, structure=replace(START.structure, calibration="batch"))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LabelScorer, method, fail)
+        evaluator = Evaluator(task, cast("Backend", KnownModel()), scorer)
+        with pytest.raises(InputError, match=r"the scorer 'own.py:Own' raised KeyError: 'colour'"):
+            evaluator.evaluate(task.start, task.dev[:10])
 
 
 def test_an_error_in_the_test_leaves_the_front(tmp_path: Path) -> None:
