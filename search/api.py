@@ -30,6 +30,7 @@ from .splits import by_turns, field_limit, shorten_inputs
 from .store import Store
 from .study import Study, latest_study
 from .task import load_task
+from .written_answers import without_thinking
 
 if TYPE_CHECKING:
     import random
@@ -315,7 +316,7 @@ def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Cal
             seed = rng.getrandbits(31)
             asked = [ask(prompt) for prompt in prompts]
             written = proposer.generate(asked, max_tokens=max_tokens, temperature=_TEMPERATURE, seed=seed)
-            return ["" if isinstance(reply, Unscored) else reply for reply in written]
+            return ["" if isinstance(reply, Unscored) else without_thinking(reply)[0] for reply in written]
 
         def losses(prompt: Prompt, examples: Sequence[Example]) -> list[float]:
             return evaluator.losses(prompt, examples)

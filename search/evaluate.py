@@ -36,6 +36,7 @@ from .metric import Weighted, users_code
 from .prompt import continuation, read_reply, render, stops, zero_shot
 from .statistics import scored_mean, stratum_weights
 from .unscored import is_empty
+from .written_answers import without_thinking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -269,7 +270,10 @@ class Evaluator:
         if isinstance(output, Unscored):
             return output
         written: list[str] = json.loads(output) if isinstance(self.scorer, SampleScorer) else [output]
-        replies = [read_reply(prompt.structure, reply) for reply in written]
+        said = [without_thinking(reply) for reply in written]
+        if any(unfinished for _, unfinished in said):
+            return Unscored("cut")
+        replies = [read_reply(prompt.structure, reply) for reply, _ in said]
         return Unscored("empty") if any(is_empty(reply, example) for reply in replies) else replies
 
     def _weights(self, examples: Sequence[Example]) -> list[float]:

@@ -19,6 +19,7 @@ from .places import Places
 from .prompt import Slot, Turn, continuation, prompt_from_dict, prompt_to_dict, read_reply, render, stops, template
 from .secrets import MASK
 from .statistics import scored_mean, wilson_interval
+from .written_answers import without_thinking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,11 @@ class ExportedPrompt:
         return text if isinstance(text, str) else [message._asdict() for message in text]
 
     def read(self, reply: str) -> str:
-        """Return the answer in what a model wrote after the prompt, up to its end or its constraints' limits; only for free text."""
+        """Return the answer in what a model wrote after the prompt; only for free text.
+
+        It is what follows the model's thinking, up to its end or its constraints' limits.
+        """
+        reply, _ = without_thinking(reply)
         for end in (self.document.get("reply") or {}).get("stop", ()):
             reply = reply.split(end, 1)[0]
         return bound(self.prompt.constraints, read_reply(self.prompt.structure, reply))

@@ -92,6 +92,14 @@ def test_an_empty_reply_is_no_answer(reply: str) -> None:
     assert not math.isnan(found.quality)
 
 
+def test_thinking_is_no_part_of_an_answer() -> None:
+    """From any backend the reply is what follows it; thinking that breaks off before the answer is cut."""
+    found = scored_free(Partial(1, instead="<think>\nIt may be 0.\n</think>\n\n0.25"), 2).evaluate(prompt(70), ROWS[:2])
+    assert found.values[1] == 0.25
+    found = scored_free(Partial(1, instead="<think>\nIt may be 0."), 20).evaluate(prompt(70), ROWS[:20])
+    assert count(found.reasons) == {"cut": 2}
+
+
 def test_an_empty_answer_may_be_right() -> None:
     """Where a gold answer is empty too, the scorer decides."""
     assert not is_empty(" ", Example((("text", "x"),), ""))
