@@ -10,6 +10,7 @@ PromptfrontError            anything promptfront reports as a sentence; exit cod
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ from .secrets import mask
 if TYPE_CHECKING:
     from .results import Frontier
 
+_UNSHOWN = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of control characters, lone surrogates and line separators."""
+_DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
 
 class PromptfrontError(Exception):
     """A problem stated in one sentence: what was expected, what was found, what to do. It never shows a secret."""
@@ -25,7 +30,7 @@ class PromptfrontError(Exception):
     exit_code = 2
 
     def __init__(self, message: str) -> None:
-        super().__init__(mask(message))
+        super().__init__(mask(_one_line(message)))
 
 
 class InputError(PromptfrontError):
@@ -70,3 +75,8 @@ class VerificationError(PromptfrontError):
     """An exported prompt does not reproduce the numbers it was exported with."""
 
     exit_code = 1
+
+
+def _one_line(text: str) -> str:
+    """Return a text with what would break its line, or do something to a terminal, written as an escape."""
+    return "".join(repr(c)[1:-1] if unicodedata.category(c) in _UNSHOWN or c in _DIRECTIONS else c for c in text)

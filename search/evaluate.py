@@ -190,7 +190,9 @@ class Evaluator:
         if not self.task.labels or not known:
             return scored_mean(values)
         weights = self._weights([example for _, example in known])
-        return math.fsum(weight * value for weight, (value, _) in zip(weights, known, strict=True))
+        scores = [value for value, _ in known]
+        mean = math.fsum(weight * value for weight, value in zip(weights, scores, strict=True))
+        return min(max(mean, min(scores)), max(scores))  # rounding must not carry it beyond what it is the mean of
 
     def chosen(self, prompt: Prompt, examples: Sequence[Example], offsets: tuple[float, ...]) -> list[str] | None:
         """Return the label each example is given, all of which have a score; None where the scorer gives none."""

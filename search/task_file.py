@@ -65,7 +65,7 @@ def read_task_file(path: str) -> TaskFile:
         raise InputError(f"{path}: expected keys such as {', '.join(_KEYS[:4])}, found {type(values).__name__}")
     _check_texts(path, root)
     for key, _ in root.value:
-        if key.value not in _KEYS:
+        if key.tag != "tag:yaml.org,2002:str" or key.value not in _KEYS:
             raise InputError(
                 f"{path}:{_line(key)}: unknown key {key.value!r}{closest(key.value, _KEYS)}; known: {', '.join(_KEYS)}"
             )
