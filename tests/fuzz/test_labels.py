@@ -1,0 +1,70 @@
+"""Label sets of every form: each row is scored by what it says, or one sentence says why not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from promptfront.search import api
+from tests.fuzz.harness import few, folder, run
+from tests.fuzz.oracle import Oracle, numbered
+
+_WORDS = [
+    "yes", "no", "Yes", "NO", "no opinion", "not sure", "good", "bad", "1", "1.0", "10", "01", "+1", "-1",
+    "1e0", "0", "0.0", "-0", "true", "True", "false", "FALSE", "none", "None", "null", "nan", "NaN", "n/a",
+    "inf", "A", "B", "a)", "(a)", "a.", "“a”", "café", "cafe\u0301", "ﬁne", "fine", "Straße", "STRASSE", "İ",
+    "ı", "ⅳ", "½", "２", "2", "٣", "好", "不好", "🙂", "👩‍🚀", "a\u200b", "a\ufeff", "\u00ada", "a\u00a0b", "a b",
+    "a  b", "a\nb", "a\tb", "{label}", "{{ x }}", "%s", "<|end|>", "</s>", "<unk>", '"a"', "'a'", "a,b",
+    "a;b", "Label: a", "a:", "\u202eab", "x" * 300, "\u0000", "\u2028",
+]  # fmt: skip
+_label = st.sampled_from(_WORDS) | st.text(min_size=1, max_size=6) | st.integers(-3, 12).map(str)
+
+
+def _variants(label: str) -> st.SearchStrategy[str]:
+    forms = [
+        label.upper(),
+        label.title(),
+        label + " ",
+        "\u200b" + label,
+        label + label,
+        label + "0",
+        label + " more",
+        label[:-1] or label,
+        label + "\ufe0f",
+        "\u00a0" + label,
+    ]
+    return st.sampled_from(forms)
+
+
+@st.composite
+def label_sets(draw: st.DrawFn) -> list[str]:
+    """Return labels, some of which are like others."""
+    found = draw(st.lists(_label, min_size=1, max_size=5))
+    for label in draw(st.lists(st.sampled_from(found), max_size=2)):
+        found.append(draw(_variants(label)))
+    return found
+
+
+@few(150)
+@given(labels=label_sets(), rows=st.lists(st.integers(0, 6), min_size=8, max_size=20), choices=st.booleans())
+@example(labels=["yes", "no", "0"], rows=[0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 3, 0, 0, 4], choices=False)  # a mean above 1
+@example(labels=["3\r«"], rows=[0] * 8, choices=False)  # a sentence of two lines
+def test_labels(labels: list[str], rows: list[int], choices: bool) -> None:
+    """Every row that counts is right where the model knows its answer, and every row is told of."""
+    answers = {i: labels[n % len(labels)] for i, n in enumerate(rows)}
+    texts = {i: numbered(i, "film") for i in answers}
+    with folder() as home, pytest.MonkeyPatch.context() as patch:
+        oracle = Oracle(texts, answers)
+        patch.setattr(api, "make_backend", lambda *_: oracle)
+        data = home / "data.jsonl"
+        data.write_text("\n".join(json.dumps({"text": texts[i], "label": answers[i]}) for i in answers))
+        listed = ",".join(dict.fromkeys(label.strip() for label in labels))
+        words = ["--data", str(data), *([f"--choices={listed}"] if choices else [])]
+        done = run("labels", *words)
+        if done.code == 0:
+            assert not oracle.misread
+            assert done.rows() == len(rows), done.err
+            assert done.dev() == pytest.approx(1.0), done.err + done.out
