@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from promptfront.backends import http
 from tests.backends.serving import Handler, running, url
 from tests.fuzz.harness import few, folder, run
+from tests.fuzz.oracle import numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from tests.fuzz.harness import Done
 
 _SCALAR: st.SearchStrategy[Any] = st.sampled_from(
     [
@@ -57,7 +62,7 @@ _REPLY = st.sampled_from([
 @st.composite
 def _damaged(draw: st.DrawFn, value: dict[str, Any], kind: str) -> Any:
     """Return an object, one of whose values may be missing or of any kind."""
-    if draw(st.integers(0, 5)):
+    if draw(st.integers(0, 9)):
         return value
     name = draw(st.sampled_from(_NEAR[kind]))
     if draw(st.booleans()):
@@ -138,6 +143,16 @@ _HEADERS = st.dictionaries(
     max_size=2,
 )  # fmt: skip
 Answer = tuple[int, Any, dict[str, str]]
+_MODELS: Answer = (200, {"object": "list", "data": [{"id": "m:1", "object": "model"}]}, {})
+_WAYS = [
+    "{}", "{}.", " {}\n", "**{}**", '"{}"', "`{}`", "The answer is {}.", "Label: {}", "<think>good, or is it bad?</think>\n\n{}",
+    "It is {}!", "Answer: {}\n", "({})", "{}\n\nI hope that helps.", "{} film", "good or bad? Answer: {}",
+]  # fmt: skip
+
+
+def _chat(content: Any) -> dict[str, Any]:
+    message = {"role": "assistant", "content": content}
+    return {"id": "x", "object": "chat.completion", "choices": [{"index": 0, "message": message}]}
 
 
 @st.composite
@@ -154,9 +169,9 @@ def odd(draw: st.DrawFn) -> Answer:
 def servers(draw: st.DrawFn) -> tuple[Answer, list[Answer]]:
     """Return what a server says of its models, and its answers to chat, which it gives by turns."""
     card = draw(_damaged({"id": "m:1", "object": "model", "max_model_len": 4096}, "card"))
-    data = draw(st.sampled_from([[card], [card], [card], [], None, {}, [card, card], [None], ["m:1"]]))
+    data = draw(st.sampled_from([*[[card]] * 12, [], None, {}, [card, card], [None], ["m:1"]]))
     models: Answer = (200, {"object": "list", "data": data}, {})
-    models = draw(st.sampled_from([models] * 5 + [draw(odd())]))
+    models = draw(st.sampled_from([models] * 9 + [draw(odd())]))
     chat: list[Answer] = [(200, draw(answers()), {}) for _ in range(draw(st.integers(1, 4)))]
     if draw(st.integers(0, 2)) == 0:
         chat[draw(st.integers(0, len(chat) - 1))] = draw(odd())
@@ -164,19 +179,14 @@ def servers(draw: st.DrawFn) -> tuple[Answer, list[Answer]]:
 
 
 @contextmanager
-def _serving(models: Answer, chat: list[Answer]) -> Iterator[str]:
+def _serving(models: Answer, reply: Callable[[bytes], Answer]) -> Iterator[str]:
     class Odd(Handler):
-        turn = 0
-
         def do_GET(self) -> None:  # noqa: N802
             self.say(models)
 
         def do_POST(self) -> None:  # noqa: N802
-            self.body()
-            if not self.path.endswith("/chat/completions"):
-                return self.say((404, b"not here", {}))
-            Odd.turn += 1
-            return self.say(chat[Odd.turn % len(chat)])
+            asked = self.body()
+            self.say(reply(asked) if self.path.endswith("/chat/completions") else (404, b"not here", {}))
 
         def say(self, answer: Answer) -> None:
             status, body, headers = answer
@@ -186,27 +196,46 @@ def _serving(models: Answer, chat: list[Answer]) -> Iterator[str]:
         yield url(server)
 
 
-@few(60)
-@given(said=servers(), model=st.sampled_from(["m:1", "m:1", None]), scorer=st.sampled_from([None, None, "exact-match"]))
-def test_servers(said: tuple[Answer, list[Answer]], model: str | None, scorer: str | None) -> None:
-    """Whatever a server answers: a table, or one sentence."""
-    models, chat = said
-    with folder() as home, _serving(models, chat) as address, pytest.MonkeyPatch.context() as patch:
+def _search(kind: str, address: str, *words: str) -> Done:
+    """Search with a server; nobody waits long, and no key is shown."""
+    with folder() as home, pytest.MonkeyPatch.context() as patch:
         patch.setattr(http, "_PROBE_SECONDS", 0.05)
         patch.setattr(http, "_FIRST_WAIT", 0.01)
         patch.setenv("OPENAI_API_KEY", "planted-secret")
-        rows = [{"text": f"film {i}", "label": ("good", "bad")[i % 2]} for i in range(8)]
+        rows = [{"text": numbered(i, "film"), "label": ("good", "bad")[i % 2]} for i in range(8)]
         (home / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
-        words = [
-            "--data",
-            str(home / "data.jsonl"),
-            "--backend",
-            "openai",
-            "--base-url",
-            address,
-            "--retry-timeout",
-            "0.2",
-        ]
-        words += [*(["--model", model] if model else []), *(["--scorer", scorer] if scorer else [])]
-        done = run("servers", *words, "--backend-option", "concurrency=2")
+        server = ["--backend", "openai", "--base-url", address, "--retry-timeout", "0.2"]
+        server += ["--backend-option", "concurrency=2"]
+        done = run(kind, "--data", str(home / "data.jsonl"), *server, *words)
         assert "planted-secret" not in done.out + done.err
+        return done
+
+
+@few(40)
+@given(said=servers(), model=st.sampled_from(["m:1", "m:1", None]), scorer=st.sampled_from([None, None, "exact-match"]))
+@example((_MODELS, [(200, {"choices": [{"message": "good"}]}, {})]), "m:1", None)
+@example((_MODELS, [(200, _chat("good") | {"usage": {"prompt_tokens": "3"}}, {})]), "m:1", None)
+@example(((200, {"data": [None]}, {}), [(200, _chat("good"), {})]), None, None)
+def test_servers(said: tuple[Answer, list[Answer]], model: str | None, scorer: str | None) -> None:
+    """Whatever a server answers: a table, or one sentence."""
+    models, chat = said
+    turns = itertools.cycle(chat)
+    with _serving(models, lambda _: next(turns)) as address:
+        words = [*(["--model", model] if model else []), *(["--scorer", scorer] if scorer else [])]
+        _search("servers", address, *words)
+
+
+@few(10)
+@given(form=st.sampled_from(_WAYS), parts=st.booleans(), case=st.sampled_from([str, str.upper, str.title]))
+def test_right_answers_are_right(form: str, parts: bool, case: Callable[[str], str]) -> None:
+    """A server that always gives the right answer, in whichever words, is right on every row."""
+
+    def reply(asked: bytes) -> Answer:
+        number = re.findall(rb"row(\d+)x", asked)
+        content = form.format(case(("good", "bad")[int(number[-1]) % 2] if number else "yes"))
+        return 200, _chat([{"type": "text", "text": content}] if parts else content), {}
+
+    with _serving(_MODELS, reply) as address:
+        done = _search("right servers", address)
+        assert done.code == 0, done.err
+        assert done.dev() == pytest.approx(1.0), done.err
