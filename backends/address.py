@@ -14,8 +14,8 @@ KEY = "OPENAI_API_KEY"
 _BASE_URL = "OPENAI_BASE_URL"
 _HEADERS = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_LEAST_HIDDEN = 8
-"""Characters from which a value in an address's query may be a secret, whatever its name."""
+_LONGEST_SHOWN = 7
+"""Characters of a value in an address's query that is no secret for sure, whatever its name."""
 
 
 def import_openai() -> Any:  # noqa: ANN401 (it may be absent)
@@ -83,7 +83,7 @@ def _header(name: str) -> str:
 
 def _checked(url: str) -> tuple[str, dict[str, str]]:
     """Return an address without its query, and the query."""
-    hide_in_url(url)
+    hide_in_url(url, longest_shown=_LONGEST_SHOWN)
     problem = ""
     try:
         parts = urlsplit(url)
@@ -95,8 +95,6 @@ def _checked(url: str) -> tuple[str, dict[str, str]]:
         raise BackendError(f"--base-url: expected an address such as http://127.0.0.1:8000/v1 ({problem})")
     if parts.username or parts.password:
         raise BackendError(f"--base-url: expected an address without a password; put the key into {KEY}")
-    for value in query.values():
-        hide(value if len(value) >= _LEAST_HIDDEN else None)
     if parts.scheme not in ("http", "https") or not host or port == 0 or any(map(str.isspace, parts.netloc)):
         raise BackendError(f"--base-url: expected an address such as http://127.0.0.1:8000/v1, found {url}")
     return f"{parts.scheme}://{parts.netloc}{parts.path}", query

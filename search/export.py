@@ -282,10 +282,13 @@ def _load_of(path: str | Path, document: dict[str, Any]) -> dict[str, Any]:
     try:
         _check(document)
         load = document["data"]["load"]
+        masked = [name for name, value in load["backend_options"].items() if MASK in str(value)]
         places = Places(Path(path), load.get("folder"), frozenset(load.get("local", ())))
-        return places.found(load)
+        if not masked:
+            return places.found(load)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: {_EXPECTED}, but its parts are not as they were written ({error!r})") from None
+    raise InputError(f"{path}: the secret in {masked[0]} was left out of it: write it where {MASK} stands")
 
 
 def _check(document: dict[str, Any]) -> None:
@@ -300,8 +303,6 @@ def _check(document: dict[str, Any]) -> None:
     texts += [value for key in ("task", "model") if (value := load[key]) is not None]
     if not all(isinstance(text, str) for text in texts) or not isinstance(document["seed"], int):
         raise ValueError("data, model or seed")
-    if any(MASK in str(value) for value in load["backend_options"].values()):
-        raise ValueError(f"an option of the backend held a secret, which was left out: write it where {MASK} stands")
     if model.get("date"):
         date.fromisoformat(model["date"])
 

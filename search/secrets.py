@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
 MASK = "***"
 _LEAST = 4
@@ -17,26 +19,33 @@ _hidden: set[str] = set()
 
 
 def hide(secret: str | None) -> None:
-    """Mask a secret from here on, in whatever form it appears: as it is, stripped, as its repr, URL-encoded."""
+    """Mask a secret from here on, in whatever form it appears: as it is, stripped, as its repr, in JSON, URL-encoded."""
     forms = set[str]()
     for text in (secret or "", (secret or "").strip()):
         raw = text.encode("utf-8", "surrogatepass")
         forms |= {text, repr(text)[1:-1], repr(raw)[2:-1], quote(raw, safe="")}
         forms |= {quote(raw), quote_plus(raw), unquote(text)}
+        forms |= {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
     with _lock:
         _hidden.update(form for form in forms if len(form.strip()) >= _LEAST)
 
 
-def hide_in_url(url: str | None) -> None:
-    """Hide the password of a URL, and the values of its query that are named like secrets."""
+def hide_in_url(url: str | None, *, longest_shown: int | None = None) -> None:
+    """Hide the password of a URL and the values of its query that are named like secrets.
+
+    Where given, values of more than ``longest_shown`` characters are hidden too, whatever their names.
+    """
     try:
         parts = urlsplit(url or "")
-        hide(parts.password)
-        for name, value in parse_qsl(parts.query):
-            if any(word in name.lower() for word in _SECRET_PARAMETERS):
-                hide(value)
     except ValueError:  # no URL: there is nothing in it to find
         return
+    hide(parts.password)
+    for pair in re.split("[&;]", parts.query):
+        name, _, value = pair.partition("=")  # as it is written, which no encoder need write again
+        secret = any(word in name.lower() for word in _SECRET_PARAMETERS)
+        if secret or (longest_shown is not None and len(value) > longest_shown):
+            hide(value)
+            hide(unquote_plus(value))
 
 
 def mask(text: str) -> str:
