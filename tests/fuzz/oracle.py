@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from promptfront.search.labels import fold
 from promptfront.search.prompt import literal
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Oracle:
         options = [option.strip() for option in request.continuations]
         same = [option == literal(answer) for option in options]
         if not any(same):  # joined with another that means the same
-            same = [folded(option) == folded(answer) for option in options]
+            same = [fold(option) == fold(answer) for option in options]
         return tuple(0.0 if right else -5.0 - i for i, right in enumerate(same))
 
     def generate(
@@ -75,18 +75,6 @@ class Oracle:
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the first words."""
         return " ".join(text.split()[:max_tokens])
-
-
-def folded(label: str) -> str:
-    """Return what a label means: without case, form, invisible characters, or the way a number or truth value is written."""
-    text = unicodedata.normalize("NFKC", label).casefold()
-    text = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Mn") or c == "\u0307")
-    text = " ".join(text.split())
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return str(int(number)) if number.is_integer() else str(number)
 
 
 def _plain(text: Text) -> str:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fuzz.harness import few, folder, run
@@ -76,14 +76,15 @@ _TOKENIZER_CONFIG: st.SearchStrategy[Any] = st.dictionaries(
     _TOKEN | st.sampled_from([-1, 0, 5, 10**30, True, "PreTrainedTokenizerFast", "NoneSuch", "LlamaTokenizer", ["<x>"], {"0": {"content": "<pad>", "special": False}}, {}, [{"name": "default", "template": "{{ messages }}"}]]),
     max_size=3,
 )  # fmt: skip
+_NOTHING = {"type": "Replace", "pattern": {"Regex": "."}, "content": ""}
 _NORMALIZERS = [
     None, {"type": "Lowercase"}, {"type": "NFKC"}, {"type": "NFD"}, {"type": "StripAccents"}, {"type": "Strip", "strip_left": True, "strip_right": True}, {"type": "Prepend", "prepend": "\u2581"},
-    {"type": "Replace", "pattern": {"String": "good"}, "content": ""}, {"type": "Replace", "pattern": {"Regex": "."}, "content": ""}, {"type": "Replace", "pattern": {"String": "\n"}, "content": " "}, {"type": "None"},
+    {"type": "Replace", "pattern": {"String": "good"}, "content": ""}, _NOTHING, {"type": "Replace", "pattern": {"String": "\n"}, "content": " "}, {"type": "None"},
 ]  # fmt: skip
 _PRE_TOKENIZERS = [{"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}, {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}, {"type": "Whitespace"}, {"type": "Digits", "individual_digits": True}, None, {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}, {"type": "Punctuation", "behavior": "Isolated"}, {"type": "WhitespaceSplit"}]  # fmt: skip
 _CONFIG: st.SearchStrategy[Any] = st.dictionaries(
     st.sampled_from(["vocab_size", "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id", "model_type", "architectures", "torch_dtype", "dtype", "tie_word_embeddings", "rope_scaling", "rope_parameters", "num_hidden_layers", "auto_map", "is_encoder_decoder", "quantization_config", "hidden_size"]),
-    st.sampled_from([0, 1, 2, -1, 5, 40, 10**9, None, "llama", "x", "bert", "vit", [], {}, ["XForMaskedLM"], True, False, "float16", 1.5, [2, 3]]),
+    st.sampled_from([0, 1, 2, -1, 5, 40, None, "llama", "x", "bert", "vit", [], {}, ["XForMaskedLM"], True, False, "float16", 1.5, [2, 3]]),
     max_size=2,
 )  # fmt: skip
 
@@ -126,7 +127,18 @@ def _write(model: dict[str, Any], sound: Path, home: Path) -> None:
             (home / model["missing"]).write_bytes(model["in its place"])
 
 
+def _llama(template: str | None = None, **parts: Any) -> dict[str, Any]:
+    return {"kind": "llama", "template": template} | {name.replace("__", "."): part for name, part in parts.items()}
+
+
 @few(60)
+@example(_llama("{{ bos_token + 1 }}"), ("good", "bad"), "exact-match")
+@example(_llama("{% for i in range(1000000) %}x{% endfor %}"), ("good", "bad"), "exact-match")
+@example(_llama(tokenizer_config__json={"pad_token": 0}), ("good", "bad"), None)
+@example(_llama(tokenizer_config__json={"model_max_length": {}}), ("good", "bad"), None)
+@example(_llama(config__json={"num_hidden_layers": None}), ("good", "bad"), None)
+@example(_llama(tokenizer__json={"normalizer": _NOTHING}), ("good", "bad"), None)
+@example(_llama(missing="model.safetensors") | {"in its place": b"["}, ("good", "bad"), None)
 @given(
     model=models(),
     labels=st.sampled_from([("good", "bad"), ("1", "10"), ("好", "坏"), ("no", "no opinion"), ("🙂", "🙁")]),
