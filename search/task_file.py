@@ -166,7 +166,10 @@ class _Reader:
         if not value.strip():
             raise self._wrong(key, "a file or a data set")
         beside = Path(self._path).parent / value
-        return str(beside) if beside.exists() or Path(value).suffix else value
+        try:
+            return str(beside) if beside.exists() or Path(value).suffix else value
+        except OSError:  # too long a name, say: what reads it tells
+            return value
 
     def _scorer(self) -> str:
         value = self._text("scorer") or ""

@@ -133,6 +133,7 @@ def task_files(draw: st.DrawFn) -> str:
 @given(text=task_files())
 @example("data: rows.csv\ntrue: x")
 @example('data: "a\\0b.csv"')
+@example("data: " + "x" * 5000)
 @example('data: rows.csv\ninput: text\ntarget: label\nname: "\\uD83D"')
 def test_task_files(text: str) -> None:
     """Whatever a task file says: a table, or one sentence."""
