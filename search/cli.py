@@ -1,4 +1,4 @@
-"""The `optimize` command: parse, call the public API, print, exit code. The only place that prints.
+"""The `optimize` command: parse, call the public API, print, exit code.
 
 Nothing heavy is imported before the arguments are understood, so that ``--help`` answers at once.
 """
