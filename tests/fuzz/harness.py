@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MEMORY = Path("/dev/shm")  # noqa: S108 (own folders are made in it)
 INPUTS = int(os.environ.get("PROMPTFRONT_FUZZ", "0"))
 """Inputs of each kind where the environment says so; otherwise few, and the same each time."""
-_SECONDS = 20
+_SECONDS = 60
 _CODES = (0, 1, 2, 130)
 _COUNTED = re.compile(r"note +([\d,]+) (?:(?:more|other|dev|test|pool|train) )*rows? (?!in all|over|with the label)")
 COUNTS: Counter[tuple[str, str]] = Counter()

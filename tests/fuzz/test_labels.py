@@ -48,7 +48,7 @@ def label_sets(draw: st.DrawFn) -> list[str]:
     return found
 
 
-@few(150)
+@few(110)
 @given(labels=label_sets(), rows=st.lists(st.integers(0, 6), min_size=8, max_size=20), choices=st.booleans())
 @example(labels=["yes", "no", "0"], rows=[0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 3, 0, 0, 4], choices=False)  # a mean above 1
 @example(labels=["3\r«"], rows=[0] * 8, choices=False)  # a sentence of two lines

@@ -8,6 +8,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import openai  # noqa: F401 (imported before anything is timed)
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -142,6 +143,7 @@ _HEADERS = st.dictionaries(
     st.sampled_from(["0", "-1", "0.01", "never", "", "Wed, 21 Oct 2015 07:28:00 GMT", "1e400", "nan", "gzip", "/v1/models", "http://127.0.0.1:9/", "true"]),
     max_size=2,
 )  # fmt: skip
+_FILMS = itertools.count()
 Answer = tuple[int, Any, dict[str, str]]
 _MODELS: Answer = (200, {"object": "list", "data": [{"id": "m:1", "object": "model"}]}, {})
 _WAYS = [
@@ -202,7 +204,8 @@ def _search(kind: str, address: str, *words: str) -> Done:
         patch.setattr(http, "_PROBE_SECONDS", 0.05)
         patch.setattr(http, "_FIRST_WAIT", 0.01)
         patch.setenv("OPENAI_API_KEY", "planted-secret")
-        rows = [{"text": numbered(i, "film"), "label": ("good", "bad")[i % 2]} for i in range(8)]
+        film = f"film {next(_FILMS)}"  # another server may have had the same address, and its answers are kept
+        rows = [{"text": numbered(i, film), "label": ("good", "bad")[i % 2]} for i in range(8)]
         (home / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
         server = ["--backend", "openai", "--base-url", address, "--retry-timeout", "0.2"]
         server += ["--backend-option", "concurrency=2"]
