@@ -120,6 +120,7 @@ def _read(source: str, name: str, trust_remote_code: bool, place: str, dtype: to
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
         if not isinstance(tokenizer.model_max_length, int | float):
             raise TypeError(f"model_max_length {tokenizer.model_max_length!r} of its tokenizer is no number")
+        tokenizer.convert_tokens_to_ids("\ue000")  # never ends where its unknown token is none of its tokens
         spread = {"device_map": "auto"} if place == "auto" else {}
         model, info = auto.from_pretrained(
             source, dtype=dtype, trust_remote_code=trust_remote_code, output_loading_info=True, **spread

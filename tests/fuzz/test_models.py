@@ -136,6 +136,7 @@ def _llama(template: str | None = None, **parts: Any) -> dict[str, Any]:
 @example(_llama("{% for i in range(1000000) %}x{% endfor %}"), ("good", "bad"), "exact-match")
 @example(_llama(tokenizer_config__json={"pad_token": 0}), ("good", "bad"), None)
 @example(_llama(tokenizer_config__json={"model_max_length": {}}), ("good", "bad"), None)
+@example({"kind": "t5", "template": None, "tokenizer_config.json": {"unk_token": ""}}, ("good", "好"), None)
 @example(_llama(config__json={"num_hidden_layers": None}), ("good", "bad"), None)
 @example(_llama(tokenizer__json={"normalizer": _NOTHING}), ("good", "bad"), None)
 @example(_llama(missing="model.safetensors") | {"in its place": b"["}, ("good", "bad"), None)
