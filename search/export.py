@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from .results import Entry, Frontier
 
 SCHEMA_VERSION = 1
+_ROUNDING = 1e-6
+"""By how much a mean of likelihoods may differ: a dev score was computed in blocks beside other candidates, and float32
+sums depend on what else is in a pass. One answer more or less in a mean of 0/1 scores is far more than that."""
 _EXPECTED = "expected a file written by `optimize export`"
 _HALF_CHARACTERS = "backslashreplace"
 """What UTF-8 cannot hold is written as JSON writes it."""
@@ -244,7 +247,7 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
     Raises
     ------
     VerificationError
-        If the score is not exactly the exported one, or the data are not those it was measured on.
+        If the score is not the exported one (but for rounding), or the data are not those it was measured on.
     """
     from .api import make_evaluator, make_judge
     from .config import keep_day
@@ -269,7 +272,7 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
     values = held_out(evaluator, exported.prompt, exported.offsets, rows).values
     found = scored_mean(values) if split == "test" else evaluator.mean(values, rows)
     fingerprint = evaluator.backend.fingerprint
-    if found != expected["score"]:
+    if not math.isclose(found, expected["score"], rel_tol=_ROUNDING):
         model = (
             "the same model" if fingerprint == document["model"]["fingerprint"] else "another model, tokenizer or dtype"
         )

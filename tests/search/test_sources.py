@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
+import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from promptfront.search.api import optimize
+from promptfront.backends import chat
+from promptfront.search.api import export_prompt, optimize
 from promptfront.search.config import own_sources
-from promptfront.search.errors import InputError
+from promptfront.search.errors import InputError, VerificationError
+from promptfront.search.export import verify
 from promptfront.search.metric import load_scorer
 from promptfront.search.options import DataOptions
 from promptfront.search.plugins import from_file
 from promptfront.search.sources import source_hash
+from tests.tiny import TEMPLATE, byte_tokenizer, save_tiny
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +144,6 @@ class DatedModel:
 def test_a_study_keeps_the_day_that_its_model_is_told(tmp_path: Path, tiny: Callable[..., str]) -> None:
     """Continued on another day it is the same study, of the first day; the plan and the export say which."""
     from promptfront.backends.hf import HFBackend
-    from promptfront.search.api import export_prompt
 
     storage, rows = f"sqlite:///{tmp_path}/x.db", tmp_path / "x.csv"
     labels = [f"{w} film {i},{w}" for i in range(10) for w in ("good", "bad")]
@@ -156,3 +161,26 @@ def test_a_study_keeps_the_day_that_its_model_is_told(tmp_path: Path, tiny: Call
     assert found[0].study == found[1].study
     assert notes == ["the chat template writes the date: this study uses 2026-03-01"] * 2
     assert export_prompt(storage)[0]["model"]["date"] == "2026-03-01"
+
+
+def test_an_export_is_verified_on_another_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real template writes the day of the search, so the number is the same; told another day it would not be."""
+    storage, template = f"sqlite:///{tmp_path}/x.db", "{{ strftime_now('%d %b %Y') }}\n" + TEMPLATE
+    model = save_tiny(tmp_path / "model", tokenizer=byte_tokenizer(template))
+    found = []
+    for day in ("2020-02-03", "2021-12-31"):
+        days = SimpleNamespace(
+            today=lambda day=day: datetime.date.fromisoformat(day), fromisoformat=datetime.date.fromisoformat
+        )
+        monkeypatch.setattr(chat, "datetime", SimpleNamespace(date=days, datetime=datetime.datetime))
+        if not found:
+            run("likelihood", model, storage)
+            document, _ = export_prompt(storage)
+            (tmp_path / "best.json").write_text(json.dumps(document))
+        found.append(verify(tmp_path / "best.json").found)
+    assert document["model"]["date"] == "2020-02-03"
+    assert found == [pytest.approx(document["scores"]["dev"]["score"], rel=1e-6)] * 2
+    document["model"]["date"] = "2021-12-31"
+    (tmp_path / "best.json").write_text(json.dumps(document))
+    with pytest.raises(VerificationError, match="another model, tokenizer or dtype"):
+        verify(tmp_path / "best.json")
