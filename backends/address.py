@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -14,6 +15,8 @@ KEY = "OPENAI_API_KEY"
 _BASE_URL = "OPENAI_BASE_URL"
 _HEADERS = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_STAND_IN = re.compile(r"\s*[A-Za-z]{0,8}\s*")
+"""What servers that need no key are given ("none", "EMPTY", "ollama"): no secret, and a word of ordinary sentences."""
 _LONGEST_SHOWN = 7
 """Characters of a value in an address's query that is no secret for sure, whatever its name."""
 
@@ -70,7 +73,7 @@ def proxies() -> str:
 def _header(name: str) -> str:
     """Return what the environment has for a header, without white space around it."""
     found = os.environ.get(name, "")
-    if name == KEY:
+    if name == KEY and not _STAND_IN.fullmatch(found):
         hide(found)
     found = found.strip()
     odd = next((i for i, char in enumerate(found, 1) if not (char.isascii() and char.isprintable())), 0)

@@ -25,6 +25,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(autouse=True)
+def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin each test with nothing hidden: what another has planted is masked in no message."""
+    from promptfront.search import secrets
+
+    monkeypatch.setattr(secrets, "_hidden", set())
+
+
 @pytest.fixture(scope="session")
 def backend() -> HFBackend:
     """Return the default model, obtained as a user obtains it."""

@@ -9,6 +9,7 @@ import pytest
 from promptfront.backends.openai import OpenAIBackend
 from promptfront.search.contracts import Request
 from promptfront.search.errors import BackendError
+from promptfront.search.secrets import mask
 from tests.backends.scenarios import chat, refusal, serving, without_logprobs
 
 _KEY = "sk-planted-8f3a5c7e"
@@ -27,6 +28,15 @@ def test_a_key_with_white_space_around_it_works(key: str, monkeypatch: pytest.Mo
     with serving(without_logprobs(lambda _: chat("yes"))) as (address, asked):
         assert OpenAIBackend(base_url=address).loglikelihoods([Request("x", ("yes", "no"))]) == [(0.0, -20.0)]
     assert asked[-1][1]["authorization"] == f"Bearer {_KEY}"
+
+
+@pytest.mark.parametrize("key", ["none", " EMPTY\n", "ollama"])
+def test_what_stands_in_for_a_key_is_no_secret(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that needs none is given a word; masked, it would be missing from ordinary sentences."""
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with serving(without_logprobs(lambda _: chat("yes"))) as (address, _):
+        OpenAIBackend(base_url=address)
+    assert mask(f"there is {key.strip()} of it") == f"there is {key.strip()} of it"
 
 
 @pytest.mark.parametrize("key", [f"“{_KEY}”", f"{_KEY}\nsecond", f"{_KEY}\x1b", f"ключ{_KEY}", f"\udce4{_KEY}"])

@@ -6,15 +6,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from promptfront.search import secrets
 from promptfront.search.errors import InputError
 from promptfront.search.secrets import MASK, hide, hide_in_url, mask
-
-
-@pytest.fixture(autouse=True)
-def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin with nothing hidden."""
-    monkeypatch.setattr(secrets, "_hidden", set())
 
 
 @pytest.mark.parametrize(

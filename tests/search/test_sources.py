@@ -167,7 +167,7 @@ def test_an_export_is_verified_on_another_day(tmp_path: Path, monkeypatch: pytes
     """A real template writes the day of the search, so the number is the same; told another day it would not be."""
     storage, template = f"sqlite:///{tmp_path}/x.db", "{{ strftime_now('%d %b %Y') }}\n" + TEMPLATE
     model = save_tiny(tmp_path / "model", tokenizer=byte_tokenizer(template))
-    found = []
+    found = list[float]()
     for day in ("2020-02-03", "2021-12-31"):
         days = SimpleNamespace(
             today=lambda day=day: datetime.date.fromisoformat(day), fromisoformat=datetime.date.fromisoformat
