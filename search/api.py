@@ -6,13 +6,14 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from .asking import Asking
 from .checks import check_task
 from .config import keep_day, study_config, study_name
-from .contracts import Backend, Message, ModelScorer, MutationContext, Mutator, Task, TaskScorer, Unscored, Words
-from .errors import BackendError, InputError, StorageError
+from .contracts import Backend, ModelScorer, MutationContext, Mutator, Task, TaskScorer, Unscored, Words
+from .errors import BackendError, InputError, InterruptedCallError, StorageError
 from .evaluate import Evaluator
 from .export import export
 from .inventory import load_mutators
@@ -309,13 +310,18 @@ def _name(backend: str | Backend) -> str:
 
 def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Callable[[random.Random], MutationContext]:
     shown = replace(evaluator.task, pool=shown_rows(evaluator.task))
-    ask = _ask_in_chat if _speaks_chat(proposer) else _ask_in_text
 
     def make(rng: random.Random) -> MutationContext:
         def propose(prompts: Sequence[Text], max_tokens: int) -> list[str]:
-            seed = rng.getrandbits(31)
-            asked = [ask(prompt) for prompt in prompts]
-            written = proposer.generate(asked, max_tokens=max_tokens, temperature=_TEMPERATURE, seed=seed)
+            write = partial(
+                proposer.generate, max_tokens=max_tokens, temperature=_TEMPERATURE, seed=rng.getrandbits(31)
+            )
+            try:
+                written = write(prompts)
+            except InterruptedCallError:
+                raise
+            except BackendError:  # it may have no chat template: then it is asked in plain text
+                written = write([_as_text(prompt) for prompt in prompts])
             return ["" if isinstance(reply, Unscored) else without_thinking(reply)[0] for reply in written]
 
         def losses(prompt: Prompt, examples: Sequence[Example]) -> list[float]:
@@ -332,19 +338,7 @@ def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Cal
     return make
 
 
-def _speaks_chat(proposer: Backend) -> bool:
-    try:
-        proposer.count_tokens([(Message("user", "Hello"),)])
-    except BackendError:
-        return False
-    return True
-
-
-def _ask_in_chat(ask: Text) -> Text:
-    return ask
-
-
-def _ask_in_text(ask: Text) -> Text:
+def _as_text(ask: Text) -> Text:
     """Return turns as plain text that ends where the answer begins, for a model without a chat template."""
     return ask if isinstance(ask, str) else "\n\n".join([*(turn.content for turn in ask), "Answer:"])
 

@@ -194,8 +194,9 @@ def test_proposals_are_asked_for_in_plain_text(tiny: Callable[..., str], tmp_pat
 
     class Noting(HFBackend):
         def generate(self, prompts: Sequence[Text], **options: Any) -> list[str]:
+            written = super().generate(prompts, **options)
             asked.extend(prompts)
-            return super().generate(prompts, **options)
+            return written
 
     (tmp_path / "own.py").write_text(_ASKING)
     data = DataOptions(write_rows(tmp_path, ("good", "bad")))
