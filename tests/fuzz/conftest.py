@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _quick() -> Iterator[None]:
     """Read the entry points once, and open the database once; each input is a study of its own in it."""
     with pytest.MonkeyPatch.context() as patch:
