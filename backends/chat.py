@@ -50,7 +50,9 @@ class ChatTemplate:
     def settings(self) -> dict[str, Any]:
         """What it is told that changes what it writes."""
         thinks = "enable_thinking" in str(self._tokenizer.chat_template)
-        return ({"date": self.date} if self.writes_date else {}) | ({"enable_thinking": False} if thinks else {})
+        return ({"date": self.date} if self.writes_date else {}) | (
+            {"enable_thinking": False} if thinks else {}
+        )
 
     def render(self, roles: Sequence[str]) -> str:
         """Return turns of these roles as text in which slots stand for their contents; see `fill`.
@@ -67,7 +69,9 @@ class ChatTemplate:
 
     def _first_taken(self, roles: tuple[str, ...]) -> str:
         if not self._tokenizer.chat_template:
-            raise BackendError(f"{self._model} has no chat template: it cannot be given chat prompts")
+            raise BackendError(
+                f"{self._model} has no chat template: it cannot be given chat prompts"
+            )
         refusals = []
         for turns in _forms(roles):
             try:
@@ -80,11 +84,15 @@ class ChatTemplate:
         options = {"strftime_now": self._strftime, "enable_thinking": False}
         try:
             text = str(
-                self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **options)
+                self._tokenizer.apply_chat_template(
+                    turns, tokenize=False, add_generation_prompt=True, **options
+                )
             )
         except Exception as error:  # (a program that comes with the model)
             reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise BackendError(f"{self._model}: its chat template refuses the prompt ({reason})") from error
+            raise BackendError(
+                f"{self._model}: its chat template refuses the prompt ({reason})"
+            ) from error
         if sorted(int(i) for i in _SLOT.findall(text)) != list(range(slots)):
             raise BackendError(f"{self._model}: its chat template drops or repeats a message")
         return text

@@ -10,7 +10,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from ..search.packages import PackageFile, building, cache_folder, cached_member
+from ..search.data.downloads import PackageFile, building, cache_folder, cached_member
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,22 +12,22 @@ import torch
 from ..search.contracts import Words
 from ..search.errors import BackendError
 from .chat import Templated
-from .decoding import write
 from .default_model import NAME, PACKAGE
-from .engine import PackedEngine
-from .generation import Ends, generate
-from .loading import batch_tokens, load, quiet_transformers
-from .masked import MaskedEngine
-from .plain import PlainEngine
-from .quantization import quantize
-from .reading import ended
-from .seq2seq import Seq2SeqEngine
+from .logprobs import ended
+from .models.generate import Ends, generate
+from .models.loading import batch_tokens, load, quiet_transformers
+from .models.masked import MaskedEngine
+from .models.plain import PlainEngine
+from .models.quantization import quantize
+from .models.seq2seq import Seq2SeqEngine
+from .packed.decode import write
+from .packed.engine import PackedEngine
 from .tokenization import Encoded, Encoder
-from .words import likely_words, vocabulary
+from .vocabulary import likely_words, vocabulary
 
 if TYPE_CHECKING:
     from ..search.contracts import AnswerTokens, Request, Text
-    from .loading import Kind, Loaded
+    from .models.loading import Kind, Loaded
 
 Found = TypeVar("Found")
 _LEAST_TOKENS = 16
@@ -105,7 +105,9 @@ class HFBackend(Templated):
         self._tokenizer, self._model = loaded.tokenizer, loaded.model
         self._encoder = Encoder(self._tokenizer, self.model, apart=loaded.kind == "seq2seq")
         config = self._model.config
-        self.revision = PACKAGE.version if model is None else str(getattr(config, "_commit_hash", None) or "")
+        self.revision = (
+            PACKAGE.version if model is None else str(getattr(config, "_commit_hash", None) or "")
+        )
         self.max_context = _max_context(loaded)
         if loaded.kind != "causal":  # what the tokenizer writes after an input takes its place
             self.max_context -= len(self._encoder.end)
@@ -114,10 +116,14 @@ class HFBackend(Templated):
         self.writes = loaded.kind != "masked"
         """Whether it can generate."""
         self._vocabulary: dict[str, dict[int, str]] = {}
-        self._engine = self._make_engine(loaded.kind, max_batch_tokens or batch_tokens(self._model), packed)
+        self._engine = self._make_engine(
+            loaded.kind, max_batch_tokens or batch_tokens(self._model), packed
+        )
         if dtype == "int8":
             self._quantize()
-        self.scoring = f"{self._engine.description}, {dtype or str(self._model.dtype).removeprefix('torch.')}"
+        self.scoring = (
+            f"{self._engine.description}, {dtype or str(self._model.dtype).removeprefix('torch.')}"
+        )
 
     def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats, over the whole vocabulary."""
@@ -132,14 +138,22 @@ class HFBackend(Templated):
         return self._encoder.answer_tokens(request)
 
     def generate(
-        self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()
+        self,
+        prompts: Sequence[Text],
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        stop: Sequence[str] = (),
     ) -> list[str]:
         """Return one completion per prompt, sampled at ``temperature`` (0: the most likely token each time).
 
         Each ends before one of ``stop``, where given.
         """
         if not self.writes:
-            raise BackendError(f"{self.model} is a masked language model: it scores answers and cannot write any")
+            raise BackendError(
+                f"{self.model} is a masked language model: it scores answers and cannot write any"
+            )
         end = self._encoder.end if self._kind == "seq2seq" else ()
         encoded = [tokens + end for tokens in self._encoder.encode_prompts(prompts)]
         longest, room = max(map(len, encoded), default=0), self.max_context
@@ -153,7 +167,9 @@ class HFBackend(Templated):
             reply = partial(write, self._engine, encoded, ended=ends)
         else:
             reply = partial(generate, self._model, encoded, ends=ends)
-        found = self._within_memory(lambda: reply(max_tokens=max_tokens, temperature=temperature, seed=seed))
+        found = self._within_memory(
+            lambda: reply(max_tokens=max_tokens, temperature=temperature, seed=seed)
+        )
         return [ends.whole(tokens) for tokens in found]
 
     def words(self, prompts: Sequence[Text], lead: str, most: int) -> Words:
@@ -162,7 +178,12 @@ class HFBackend(Templated):
             return Words((), [()] * len(prompts))
         if lead not in self._vocabulary:
             self._vocabulary[lead] = vocabulary(self._encoder, lead)
-        return likely_words(self._encoder.encode_prompts(prompts), self._vocabulary[lead], most, self._engine.compute)
+        return likely_words(
+            self._encoder.encode_prompts(prompts),
+            self._vocabulary[lead],
+            most,
+            self._engine.compute,
+        )
 
     def count_tokens(self, texts: Sequence[Text]) -> list[int]:
         """Return the number of tokens the model reads for each text."""
@@ -178,7 +199,11 @@ class HFBackend(Templated):
         if kind == "masked":
             pad, mask = self._tokenizer.pad_token_id or 0, self._tokenizer.mask_token_id
             return MaskedEngine(self._model, mask, pad, self._encoder.end, max_batch_tokens)
-        return self._checked(PackedEngine(self._model, max_batch_tokens)) if packed else PlainEngine(self._model)
+        return (
+            self._checked(PackedEngine(self._model, max_batch_tokens))
+            if packed
+            else PlainEngine(self._model)
+        )
 
     def _checked(self, packed: PackedEngine) -> PackedEngine | PlainEngine:
         """Return the packed engine if it agrees with plain passes on a probe, else plain passes."""
@@ -197,17 +222,23 @@ class HFBackend(Templated):
         else:
             pairs = zip(expected, found, strict=True)
             differences = [abs(a - b) for e, f in pairs for a, b in zip(e, f, strict=True)]
-            difference = max(differences, default=0.0)  # none where the tokenizer has no tokens for the probe
+            difference = max(
+                differences, default=0.0
+            )  # none where the tokenizer has no tokens for the probe
             if difference <= _TOLERANCE.get(self._model.dtype, 1e-3):
                 return packed
             why = f"packed and plain passes differ by {difference:.2g}"
-        warnings.warn(f"{self.model}: {why}; scoring goes on with plain passes, slower", stacklevel=2)
+        warnings.warn(
+            f"{self.model}: {why}; scoring goes on with plain passes, slower", stacklevel=2
+        )
         return plain
 
     def _quantize(self) -> None:
         """Round the model's weights, once the engine is checked: rounding alone moves numbers more than a check allows."""
         if not quantize(self._model):
-            raise BackendError(f"--dtype int8: {self.model} has no linear layers that could be int8; leave --dtype out")
+            raise BackendError(
+                f"--dtype int8: {self.model} has no linear layers that could be int8; leave --dtype out"
+            )
         self._engine.forget()
 
     def _within_memory(self, call: Callable[[], Found]) -> Found:
@@ -221,16 +252,24 @@ class HFBackend(Templated):
     def _use_less_memory(self, error: MemoryError | RuntimeError) -> None:
         """Halve the tokens of a pass if memory is what ran out, else raise."""
         message = str(error)
-        short = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in message
+        short = (
+            isinstance(error, (MemoryError, torch.OutOfMemoryError))
+            or "can't allocate memory" in message
+        )
         if not short:
             raise error
         if self._engine.max_batch_tokens <= _LEAST_TOKENS:
-            raise BackendError(f"out of memory even with {self._engine.max_batch_tokens} tokens in a pass") from error
+            raise BackendError(
+                f"out of memory even with {self._engine.max_batch_tokens} tokens in a pass"
+            ) from error
         self._engine.forget()
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
         self._engine.max_batch_tokens //= 2
-        warnings.warn(f"out of memory: {self._engine.max_batch_tokens} tokens in a pass from here on", stacklevel=3)
+        warnings.warn(
+            f"out of memory: {self._engine.max_batch_tokens} tokens in a pass from here on",
+            stacklevel=3,
+        )
 
 
 def _max_context(loaded: Loaded) -> int:

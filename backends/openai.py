@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..search.contracts import Form, Unscored
 from ..search.errors import BackendError
-from . import server_answers
 from .chat import Templated
-from .forms import structured_outputs
-from .http import Budget, Call, Client, NoListError, UnsupportedError
-from .loading import quiet_transformers
-from .server_answers import Reply, UnusableAnswerError, choices
-from .server_replies import Writer, before, messages
-from .server_scores import LikelyFirstTokens, NextTokens, Path, Scores, WrittenAnswers
+from .models.loading import quiet_transformers
+from .server import answers as server_answers
+from .server.answers import Reply, UnusableAnswerError, choices
+from .server.client import Budget, Call, Client, NoListError, UnsupportedError
+from .server.replies import Writer, before, messages
+from .server.scoring import LikelyFirstTokens, NextTokens, Path, Scores, WrittenAnswers
+from .server.structured_outputs import structured_outputs
 from .tokenization import Encoder
 
 if TYPE_CHECKING:
@@ -81,7 +81,9 @@ class OpenAIBackend(Templated):
         max_cost: float | None = None,
         price: Sequence[float] = (),
     ) -> None:
-        self._client = Client(base_url, concurrency, timeout, retry_timeout, _budget(max_cost, price))
+        self._client = Client(
+            base_url, concurrency, timeout, retry_timeout, _budget(max_cost, price)
+        )
         card = self._card(model)
         self.model = card.name
         self.revision = ""
@@ -100,7 +102,9 @@ class OpenAIBackend(Templated):
         form = {"structured_outputs": structured_outputs(Form("choice", json.dumps(words)))}
 
         def ask(prompt: str) -> Call:
-            return Call("chat", {"model": self.model, "messages": messages(prompt), "max_tokens": 8} | form)
+            return Call(
+                "chat", {"model": self.model, "messages": messages(prompt), "max_tokens": 8} | form
+            )
 
         reply = self._client.attempt(
             ask, lambda _, answer: server_answers.reply(choices(answer, 1)[0]), "Count to ten."
@@ -157,9 +161,15 @@ class OpenAIBackend(Templated):
         """Return the number of tokens the model reads for each text; without its tokenizer, an estimate."""
         if self._encoder is not None:
             return [len(tokens) for tokens in self._encoder.encode_prompts(texts)]
-        turns = [[text] if isinstance(text, str) else [message.content for message in text] for text in texts]
+        turns = [
+            [text] if isinstance(text, str) else [message.content for message in text]
+            for text in texts
+        ]
         return [
-            sum(math.ceil(len(part.encode(errors="surrogatepass")) / _BYTES_A_TOKEN) for part in parts)
+            sum(
+                math.ceil(len(part.encode(errors="surrogatepass")) / _BYTES_A_TOKEN)
+                for part in parts
+            )
             for parts in turns
         ]
 
@@ -167,7 +177,9 @@ class OpenAIBackend(Templated):
         """Return the longest beginning of ``text`` that has at most ``max_tokens`` tokens."""
         if self._encoder is not None:
             return self._encoder.truncate(text, max_tokens)
-        return text.encode(errors="surrogatepass")[: max_tokens * _BYTES_A_TOKEN].decode(errors="ignore")
+        return text.encode(errors="surrogatepass")[: max_tokens * _BYTES_A_TOKEN].decode(
+            errors="ignore"
+        )
 
     def close(self) -> None:
         """Say what was used."""
@@ -187,11 +199,17 @@ class OpenAIBackend(Templated):
         if model is not None and not names:
             return _Card(model, 0)
         if cards is None:
-            raise BackendError(f"{self._client.name}: no list of models: name the model with --model")
+            raise BackendError(
+                f"{self._client.name}: no list of models: name the model with --model"
+            )
         if model is None and len(cards) != 1:
-            raise BackendError(f"--model: expected one of the server's {len(cards)} models: {', '.join(names[:10])}")
+            raise BackendError(
+                f"--model: expected one of the server's {len(cards)} models: {', '.join(names[:10])}"
+            )
         if model is not None and model not in names:
-            raise BackendError(f"--model {model}: {self._client.name} serves {', '.join(names[:10])}")
+            raise BackendError(
+                f"--model {model}: {self._client.name} serves {', '.join(names[:10])}"
+            )
         return cards[0] if model is None else cards[names.index(model)]
 
     def _list(self) -> list[_Card] | None:
@@ -250,8 +268,18 @@ def _encoder(source: str, *, required: bool) -> Encoder | None:
     try:
         with quiet_transformers():
             return Encoder(AutoTokenizer.from_pretrained(source), source)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, BackendError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ImportError,
+        BackendError,
+    ) as error:
         if required:
             reason = " ".join(str(error).split())[:150]
-            raise BackendError(f"--tokenizer {source}: expected the id or folder of a tokenizer ({reason})") from error
+            raise BackendError(
+                f"--tokenizer {source}: expected the id or folder of a tokenizer ({reason})"
+            ) from error
         return None

@@ -76,12 +76,16 @@ class Encoder:
         self.template = ChatTemplate(tokenizer, model)
         """The model's chat template."""
         self._start, self.end = _specials(tokenizer)
-        first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        first = (
+            tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        )
         self._fallback: Tokens = () if first is None else (first,)
         special = sorted(tokenizer.all_special_tokens, key=len, reverse=True)
         added = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
         controls = sorted({*special, *added}, key=len, reverse=True)
-        self._controls = re.compile("(" + "|".join(map(re.escape, controls)) + ")") if controls else None
+        self._controls = (
+            re.compile("(" + "|".join(map(re.escape, controls)) + ")") if controls else None
+        )
         self._by_lines = _keeps_lines_apart(tokenizer)
 
     def encode(self, requests: Sequence[Request], max_context: int | None = None) -> list[Encoded]:
@@ -93,20 +97,27 @@ class Encoder:
             If a prompt and a continuation have more than ``max_context`` tokens, where given, or a continuation none.
         """
         encode = self._encode_apart if self._apart else self._encode_together
-        encoded = self._by_lines_if_possible(lambda: encode(requests, [self._pieces(r.prompt) for r in requests]))
+        encoded = self._by_lines_if_possible(
+            lambda: encode(requests, [self._pieces(r.prompt) for r in requests])
+        )
         for request in encoded:
             longest = len(request.prompt) + max(map(len, request.continuations))
             if max_context is not None and longest > max_context:
                 raise BackendError(
                     f"a prompt of {longest} tokens does not fit into the {max_context} that {self._model} reads"
                 )
-        return [replace(e, whole=True) if r.whole else e for e, r in zip(encoded, requests, strict=True)]
+        return [
+            replace(e, whole=True) if r.whole else e for e, r in zip(encoded, requests, strict=True)
+        ]
 
     def answer_tokens(self, request: Request) -> list[AnswerTokens]:
         """Return how the model reads each continuation of a request."""
         unknown = self._tokenizer.unk_token_id
         return [
-            AnswerTokens(tuple(map(str, self._tokenizer.convert_ids_to_tokens(list(ids)))), unknown not in ids)
+            AnswerTokens(
+                tuple(map(str, self._tokenizer.convert_ids_to_tokens(list(ids)))),
+                unknown not in ids,
+            )
             for ids in self.encode([request])[0].continuations
         ]
 
@@ -123,7 +134,9 @@ class Encoder:
 
         def encode() -> list[Tokens]:
             pieces = [self._pieces(text) for text in texts]
-            known = self._tokenize({part for parts in pieces for part in parts if isinstance(part, _Piece)})
+            known = self._tokenize(
+                {part for parts in pieces for part in parts if isinstance(part, _Piece)}
+            )
             return [self._join(parts, known) for parts in pieces]
 
         return self._by_lines_if_possible(encode)
@@ -131,9 +144,16 @@ class Encoder:
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the longest beginning of ``text`` of at most ``max_tokens`` tokens."""
         if not self._tokenizer.is_fast:  # it has no offsets
-            return text[: bisect_right(range(1, len(text) + 1), max_tokens, key=lambda end: self._length(text[:end]))]
+            return text[
+                : bisect_right(
+                    range(1, len(text) + 1), max_tokens, key=lambda end: self._length(text[:end])
+                )
+            ]
         encoded = self._tokenizer(
-            _legible(text), add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
+            _legible(text),
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_offsets_mapping=True,
         )
         offsets = encoded["offset_mapping"]
         if len(offsets) <= max_tokens:
@@ -154,23 +174,39 @@ class Encoder:
             self._by_lines = False
             return encode()
 
-    def _encode_together(self, requests: Sequence[Request], pieces: Sequence[Sequence[_Piece | int]]) -> list[Encoded]:
+    def _encode_together(
+        self, requests: Sequence[Request], pieces: Sequence[Sequence[_Piece | int]]
+    ) -> list[Encoded]:
         lasts = [parts[-1] for parts in pieces]
-        tails = [last._replace(text=last.text.rstrip(" ")) for last in lasts if isinstance(last, _Piece)]
-        spaces = [
-            last.text[len(tail.text) :] for last, tail in zip(lasts, tails, strict=True) if isinstance(last, _Piece)
+        tails = [
+            last._replace(text=last.text.rstrip(" ")) for last in lasts if isinstance(last, _Piece)
         ]
-        wanted = {part for parts in pieces for part in parts[:-1] if isinstance(part, _Piece)} | set(tails)
+        spaces = [
+            last.text[len(tail.text) :]
+            for last, tail in zip(lasts, tails, strict=True)
+            if isinstance(last, _Piece)
+        ]
+        wanted = {
+            part for parts in pieces for part in parts[:-1] if isinstance(part, _Piece)
+        } | set(tails)
         for request, tail, space in zip(requests, tails, spaces, strict=True):
-            wanted |= {piece for c in request.continuations for piece in _with_continuation(tail, space + c)}
+            wanted |= {
+                piece
+                for c in request.continuations
+                for piece in _with_continuation(tail, space + c)
+            }
         known = self._tokenize(wanted)
         return [
             self._assemble(parts[:-1], tail, [space + c for c in request.continuations], known)
             for request, parts, tail, space in zip(requests, pieces, tails, spaces, strict=True)
         ]
 
-    def _encode_apart(self, requests: Sequence[Request], pieces: Sequence[Sequence[_Piece | int]]) -> list[Encoded]:
-        answers = [[_Piece(text.lstrip(" ")) for text in request.continuations] for request in requests]
+    def _encode_apart(
+        self, requests: Sequence[Request], pieces: Sequence[Sequence[_Piece | int]]
+    ) -> list[Encoded]:
+        answers = [
+            [_Piece(text.lstrip(" ")) for text in request.continuations] for request in requests
+        ]
         prompts = {part for parts in pieces for part in parts if isinstance(part, _Piece)}
         known = self._tokenize(prompts.union(*answers))
         for text in (text for texts in answers for text in texts if not known[text]):
@@ -181,7 +217,11 @@ class Encoder:
         ]
 
     def _assemble(
-        self, head: Sequence[_Piece | int], tail: _Piece, continuations: Sequence[str], known: dict[_Piece, Tokens]
+        self,
+        head: Sequence[_Piece | int],
+        tail: _Piece,
+        continuations: Sequence[str],
+        known: dict[_Piece, Tokens],
     ) -> Encoded:
         prompt = self._join([*head, tail], known) or self._fallback
         if not prompt:
@@ -221,7 +261,10 @@ class Encoder:
         lines = _NEXT_LINE.split(text)
         before = ["", *("\n" for _ in lines[1:])]
         after = [*(line[0] for line in lines[1:]), ""]
-        return [_Piece(b + line + a, len(b), len(a)) for b, line, a in zip(before, lines, after, strict=True)]
+        return [
+            _Piece(b + line + a, len(b), len(a))
+            for b, line, a in zip(before, lines, after, strict=True)
+        ]
 
     def _tokenize(self, pieces: Collection[_Piece]) -> dict[_Piece, Tokens]:
         known: dict[_Piece, Tokens] = {}
@@ -237,7 +280,9 @@ class Encoder:
             )
             offsets = encoded["offset_mapping"] if self._by_lines else encoded["input_ids"]
             for piece, ids, spans in zip(some, encoded["input_ids"], offsets, strict=True):
-                known[piece] = _own(piece, ids, spans) if piece.before or piece.after else tuple(ids)
+                known[piece] = (
+                    _own(piece, ids, spans) if piece.before or piece.after else tuple(ids)
+                )
         return known
 
 
@@ -256,14 +301,20 @@ def _own(piece: _Piece, ids: Sequence[int], spans: Sequence[tuple[int, int]]) ->
     start, stop = piece.before, len(piece.text) - piece.after
     if any(first < start < end or first < stop < end for first, end in spans):
         raise _LinesMergeError
-    return tuple(token for token, (first, end) in zip(ids, spans, strict=True) if start <= first and end <= stop)
+    return tuple(
+        token
+        for token, (first, end) in zip(ids, spans, strict=True)
+        if start <= first and end <= stop
+    )
 
 
 def _keeps_lines_apart(tokenizer: Any) -> bool:  # noqa: ANN401 (transformers publishes no types)
     """Whether no token has the end of one line and the beginning of the next: then no merge crosses lines."""
     if not tokenizer.is_fast:
         return False
-    with_newline = [i for token, i in tokenizer.get_vocab().items() if "\n" in token or "\u010a" in token]  # byte-level
+    with_newline = [
+        i for token, i in tokenizer.get_vocab().items() if "\n" in token or "\u010a" in token
+    ]  # byte-level
     return not any(_NEXT_LINE.search(tokenizer.decode([i])) for i in with_newline)
 
 

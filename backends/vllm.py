@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from ..search.errors import BackendError
 from .chat import Templated
 from .default_model import NAME, PACKAGE, default_model_folder
-from .forms import structured_outputs
-from .reading import chain_or_whole, ended
+from .logprobs import chain_or_whole, ended
+from .server.structured_outputs import structured_outputs
 from .tokenization import Encoder, Tokens
 
 if TYPE_CHECKING:
     from ..search.contracts import AnswerTokens, Form, Request, Text
-    from .reading import LogProbs, Pair, Wanted
+    from .logprobs import LogProbs, Pair, Wanted
 
 _OLDEST = (0, 10)
 _LISTED = 20
@@ -87,9 +87,18 @@ class VLLMBackend(Templated):
         self.max_context = int(self._llm.llm_engine.model_config.max_model_len)
         self._encoder = Encoder(self._llm.get_tokenizer(), self.model)
         self._exact = "logprob_token_ids" in self._vllm.SamplingParams.__struct_fields__
-        self.revision, weights = (PACKAGE.version, PACKAGE.sha256) if model is None else _weights(source)
-        described = [weights, self._vllm.__version__, options, self._vllm.platforms.current_platform.device_type]
-        self._identity = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()[:32]
+        self.revision, weights = (
+            (PACKAGE.version, PACKAGE.sha256) if model is None else _weights(source)
+        )
+        described = [
+            weights,
+            self._vllm.__version__,
+            options,
+            self._vllm.platforms.current_platform.device_type,
+        ]
+        self._identity = hashlib.sha256(
+            json.dumps(described, sort_keys=True, default=str).encode()
+        ).hexdigest()[:32]
 
     @property
     def holds_to_form(self) -> bool:
@@ -98,7 +107,9 @@ class VLLMBackend(Templated):
 
     def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats, over the whole vocabulary."""
-        encoded = self._encoder.encode(requests, self.max_context - 1)  # vLLM keeps a place for what it writes
+        encoded = self._encoder.encode(
+            requests, self.max_context - 1
+        )  # vLLM keeps a place for what it writes
         found = chain_or_whole(encoded, self._read_next, self._read_whole)
         return [ended(request, scores) for request, scores in zip(encoded, found, strict=True)]
 
@@ -120,7 +131,11 @@ class VLLMBackend(Templated):
 
         Each ends before one of ``stop`` and is of the form, where given.
         """
-        limits = self._vllm.sampling_params.StructuredOutputsParams(**structured_outputs(form)) if form else None
+        limits = (
+            self._vllm.sampling_params.StructuredOutputsParams(**structured_outputs(form))
+            if form
+            else None
+        )
         settings = [
             self._vllm.SamplingParams(
                 max_tokens=max_tokens,
@@ -151,32 +166,46 @@ class VLLMBackend(Templated):
         """Return the log-probabilities of the wanted next tokens after each context, one generated token each."""
         asked = [
             (context, tokens[start : start + _ASKED_FOR])
-            for context, tokens in sorted((context, sorted(tokens)) for context, tokens in wanted.items())
+            for context, tokens in sorted(
+                (context, sorted(tokens)) for context, tokens in wanted.items()
+            )
             for start in range(0, len(tokens), _ASKED_FOR)
         ]
-        outputs = self._run([context for context, _ in asked], [self._one_token(tokens) for _, tokens in asked])
+        outputs = self._run(
+            [context for context, _ in asked], [self._one_token(tokens) for _, tokens in asked]
+        )
         found: LogProbs = {}
         missing: list[Pair] = []
         for (context, tokens), output in zip(asked, outputs, strict=True):
             listed = output.outputs[0].logprobs[0]
-            found.setdefault(context, {}).update({t: _checked(listed[t].logprob) for t in tokens if t in listed})
+            found.setdefault(context, {}).update(
+                {t: _checked(listed[t].logprob) for t in tokens if t in listed}
+            )
             missing += [(context, (token,)) for token in tokens if token not in listed]
         for (context, continuation), value in self._read_whole(missing).items():
             found[context][continuation[0]] = value
         return found
 
     def _one_token(self, tokens: list[int]) -> Any:  # noqa: ANN401
-        chosen: dict[str, Any] = {"logprob_token_ids": tokens} if self._exact else {"logprobs": _LISTED}
+        chosen: dict[str, Any] = (
+            {"logprob_token_ids": tokens} if self._exact else {"logprobs": _LISTED}
+        )
         return self._vllm.SamplingParams(max_tokens=1, temperature=0, detokenize=False, **chosen)
 
     def _read_whole(self, pairs: Sequence[Pair]) -> dict[Pair, float]:
         """Return log P(continuation | context) of pairs, read as parts of prompts, which vLLM's prefix cache does not serve."""
-        settings = self._vllm.SamplingParams(max_tokens=1, temperature=0, prompt_logprobs=0, detokenize=False)
-        outputs = self._run([context + continuation for context, continuation in pairs], [settings] * len(pairs))
+        settings = self._vllm.SamplingParams(
+            max_tokens=1, temperature=0, prompt_logprobs=0, detokenize=False
+        )
+        outputs = self._run(
+            [context + continuation for context, continuation in pairs], [settings] * len(pairs)
+        )
         found = {}
         for (context, continuation), output in zip(pairs, outputs, strict=True):
             read = zip(continuation, output.prompt_logprobs[len(context) :], strict=True)
-            found[context, continuation] = sum(_checked(entry[token].logprob) for token, entry in read)
+            found[context, continuation] = sum(
+                _checked(entry[token].logprob) for token, entry in read
+            )
         return found
 
     def _run(self, prompts: Sequence[Tokens], settings: Sequence[Any]) -> list[Any]:
@@ -223,5 +252,7 @@ def _weights(source: str) -> tuple[str, str]:
 
 def _checked(value: float) -> float:
     if value != value:
-        raise BackendError("the model gave NaN log-probabilities: run it in a wider dtype (--dtype float32)")
+        raise BackendError(
+            "the model gave NaN log-probabilities: run it in a wider dtype (--dtype float32)"
+        )
     return value

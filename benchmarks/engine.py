@@ -34,8 +34,8 @@ from pathlib import Path
 from typing import Any
 
 from promptfront.backends.default_model import default_model_folder
+from promptfront.backends.packed.trie import common_length, distinct_tokens
 from promptfront.backends.tokenization import Encoder
-from promptfront.backends.trie import common_length, distinct_tokens
 from promptfront.search import load_task
 from promptfront.search.contracts import Request as Asked
 
@@ -43,7 +43,11 @@ Request = dict[str, Any]
 """What `engine_peers.py` reads: text and answers, the same as token ids, and the length of the candidate's prefix."""
 INSTRUCTION = "Classify the sentiment of the movie review as positive or negative.\n\n"
 LABELS = [" positive", " negative"]
-GRADES = [f" {degree} {label}" for label in ("negative", "positive") for degree in ("extremely", "very", "slightly")]
+GRADES = [
+    f" {degree} {label}"
+    for label in ("negative", "positive")
+    for degree in ("extremely", "very", "slightly")
+]
 PREFIX, SHARED = 600, 300
 SHARES_NOTHING = {"padded", "lm-eval"}
 
@@ -58,7 +62,8 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"OMP_NUM_THREADS": str(os.cpu_count()), "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"},
+            env=os.environ
+            | {"OMP_NUM_THREADS": str(os.cpu_count()), "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"},
         )
         self._failure = f"{name} did not start with {python}"
 
@@ -87,7 +92,9 @@ class Workloads:
 
         task = load_task("sentiment")
         self._encoder = Encoder(AutoTokenizer.from_pretrained(folder), str(folder))
-        self._pool = [f"Review: {row.inputs[0][1]}\nSentiment: {row.target}\n\n" for row in task.pool]
+        self._pool = [
+            f"Review: {row.inputs[0][1]}\nSentiment: {row.target}\n\n" for row in task.pool
+        ]
         self._reviews = [row.inputs[0][1] for row in (*task.test, *task.dev)]
 
     def requests(self, prefix: str, examples: int, answers: list[str]) -> list[Request]:
@@ -96,7 +103,13 @@ class Workloads:
         encoded = self._encoder.encode([Asked(text, tuple(answers)) for text in texts])
         shared = len(self._encoder.encode_prompts([prefix.rstrip("\n")])[0]) if prefix else 0
         return [
-            {"text": t, "answers": answers, "prompt": e.prompt, "continuations": e.continuations, "prefix": shared}
+            {
+                "text": t,
+                "answers": answers,
+                "prompt": e.prompt,
+                "continuations": e.continuations,
+                "prefix": shared,
+            }
             for t, e in zip(texts, encoded, strict=True)
         ]
 
@@ -124,7 +137,9 @@ def flops(sequences: list[tuple[int, ...]], computed: int, config: Any) -> float
     return float(2 * (layers + len(ordered) * width * config.vocab_size))
 
 
-def compare(workers: dict[str, Worker], requests: list[Request], repeats: int, step: int) -> dict[str, dict[str, Any]]:
+def compare(
+    workers: dict[str, Worker], requests: list[Request], repeats: int, step: int
+) -> dict[str, dict[str, Any]]:
     """Time every engine on a workload, in turn; return the median rate and the largest difference to ours."""
     rates: dict[str, list[float]] = {name: [] for name in workers}
     scores: dict[str, dict[str, list[float]]] = {}
@@ -143,7 +158,9 @@ def compare(workers: dict[str, Worker], requests: list[Request], repeats: int, s
             "ours_over_it": round(statistics.median(rates["ours"]) / rate, 2),
             "rates": [round(r, 2) for r in rates[name]],
             "scored": len(pairs),
-            "largest_difference": max(abs(a - b) for ours, its in pairs for a, b in zip(ours, its, strict=True)),
+            "largest_difference": max(
+                abs(a - b) for ours, its in pairs for a, b in zip(ours, its, strict=True)
+            ),
             "same_argmax": statistics.fmean(a.index(max(a)) == b.index(max(b)) for a, b in pairs),
         }
     return rows
@@ -152,7 +169,9 @@ def compare(workers: dict[str, Worker], requests: list[Request], repeats: int, s
 def alone(worker: Worker, gemm: Worker, calls: list[list[Request]], config: Any) -> dict[str, Any]:  # noqa: ANN401
     """Time ours on calls, with the machine's matrix product measured before and after."""
     requests = [request for call in calls for request in call]
-    sequences = [(*r["prompt"], *c[:i]) for r in requests for c in r["continuations"] for i in range(len(c))]
+    sequences = [
+        (*r["prompt"], *c[:i]) for r in requests for c in r["continuations"] for i in range(len(c))
+    ]
     before = gemm.run([[]])["scores"][0][0]
     found = worker.run(calls)
     peak = statistics.fmean([before, gemm.run([[]])["scores"][0][0]])
@@ -161,7 +180,9 @@ def alone(worker: Worker, gemm: Worker, calls: list[list[Request]], config: Any)
         "seconds": round(found["seconds"], 1),
         "examples_per_s": round(len(requests) / found["seconds"], 2),
         "computed_over_distinct": round(found["computed"] / distinct_tokens(sequences), 4),
-        "share_of_gemm_peak": round(flops(sequences, found["computed"], config) / found["seconds"] / peak, 3),
+        "share_of_gemm_peak": round(
+            flops(sequences, found["computed"], config) / found["seconds"] / peak, 3
+        ),
         "gemm_gflops": round(peak / 1e9),
         "peak_mb": found["peak_mb"],
     }
@@ -169,12 +190,20 @@ def alone(worker: Worker, gemm: Worker, calls: list[list[Request]], config: Any)
 
 def main() -> None:
     """Run the workloads and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--python", action="append", default=[], metavar="ENGINE=PYTHON", help="lm-eval or vllm")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--python", action="append", default=[], metavar="ENGINE=PYTHON", help="lm-eval or vllm"
+    )
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--only", default="a,b,c,full,growth", help="workloads (default: all)")
-    parser.add_argument("--model", type=Path, metavar="FOLDER", help="the model (default: the default model)")
-    parser.add_argument("--dtype", default="float32", help="of every engine but those named by another")
+    parser.add_argument(
+        "--model", type=Path, metavar="FOLDER", help="the model (default: the default model)"
+    )
+    parser.add_argument(
+        "--dtype", default="float32", help="of every engine but those named by another"
+    )
     options = parser.parse_args()
     only = options.only.split(",")
     if unknown := {*only} - {"a", "b", "c", "full", "growth"}:
@@ -186,12 +215,20 @@ def main() -> None:
     config = AutoConfig.from_pretrained(folder)
     dtypes = () if torch.cuda.is_available() else ("ours-bfloat16", "ours-int8")
     pythons = dict.fromkeys(("ours", *dtypes, "padded", "expanded"), sys.executable)
-    servers = {"llama.cpp": "LLAMA_CPP_URL", "vllm-server": "VLLM_URL", "vllm-server-loop": "VLLM_URL"}
+    servers = {
+        "llama.cpp": "LLAMA_CPP_URL",
+        "vllm-server": "VLLM_URL",
+        "vllm-server-loop": "VLLM_URL",
+    }
     pythons |= {name: sys.executable for name, address in servers.items() if address in os.environ}
     pythons |= dict(entry.split("=", 1) for entry in options.python)
     gemm = Worker("gemm", sys.executable, folder, options.dtype)
     peers = {"a", "b", "c"} & {*only}
-    workers = {name: Worker(name, p, folder, options.dtype) for name, p in pythons.items() if peers or name == "ours"}
+    workers = {
+        name: Worker(name, p, folder, options.dtype)
+        for name, p in pythons.items()
+        if peers or name == "ours"
+    }
     for worker in (gemm, *workers.values()):
         worker.wait()
     made = Workloads(folder)
@@ -199,7 +236,11 @@ def main() -> None:
     zero_shot = made.requests(INSTRUCTION, 500, LABELS)
     few_shot = [made.requests(prefix, 200, LABELS) for prefix in prefixes]
     graded = made.requests(INSTRUCTION, 200, GRADES)
-    result: dict[str, Any] = {"benchmark": "engine", "threads": os.cpu_count(), "dtype": options.dtype}
+    result: dict[str, Any] = {
+        "benchmark": "engine",
+        "threads": os.cpu_count(),
+        "dtype": options.dtype,
+    }
     compared = {"a": (zero_shot, 4), "b": (few_shot[0] + few_shot[1], 12), "c": (graded, 4)}
     for name, (requests, step) in compared.items():
         if name in only:
@@ -210,12 +251,22 @@ def main() -> None:
     blocks = [[r for c in few_shot for r in c[start : start + 16]] for start in range(0, 200, 16)]
     singles = {"full-a": [zero_shot], "full-b": [everything], "full-c": [graded], "full-d": blocks}
     growth = {
-        f"examples x{n}": [[r for p in prefixes[:4] for r in made.requests(p, 25 * n, LABELS)]] for n in (1, 4, 16)
+        f"examples x{n}": [[r for p in prefixes[:4] for r in made.requests(p, 25 * n, LABELS)]]
+        for n in (1, 4, 16)
     }
     growth |= {f"candidates x{n}": [[r for p in few_shot[:n] for r in p[:50]]] for n in (1, 4, 16)}
-    for name, calls in ((singles if "full" in only else {}) | (growth if "growth" in only else {})).items():
+    for name, calls in (
+        (singles if "full" in only else {}) | (growth if "growth" in only else {})
+    ).items():
         result[name] = alone(workers["ours"], gemm, calls, config)
-    show("ours alone", {name: row for name, row in result.items() if isinstance(row, dict) and "gemm_gflops" in row})
+    show(
+        "ours alone",
+        {
+            name: row
+            for name, row in result.items()
+            if isinstance(row, dict) and "gemm_gflops" in row
+        },
+    )
     print(json.dumps(result))
 
 

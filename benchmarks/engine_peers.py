@@ -44,7 +44,10 @@ def contexts(requests: list[Request]) -> dict[Tokens, set[int]]:
 def chain(requests: list[Request], found: dict[Tokens, dict[int, float]]) -> Scores:
     """Return the log-likelihood of each continuation from those of its tokens."""
     return [
-        [sum(found[(*r["prompt"], *c[:i])][token] for i, token in enumerate(c)) for c in r["continuations"]]
+        [
+            sum(found[(*r["prompt"], *c[:i])][token] for i, token in enumerate(c))
+            for c in r["continuations"]
+        ]
         for r in requests
     ]
 
@@ -109,7 +112,9 @@ def lm_eval(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
     model = HFLM(pretrained=folder, device=device(), dtype=dtype, batch_size=BATCHES[device()][0])
 
     def score(requests: list[Request]) -> Scores:
-        asked = [(("", ""), list(r["prompt"]), list(c)) for r in requests for c in r["continuations"]]
+        asked = [
+            (("", ""), list(r["prompt"]), list(c)) for r in requests for c in r["continuations"]
+        ]
         found = iter(model._loglikelihood_tokens(asked, disable_tqdm=True))
         return [[next(found)[0] for _ in r["continuations"]] for r in requests]
 
@@ -121,7 +126,9 @@ def vllm(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
     from promptfront.backends.vllm import VLLMBackend
 
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "4")
-    backend = VLLMBackend(folder, dtype=dtype, max_batch_tokens=4096, max_model_len=2048, max_num_seqs=256)
+    backend = VLLMBackend(
+        folder, dtype=dtype, max_batch_tokens=4096, max_model_len=2048, max_num_seqs=256
+    )
     score = asking(backend)
     score.forget = backend._llm.reset_prefix_cache  # type: ignore[attr-defined]
     return score
@@ -146,14 +153,22 @@ def served_loop(*_: str) -> Callable[[list[Request]], Scores]:
     def ask(context: Tokens, tokens: set[int]) -> dict[int, float]:
         extra = {"logprob_token_ids": sorted(tokens), "return_tokens_as_token_ids": True}
         answer = client.completions.create(
-            model=model, prompt=list(context), max_tokens=1, temperature=0, logprobs=len(tokens), extra_body=extra
+            model=model,
+            prompt=list(context),
+            max_tokens=1,
+            temperature=0,
+            logprobs=len(tokens),
+            extra_body=extra,
         )
         logprobs: Any = answer.choices[0].logprobs
         listed = logprobs.top_logprobs[0]
         return {token: listed[f"token_id:{token}"] for token in tokens}
 
     def score(requests: list[Request]) -> Scores:
-        return chain(requests, {context: ask(context, tokens) for context, tokens in contexts(requests).items()})
+        return chain(
+            requests,
+            {context: ask(context, tokens) for context, tokens in contexts(requests).items()},
+        )
 
     score.forget = forget_prefixes  # type: ignore[attr-defined]
     return score
@@ -176,7 +191,13 @@ def llama_cpp(*_: str) -> Callable[[list[Request]], Scores]:
     slots = json.load(urllib.request.urlopen(f"{url}/props"))["total_slots"]  # noqa: S310
 
     def ask(context: Tokens) -> dict[int, float]:
-        asked = {"prompt": context, "n_predict": 1, "n_probs": LLAMA_PROBS, "temperature": 0, "cache_prompt": True}
+        asked = {
+            "prompt": context,
+            "n_predict": 1,
+            "n_probs": LLAMA_PROBS,
+            "temperature": 0,
+            "cache_prompt": True,
+        }
         request = urllib.request.Request(f"{url}/completion", json.dumps(asked).encode())  # noqa: S310
         request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request) as answer:  # noqa: S310
@@ -204,7 +225,11 @@ def transformers_model(folder: str, dtype: str) -> Any:  # noqa: ANN401 (transfo
     import torch
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).to(device()).eval()
+    return (
+        AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+        .to(device())
+        .eval()
+    )
 
 
 def forward(
@@ -223,19 +248,33 @@ def forward(
         batch = ordered[start : start + size]
         rest = [tokens[skip:] for tokens in batch]
         width = max(map(len, rest))
-        ids = torch.tensor([[*tokens, *[0] * (width - len(tokens))] for tokens in rest], device=model.device)
+        ids = torch.tensor(
+            [[*tokens, *[0] * (width - len(tokens))] for tokens in rest], device=model.device
+        )
         mask = torch.tensor(
-            [[1] * (skip + len(tokens)) + [0] * (width - len(tokens)) for tokens in rest], device=model.device
+            [[1] * (skip + len(tokens)) + [0] * (width - len(tokens)) for tokens in rest],
+            device=model.device,
         )
         cache = copy.deepcopy(kept)
         if cache is not None:
             cache.batch_repeat_interleave(len(batch))
         with torch.inference_mode():
             hidden = model.model(
-                input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=cache is not None
+                input_ids=ids,
+                attention_mask=mask,
+                past_key_values=cache,
+                use_cache=cache is not None,
             ).last_hidden_state
-            logs = model.lm_head(hidden[torch.arange(len(batch)), mask.sum(1) - skip - 1]).float().log_softmax(-1).cpu()
-        found |= {context: {t: float(logs[i, t]) for t in wanted[context]} for i, context in enumerate(batch)}
+            logs = (
+                model.lm_head(hidden[torch.arange(len(batch)), mask.sum(1) - skip - 1])
+                .float()
+                .log_softmax(-1)
+                .cpu()
+            )
+        found |= {
+            context: {t: float(logs[i, t]) for t in wanted[context]}
+            for i, context in enumerate(batch)
+        }
     return found
 
 

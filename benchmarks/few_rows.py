@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from promptfront.search.contracts import Example, Task
-    from promptfront.search.evaluate import Evaluator
+    from promptfront.search.evaluation.evaluator import Evaluator
 
 _MOST_SHOWN = 30
 """Rows as fixed demonstrations; more would take the model's context."""
@@ -46,14 +46,31 @@ def run(evaluator: Evaluator, rows: int, draw: int, budget: int) -> dict[str, An
     labelled = drawn(task, rows, draw)
     few = replace(task, name=f"few-{rows}-{draw}", pool=labelled, dev=labelled, test=())
     with tempfile.TemporaryDirectory() as folder:
-        front = optimize(few, budget=budget, seed=draw, backend=evaluator.backend, storage=f"sqlite:///{folder}/few.db")
+        front = optimize(
+            few,
+            budget=budget,
+            seed=draw,
+            backend=evaluator.backend,
+            storage=f"sqlite:///{folder}/few.db",
+        )
     shown = replace(task.start, demonstrations=labelled[:_MOST_SHOWN])
-    prompts = {"start": (task.start, ()), "shown": (shown, ()), "search": (front.best.prompt, front.best.offsets)}
-    tested = {
-        name: evaluator.evaluate(prompt, task.test, offsets).quality for name, (prompt, offsets) in prompts.items()
+    prompts = {
+        "start": (task.start, ()),
+        "shown": (shown, ()),
+        "search": (front.best.prompt, front.best.offsets),
     }
-    said = {"said": front.best.gain, "p": front.best.p_value, "dev": front.best.quality - front.start.quality}
-    tokens = {f"{name}_tokens": evaluator.prompt_tokens(prompt) for name, (prompt, _) in prompts.items()}
+    tested = {
+        name: evaluator.evaluate(prompt, task.test, offsets).quality
+        for name, (prompt, offsets) in prompts.items()
+    }
+    said = {
+        "said": front.best.gain,
+        "p": front.best.p_value,
+        "dev": front.best.quality - front.start.quality,
+    }
+    tokens = {
+        f"{name}_tokens": evaluator.prompt_tokens(prompt) for name, (prompt, _) in prompts.items()
+    }
     return {"rows": rows, "draw": draw, "pairs": front.pairs} | tested | said | tokens
 
 
@@ -79,7 +96,9 @@ def summary(found: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Run what is missing and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--rows", default="10,30,100")
     parser.add_argument("--draws", default="0,1,2,3,4,5,6,7,8,9")
@@ -99,7 +118,9 @@ def main() -> None:
                 print(path.read_text(), flush=True)
             if path.exists():
                 found.setdefault(rows, []).append(json.loads(path.read_text()))
-    print("\n| rows | draws | start | rows shown | search | search > shown | gain | said | dev gain | tokens |")
+    print(
+        "\n| rows | draws | start | rows shown | search | search > shown | gain | said | dev gain | tokens |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|")
     print("\n".join(map(summary, found.values())))
     print(json.dumps([draw for draws in found.values() for draw in draws]))
@@ -107,7 +128,7 @@ def main() -> None:
 
 def _evaluator(device: str) -> Evaluator:
     from promptfront.search.api import make_evaluator
-    from promptfront.search.task import load_task
+    from promptfront.search.data.load_task import load_task
 
     return make_evaluator(load_task("sentiment"), backend_options={"device": device})
 

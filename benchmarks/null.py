@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from promptfront.search import load_task, optimize
 from promptfront.search.api import make_backend
-from promptfront.search.inventory import load_mutators
-from promptfront.search.report import verdict
+from promptfront.search.cli.tables import verdict
+from promptfront.search.proposals.inventory import load_mutators
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,26 +40,35 @@ def shuffled(task: Task, seed: int) -> Task:
     """
     rng = random.Random(seed)
     pool, dev, test = (
-        _even(part, most, rng) for part, most in zip((task.pool, task.dev, task.test), ROWS, strict=True)
+        _even(part, most, rng)
+        for part, most in zip((task.pool, task.dev, task.test), ROWS, strict=True)
     )
     return replace(task, pool=pool, dev=dev, test=test, notes=())
 
 
 def _even(rows: Sequence[Example], most: int, rng: random.Random) -> tuple[Example, ...]:
     labels = sorted({row.target for row in rows})
-    chosen = [row for label in labels for row in [r for r in rows if r.target == label][: most // len(labels)]]
+    chosen = [
+        row
+        for label in labels
+        for row in [r for r in rows if r.target == label][: most // len(labels)]
+    ]
     targets = rng.sample([row.target for row in chosen], len(chosen))
     return tuple(replace(row, target=target) for row, target in zip(chosen, targets, strict=True))
 
 
 def main() -> None:
     """Search every shuffled task and count the verdicts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tasks", type=int, default=100)
     parser.add_argument("--budget", type=int, default=16)
     options = parser.parse_args()
     task, backend = load_task("sentiment"), make_backend("hf", None, {})
-    demonstrations = [name for name, mutator in load_mutators(()).items() if mutator.gene == "demonstrations"]
+    demonstrations = [
+        name for name, mutator in load_mutators(()).items() if mutator.gene == "demonstrations"
+    ]
     claims, dev, fresh, test = 0, [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(options.tasks):
@@ -79,8 +88,15 @@ def main() -> None:
                 fresh.append(front.best.fresh.score)
                 test.append(front.best.test.score)
     print(f"{claims} of {options.tasks} claim a gain")
-    print(f"of the chosen prompts: dev {fmean(dev):.3f}, fresh rows {fmean(fresh):.3f}, test {fmean(test):.3f}")
-    result = {"benchmark": "null", "tasks": options.tasks, "budget": options.budget, "claims": claims}
+    print(
+        f"of the chosen prompts: dev {fmean(dev):.3f}, fresh rows {fmean(fresh):.3f}, test {fmean(test):.3f}"
+    )
+    result = {
+        "benchmark": "null",
+        "tasks": options.tasks,
+        "budget": options.budget,
+        "claims": claims,
+    }
     print(json.dumps(result | {"dev": fmean(dev), "fresh": fmean(fresh), "test": fmean(test)}))
 
 

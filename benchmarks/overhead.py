@@ -43,7 +43,8 @@ class HashBackend:
         started = time.process_time()
         digests = [hashlib.sha256(str(request.prompt).encode()).digest() for request in requests]
         answers = [
-            tuple(-byte / 64 for byte in d[: len(r.continuations)]) for d, r in zip(digests, requests, strict=True)
+            tuple(-byte / 64 for byte in d[: len(r.continuations)])
+            for d, r in zip(digests, requests, strict=True)
         ]
         self.seconds += time.process_time() - started
         return answers
@@ -63,16 +64,29 @@ class HashBackend:
 
 def make_task() -> Task:
     """Return a task of numbered rows."""
-    rows = [Example((("text", f"row number {i} of the data"),), LABELS[i * i % 7 % 2]) for i in range(500)]
+    rows = [
+        Example((("text", f"row number {i} of the data"),), LABELS[i * i % 7 % 2])
+        for i in range(500)
+    ]
     start = Prompt("Classify the text as bad or good.", Structure(("Text",), "Label"))
     return Task(
-        "rows", "numbers", start, ("text",), "label", LABELS, tuple(rows[:200]), tuple(rows[200:300]), tuple(rows[300:])
+        "rows",
+        "numbers",
+        start,
+        ("text",),
+        "label",
+        LABELS,
+        tuple(rows[:200]),
+        tuple(rows[200:300]),
+        tuple(rows[300:]),
     )
 
 
 def main() -> None:
     """Run the search and print milliseconds per trial for each part of it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=10_000)
     options = parser.parse_args()
     backend, marks = HashBackend(), [(0, time.process_time(), 0.0)]
@@ -83,7 +97,11 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         optimize(
-            make_task(), budget=options.trials, backend=backend, storage=f"sqlite:///{folder}/a.db", on_progress=mark
+            make_task(),
+            budget=options.trials,
+            backend=backend,
+            storage=f"sqlite:///{folder}/a.db",
+            on_progress=mark,
         )
     parts = []
     for (trials, at, inside), (more, later, further) in pairwise(marks):

@@ -25,7 +25,7 @@ from search_arena import TASKS, load_bench_task
 
 if TYPE_CHECKING:
     from promptfront.search.contracts import MutationContext, Prompt
-    from promptfront.search.evaluate import Evaluator
+    from promptfront.search.evaluation.evaluator import Evaluator
 
 CANDIDATES, ROWS = 64, 150
 DTYPE = "bfloat16"
@@ -34,9 +34,9 @@ DTYPE = "bfloat16"
 def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prompt]:
     """Return what a search without a sense of direction would try, from several starting instructions."""
     from promptfront.search.contracts import Candidate, MutationContext
-    from promptfront.search.history import History, Tried
-    from promptfront.search.inventory import load_mutators
-    from promptfront.search.space import Space
+    from promptfront.search.proposals.composer import Space
+    from promptfront.search.proposals.inventory import load_mutators
+    from promptfront.search.records.trials import History, Tried
 
     start = evaluator.task.start
     front = (Candidate(start, 0.0, evaluator.prompt_tokens(start)),)
@@ -69,19 +69,27 @@ def scored(name: str, data_dir: Path, out: Path) -> Matrix:
     if not path.exists():
         from promptfront.search.api import make_evaluator
 
-        evaluator = make_evaluator(load_bench_task(name, data_dir, 0, (300, ROWS, 2)), backend_options={"dtype": DTYPE})
+        evaluator = make_evaluator(
+            load_bench_task(name, data_dir, 0, (300, ROWS, 2)), backend_options={"dtype": DTYPE}
+        )
         task, outputs = evaluator.task, []
         for prompt in candidates(evaluator, TASKS[name].instructions):
             outputs.append(evaluator.measure([prompt], task.dev)[0])
             print(name, len(outputs), evaluator.evaluate(prompt, task.dev).quality, flush=True)
-        np.savez(path, outputs=np.array(outputs), gold=np.array([task.labels.index(row.target) for row in task.dev]))
+        np.savez(
+            path,
+            outputs=np.array(outputs),
+            gold=np.array([task.labels.index(row.target) for row in task.dev]),
+        )
     with np.load(path) as kept:
         return Matrix(kept["outputs"], kept["gold"])
 
 
 def main() -> None:
     """Score the matrices, replay every rule on them and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("PROMPTFRONT_BENCH_DATA"))
     parser.add_argument("--out", type=Path, default=Path("matrices"))
     parser.add_argument("--tasks", default="subj,agnews,sst5")
@@ -90,7 +98,9 @@ def main() -> None:
     if options.data_dir is None:
         parser.error("expected --data-dir or PROMPTFRONT_BENCH_DATA: where the data sets are")
     options.out.mkdir(parents=True, exist_ok=True)
-    matrices = [scored(name, Path(options.data_dir), options.out) for name in options.tasks.split(",")]
+    matrices = [
+        scored(name, Path(options.data_dir), options.out) for name in options.tasks.split(",")
+    ]
     print(f"{'rule':24} {'setting':>8} {'best lost':>9} {'cells':>7}")
     rows = []
     for rule, (_, settings) in RULES.items():

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ttest_rel
 
-from promptfront.search.completion import Estimate, estimate
 from promptfront.search.contracts import Candidate, Prompt, Structure
-from promptfront.search.evaluate import Evaluation, Evaluator
-from promptfront.search.history import History, Outcome
-from promptfront.search.racing import race
-from promptfront.search.space import second_looks
-from promptfront.search.study import REFERENCES
+from promptfront.search.evaluation.estimates import Estimate, estimate
+from promptfront.search.evaluation.evaluator import Evaluation, Evaluator
+from promptfront.search.evaluation.racing import race
+from promptfront.search.proposals.composer import second_looks
+from promptfront.search.records.trials import History, Outcome
+from promptfront.search.storage.study import REFERENCES
 
 
 class Matrix(NamedTuple):
@@ -79,7 +79,8 @@ def capo(alpha: float) -> Rule:
             means = scores.mean(axis=1)
             beaten = [
                 any(
-                    means[j] > means[i] and ttest_rel(scores[j], scores[i], alternative="greater").pvalue < alpha
+                    means[j] > means[i]
+                    and ttest_rel(scores[j], scores[i], alternative="greater").pvalue < alpha
                     for j in np.argsort(-means)[:3]
                 )
                 for i in range(len(alive))
@@ -130,7 +131,10 @@ def contenders(width: float) -> Rule:
         seen, total = np.full(len(value), 6), value.shape[1]
         seen[0] = total
         while True:
-            found = estimate([outputs[:n].tolist() for outputs, n in zip(matrix.outputs, seen, strict=True)], gold)
+            found = estimate(
+                [outputs[:n].tolist() for outputs, n in zip(matrix.outputs, seen, strict=True)],
+                gold,
+            )
             quality = np.where(seen == total, value.mean(axis=1), [e.quality for e in found])
             doubt = width / 2 * np.sqrt((1 - seen / total) / seen)
             leader = int(np.lexsort((seen, quality))[-1])
@@ -160,13 +164,18 @@ class _Replayed:
         pass
 
     def evaluate(self, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
-        return Evaluation(tuple(self._matrix.value[int(prompt.instruction), : len(examples)].tolist()), ())
+        return Evaluation(
+            tuple(self._matrix.value[int(prompt.instruction), : len(examples)].tolist()), ()
+        )
 
     def mean(self, values: Sequence[float], _: Sequence[int]) -> float:
         return float(np.mean(values))
 
     def estimates(self, seen: Mapping[Prompt, int]) -> dict[Prompt, Estimate]:
-        outputs = [self._matrix.outputs[int(prompt.instruction), :rows].tolist() for prompt, rows in seen.items()]
+        outputs = [
+            self._matrix.outputs[int(prompt.instruction), :rows].tolist()
+            for prompt, rows in seen.items()
+        ]
         return dict(zip(seen, estimate(outputs, self._matrix.gold.tolist()), strict=True))
 
 
@@ -186,7 +195,9 @@ def promptfront(batch: float) -> Rule:
             again = {p.prompt: p.rows for p in second_looks(history) if p.prompt}
             size = int(batch) - len(again)
             raced, waiting = again | dict.fromkeys(waiting[:size], 0), waiting[size:]
-            for prompt, end in race(evaluator, raced, [best], complete[-REFERENCES:], lambda *_: None).items():
+            for prompt, end in race(
+                evaluator, raced, [best], complete[-REFERENCES:], lambda *_: None
+            ).items():
                 cells += end.rows - raced[prompt]
                 whole = end.rows == examples and not end.stopped
                 history.add(Outcome(0, prompt, (), end.estimate, 1, complete=whole, rows=end.rows))
@@ -211,7 +222,9 @@ COSTLY = {"Optuna's Wilcoxon": 20, "CAPO": 4, "contenders": 4, "promptfront": 4}
 """Rules that replay slowly get this many times fewer replays."""
 
 
-def replay(name: str, setting: float, matrices: Sequence[Matrix], replays: int) -> tuple[float, float]:
+def replay(
+    name: str, setting: float, matrices: Sequence[Matrix], replays: int
+) -> tuple[float, float]:
     """Return how often the best candidate is lost and the part of the cells looked at, over replays in random orders."""
     rule, rng = RULES[name][0](setting), np.random.default_rng(0)
     lost, cells, replays = 0, 0.0, max(1, replays // COSTLY.get(name, 1))

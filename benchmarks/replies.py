@@ -31,13 +31,19 @@ def prompts() -> list[str]:
     """Return a block's prompts: ten rows after each of eight candidates."""
     from dataclasses import replace
 
-    from promptfront.search.prompt import render
-    from promptfront.search.task import load_task
+    from promptfront.search.data.load_task import load_task
+    from promptfront.search.prompts.render import render
 
     task, rng = load_task("news"), random.Random(0)
     shown = [tuple(rng.sample(task.pool, count)) for count in (0, 1, 2, 3, 4, 6, 8, 12)]
-    plain = replace(task.start, structure=replace(task.start.structure, layout="plain"), constraints=())
-    return [str(render(replace(plain, demonstrations=d), row.inputs)) for d in shown for row in task.dev[:10]]
+    plain = replace(
+        task.start, structure=replace(task.start.structure, layout="plain"), constraints=()
+    )
+    return [
+        str(render(replace(plain, demonstrations=d), row.inputs))
+        for d in shown
+        for row in task.dev[:10]
+    ]
 
 
 def padded(backend: HFBackend, texts: Sequence[str], batch: int) -> list[str]:
@@ -48,7 +54,9 @@ def padded(backend: HFBackend, texts: Sequence[str], batch: int) -> list[str]:
     found: dict[int, str] = {}
     for start in range(0, len(order), batch):
         some = order[start : start + batch]
-        inputs = tokenizer([texts[i] for i in some], return_tensors="pt", padding=True).to(model.device)
+        inputs = tokenizer([texts[i] for i in some], return_tensors="pt", padding=True).to(
+            model.device
+        )
         with torch.inference_mode():
             output = model.generate(
                 **inputs,
@@ -58,14 +66,18 @@ def padded(backend: HFBackend, texts: Sequence[str], batch: int) -> list[str]:
                 stop_strings=["\n"],
                 tokenizer=tokenizer,
             )
-        written = tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        written = tokenizer.batch_decode(
+            output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
+        )
         found |= dict(zip(some, written, strict=True))
     return [found[i].split("\n")[0] for i in range(len(texts))]
 
 
 def main() -> None:
     """Print seconds of each, and the ratio to ours."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
@@ -73,7 +85,9 @@ def main() -> None:
 
     backend, texts = HFBackend(device=options.device), prompts()
     ways: dict[str, Any] = {
-        "ours": lambda: backend.generate(texts, max_tokens=TOKENS, temperature=0, seed=0, stop=["\n"]),
+        "ours": lambda: backend.generate(
+            texts, max_tokens=TOKENS, temperature=0, seed=0, stop=["\n"]
+        ),
         "padded, 16 at once": lambda: padded(backend, texts, 16),
         "padded, 64 at once": lambda: padded(backend, texts, 64),
     }
@@ -88,7 +102,9 @@ def main() -> None:
     plain, ours = replies["padded, 16 at once"], median(seconds["ours"])
     for name, values in seconds.items():
         same = sum(a == b for a, b in zip(replies[name], plain, strict=True)) / len(plain)
-        print(f"{name}: {median(values):.2f} s, {median(values) / ours:.2f} of ours, same {same:.0%}")
+        print(
+            f"{name}: {median(values):.2f} s, {median(values) / ours:.2f} of ours, same {same:.0%}"
+        )
     print(json.dumps(seconds))
 
 

@@ -76,7 +76,10 @@ def search_with_kills(folder: Path, kills: int, budget: int, seconds: float) -> 
     rng, killed, kept = random.Random(0), 0, True
     while killed < kills:
         process = subprocess.Popen(
-            command("wild.db", budget), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command("wild.db", budget),
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         try:
             process.wait(timeout=rng.uniform(1, seconds))
@@ -96,7 +99,11 @@ def two_workers(folder: Path, budget: int) -> dict[str, object]:
     """Run two workers at once and return what they left."""
     both = [
         subprocess.Popen(
-            command("two.db", budget), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command("two.db", budget),
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(2)
     ]
@@ -112,7 +119,9 @@ def two_workers(folder: Path, budget: int) -> dict[str, object]:
 
 def main() -> int:
     """Run the three searches and compare them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--budget", type=int, default=50)
     options = parser.parse_args()
@@ -137,7 +146,11 @@ def main() -> int:
     }
     print(json.dumps(result))
     workers = result["two workers"]
-    sound = isinstance(workers, dict) and workers["exit codes"] == [0, 0] and workers["trials once each"]
+    sound = (
+        isinstance(workers, dict)
+        and workers["exit codes"] == [0, 0]
+        and workers["trials once each"]
+    )
     return 0 if kept and sound and result["same front"] and len(calm) == len(wild) else 1
 
 

@@ -31,7 +31,7 @@ from search_table import SHARES, table
 
 if TYPE_CHECKING:
     from promptfront.search.contracts import Prompt
-    from promptfront.search.evaluate import Evaluator
+    from promptfront.search.evaluation.evaluator import Evaluator
 
 SIZES = 300, 100, 500
 """Rows of pool, dev and test."""
@@ -60,7 +60,15 @@ OURS = {
     "promptfront-no-racing": Variant(racing=False),
     "promptfront-no-bandit": Variant(bandit=False),
 }
-PEERS = ("initial", "random_demonstrations", "random_search", "capo", "evoprompt_ga", "mipro", "gepa")
+PEERS = (
+    "initial",
+    "random_demonstrations",
+    "random_search",
+    "capo",
+    "evoprompt_ga",
+    "mipro",
+    "gepa",
+)
 
 
 def run_ours(arena: Arena, variant: Variant) -> list[Incumbent]:
@@ -83,7 +91,9 @@ def run_ours(arena: Arena, variant: Variant) -> list[Incumbent]:
                 budget=100_000,
                 seed=arena.seed,
                 sampler=variant.sampler,
-                without=variant.without if variant.calibrated else (*variant.without, "calibration"),
+                without=variant.without
+                if variant.calibrated
+                else (*variant.without, "calibration"),
                 limits=Limits(max_pairs=round(share * arena.pairs)),
                 storage=f"sqlite:///{folder}/study.db",
             )
@@ -97,13 +107,15 @@ def run_ours(arena: Arena, variant: Variant) -> list[Incumbent]:
 
 def _switch_off(variant: Variant) -> None:
     """Take a part out of this process's promptfront: a user has no switch for these two."""
-    from promptfront.search import racing
-    from promptfront.search.space import Space
+    from promptfront.search.evaluation import racing
+    from promptfront.search.proposals.composer import Space
 
     if not variant.racing:
         racing.blocks = lambda examples: [examples]
     if not variant.bandit:
-        setattr(Space, "_choose", lambda self, context, _: context.rng.choice(sorted(self._mutators)))  # noqa: B010
+        setattr(  # noqa: B010
+            Space, "_choose", lambda self, context, _: context.rng.choice(sorted(self._mutators))
+        )
 
 
 def run_peer(arena: Arena, name: str) -> list[Incumbent]:
@@ -116,7 +128,9 @@ def run_peer(arena: Arena, name: str) -> list[Incumbent]:
     return held
 
 
-def run_piece(task_name: str, optimizer: str, seed: int, pairs: int, data_dir: Path) -> dict[str, Any]:
+def run_piece(
+    task_name: str, optimizer: str, seed: int, pairs: int, data_dir: Path
+) -> dict[str, Any]:
     """Run one optimizer on one task and return its record."""
     from promptfront.search.api import make_evaluator
 
@@ -128,7 +142,9 @@ def run_piece(task_name: str, optimizer: str, seed: int, pairs: int, data_dir: P
     held = run_ours(arena, ours) if ours else run_peer(arena, optimizer)
     seconds = held[-1].seconds if ours else time.perf_counter() - started
     tested = {share: _test(evaluator, _held_at(held, share * pairs)) for share in (*SHARES, 1.0)}
-    front = [_test(evaluator, Incumbent(0, 0, prompt, 0.0)) for prompt in dict.fromkeys(arena.front)]
+    front = [
+        _test(evaluator, Incumbent(0, 0, prompt, 0.0)) for prompt in dict.fromkeys(arena.front)
+    ]
     return {
         "task": task_name,
         "optimizer": optimizer,
@@ -151,7 +167,7 @@ def _held_at(held: list[Incumbent], pairs: float) -> Incumbent | None:
 
 def _test(evaluator: Evaluator, incumbent: Incumbent | None) -> dict[str, Any] | None:
     """Return a prompt's right and wrong answers on the test rows; calibration offsets come from dev inputs."""
-    from promptfront.search.prompt import prompt_to_dict
+    from promptfront.search.prompts.render import prompt_to_dict
 
     if incumbent is None:
         return None
@@ -170,11 +186,15 @@ def _test(evaluator: Evaluator, incumbent: Incumbent | None) -> dict[str, Any] |
 
 def main() -> None:
     """Run the missing pieces, each in a process of its own, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("PROMPTFRONT_BENCH_DATA"))
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--tasks", default=",".join(TASKS))
-    parser.add_argument("--optimizers", default=",".join(("promptfront", "promptfront-calibrated", *PEERS)))
+    parser.add_argument(
+        "--optimizers", default=",".join(("promptfront", "promptfront-calibrated", *PEERS))
+    )
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--table", action="store_true", help="print what is there and run nothing")
@@ -197,7 +217,9 @@ def main() -> None:
     for piece in pieces:
         if not options.table and not _file(options.out, *piece).exists():
             print(*piece, flush=True)
-            subprocess.run([sys.executable, __file__, *sys.argv[1:], "--piece", ",".join(piece)], check=False)
+            subprocess.run(
+                [sys.executable, __file__, *sys.argv[1:], "--piece", ",".join(piece)], check=False
+            )
     print(table([json.loads(path.read_text()) for path in sorted(options.out.glob("*.json"))]))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from promptfront.search.contracts import Text
-    from promptfront.search.evaluate import Evaluator
+    from promptfront.search.evaluation.evaluator import Evaluator
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,9 @@ def load_bench_task(name: str, data_dir: Path, seed: int, sizes: tuple[int, int,
     tested = random.Random(0).sample(unseen, min(sizes[2], len(unseen)))
     train = random.Random(seed).sample(rows["train"], len(rows["train"]))
     dev = min(sizes[1], len(train) // 2)
-    labels = tuple(rows["train"][0].get("choices") or sorted({row["target"] for row in rows["train"]}))
+    labels = tuple(
+        rows["train"][0].get("choices") or sorted({row["target"] for row in rows["train"]})
+    )
     pool, held, test = (
         tuple(Example((("text", row["input"]),), row["target"]) for row in part)
         for part in (train[dev : dev + sizes[0]], train[:dev], tested)
@@ -183,7 +185,9 @@ class Arena:
         Decides everything random in the optimizer.
     """
 
-    def __init__(self, evaluator: Evaluator, instructions: Sequence[str], pairs: int, seed: int) -> None:
+    def __init__(
+        self, evaluator: Evaluator, instructions: Sequence[str], pairs: int, seed: int
+    ) -> None:
         self.evaluator = evaluator
         self.task = evaluator.task
         self.instructions = tuple(instructions)
@@ -214,11 +218,15 @@ class Arena:
         self.evaluator.measure(prompts, examples)
         return [list(self.evaluator.evaluate(prompt, examples).values) for prompt in prompts]
 
-    def generate(self, prompts: Sequence[Text], *, max_tokens: int, temperature: float = 0.8) -> list[str]:
+    def generate(
+        self, prompts: Sequence[Text], *, max_tokens: int, temperature: float = 0.8
+    ) -> list[str]:
         """Return the proposer's reply to each prompt."""
         started = time.perf_counter()
         seed = self.seed * 100_003 + self.proposer_calls
-        replies = self.evaluator.backend.generate(prompts, max_tokens=max_tokens, temperature=temperature, seed=seed)
+        replies = self.evaluator.backend.generate(
+            prompts, max_tokens=max_tokens, temperature=temperature, seed=seed
+        )
         self.proposer_calls += len(prompts)
         self.proposer_seconds += time.perf_counter() - started
         return ["" if isinstance(reply, Unscored) else reply for reply in replies]
@@ -229,5 +237,11 @@ class Arena:
 
     def hold(self, prompt: Prompt, quality: float) -> None:
         """Note the prompt that would be returned from here on, and what its optimizer thinks it scores."""
-        if not self.incumbents or self.incumbents[-1].prompt != prompt or self.incumbents[-1].quality != quality:
-            self.incumbents.append(Incumbent(self.spent, time.perf_counter() - self._started, prompt, quality))
+        if (
+            not self.incumbents
+            or self.incumbents[-1].prompt != prompt
+            or self.incumbents[-1].quality != quality
+        ):
+            self.incumbents.append(
+                Incumbent(self.spent, time.perf_counter() - self._started, prompt, quality)
+            )

@@ -62,7 +62,9 @@ class Run:
         self.arena = arena
         self.dev = arena.task.dev
         tokens = arena.evaluator.example_tokens(arena.task.pool)
-        self.pool = [e for e, n in zip(arena.task.pool, tokens, strict=True) if n <= DEMONSTRATION_TOKENS]
+        self.pool = [
+            e for e, n in zip(arena.task.pool, tokens, strict=True) if n <= DEMONSTRATION_TOKENS
+        ]
         self.rows = {text_of(example): example for example in (*self.pool, *self.dev)}
         self._stalled = 0
         self._end = time.perf_counter() + TIME_LIMIT_S
@@ -90,7 +92,9 @@ class Run:
         self._check()
         self._stalled += 1
         lead = (Message("system", system),) if system else ()
-        short = [self.arena.evaluator.backend.truncate(request, ASKED_TOKENS) for request in requests]
+        short = [
+            self.arena.evaluator.backend.truncate(request, ASKED_TOKENS) for request in requests
+        ]
         replies: list[str] = self.arena.generate(
             [(*lead, Message("user", text)) for text in short], max_tokens=REPLY_TOKENS
         )
@@ -124,7 +128,9 @@ def initial(arena: Arena) -> Prompt:
 def random_demonstrations(arena: Arena) -> Prompt:
     """Baseline: the first instruction with random sets of four demonstrations, each on all dev rows."""
     run, rng = Run(arena), random.Random(arena.seed)
-    return _best_of(run, (run.prompt(arena.instructions[0], _draw(run, rng, SHOTS)) for _ in range(MANY)))
+    return _best_of(
+        run, (run.prompt(arena.instructions[0], _draw(run, rng, SHOTS)) for _ in range(MANY))
+    )
 
 
 def random_search(arena: Arena) -> Prompt:
@@ -132,7 +138,10 @@ def random_search(arena: Arena) -> Prompt:
     run, rng = Run(arena), random.Random(arena.seed)
     return _best_of(
         run,
-        (run.prompt(rng.choice(arena.instructions), _draw(run, rng, rng.choice(RANDOM_SHOTS))) for _ in range(MANY)),
+        (
+            run.prompt(rng.choice(arena.instructions), _draw(run, rng, rng.choice(RANDOM_SHOTS)))
+            for _ in range(MANY)
+        ),
     )
 
 
@@ -161,7 +170,9 @@ def capo(arena: Arena) -> Prompt:
 
     run = Run(arena)
     shots = pd.DataFrame({"x": [text_of(e) for e in run.pool], "y": [e.target for e in run.pool]})
-    return _evolve(run, CAPO, run.dev, "sequential_block", create_fs_reasoning=False, df_few_shots=shots)
+    return _evolve(
+        run, CAPO, run.dev, "sequential_block", create_fs_reasoning=False, df_few_shots=shots
+    )
 
 
 def evoprompt_ga(arena: Arena) -> Prompt:
@@ -177,7 +188,11 @@ def evoprompt_ga(arena: Arena) -> Prompt:
 
 
 def _evolve(
-    run: Run, optimizer: Callable[..., Any], rows: Sequence[Example], strategy: str, **options: object
+    run: Run,
+    optimizer: Callable[..., Any],
+    rows: Sequence[Example],
+    strategy: str,
+    **options: object,
 ) -> Prompt:
     import numpy as np
 
@@ -211,13 +226,18 @@ def _promptolution_predictor(run: Run, llm: object, known: dict[str, Prompt]) ->
     from promptolution.predictors.base_predictor import BasePredictor  # type: ignore[import-not-found,unused-ignore]
 
     class ArenaPredictor(BasePredictor):  # type: ignore[misc,unused-ignore]
-        def predict(self, prompts: list[str], xs: list[str], **_: object) -> tuple[list[str], list[str]]:
+        def predict(
+            self, prompts: list[str], xs: list[str], **_: object
+        ) -> tuple[list[str], list[str]]:
             """Return each text's label where the prompt is right, and nothing where it is wrong."""
             answers: list[str] = []
             for prompt, pairs in groupby(zip(prompts, xs, strict=True), key=itemgetter(0)):
                 rows = [run.rows[x] for _, x in pairs]
                 scores = run.score(known[prompt], rows)
-                answers += [row.target.lower() if score else "" for row, score in zip(rows, scores, strict=True)]
+                answers += [
+                    row.target.lower() if score else ""
+                    for row, score in zip(rows, scores, strict=True)
+                ]
             return answers, answers
 
         def _extract_preds(self, preds: list[str]) -> list[str]:
@@ -226,20 +246,36 @@ def _promptolution_predictor(run: Run, llm: object, known: dict[str, Prompt]) ->
     return ArenaPredictor(llm)
 
 
-def _promptolution_task(run: Run, rows: Sequence[Example], strategy: str, known: dict[str, Prompt]) -> Any:  # noqa: ANN401
+def _promptolution_task(
+    run: Run, rows: Sequence[Example], strategy: str, known: dict[str, Prompt]
+) -> Any:  # noqa: ANN401
     import pandas as pd
     from promptolution.tasks.classification_tasks import ClassificationTask  # type: ignore[import-not-found,unused-ignore]
     from promptolution.utils.templates import CAPO_FEWSHOT_TEMPLATE  # type: ignore[import-not-found,unused-ignore]
 
-    shots = {CAPO_FEWSHOT_TEMPLATE.replace("<input>", text_of(e)).replace("<output>", e.target): e for e in run.pool}
+    shots = {
+        CAPO_FEWSHOT_TEMPLATE.replace("<input>", text_of(e)).replace("<output>", e.target): e
+        for e in run.pool
+    }
     texts = {text_of(row): row for row in rows}
 
     class ArenaTask(ClassificationTask):  # type: ignore[misc,unused-ignore]
         raced = False
 
-        def evaluate(self, prompts: list[Any], predictor: object, *_: object, eval_strategy: str | None = None) -> Any:  # noqa: ANN401
+        def evaluate(
+            self,
+            prompts: list[Any],
+            predictor: object,
+            *_: object,
+            eval_strategy: str | None = None,
+        ) -> Any:  # noqa: ANN401
             """Score the prompts one by one, which uses up the budget, and hold what the optimizer ranks first."""
-            known.update({str(p): run.prompt(p.instruction, [shots[s] for s in p.few_shots]) for p in prompts})
+            known.update(
+                {
+                    str(p): run.prompt(p.instruction, [shots[s] for s in p.few_shots])
+                    for p in prompts
+                }
+            )
             if eval_strategy == "evaluated":  # the end of a race
                 self.raced = True
                 return self._hold_first(prompts, predictor)
@@ -283,8 +319,17 @@ def mipro(arena: Arena) -> Prompt:
     class BatchedMIPROv2(MIPROv2):  # type: ignore[misc,unused-ignore]
         """Evaluates a program on its rows in one call, where MIPROv2 would call it row by row."""
 
-        def _optimize_prompt_parameters(self, program: Any, instructions: Any, demos: Any, _: Any, *rest: Any) -> Any:  # noqa: ANN401
-            return super()._optimize_prompt_parameters(program, instructions, demos, _dspy_evaluate(run), *rest)
+        def _optimize_prompt_parameters(
+            self,
+            program: Any,  # noqa: ANN401
+            instructions: Any,  # noqa: ANN401
+            demos: Any,  # noqa: ANN401
+            _: Any,  # noqa: ANN401
+            *rest: Any,  # noqa: ANN401
+        ) -> Any:  # noqa: ANN401
+            return super()._optimize_prompt_parameters(
+                program, instructions, demos, _dspy_evaluate(run), *rest
+            )
 
     lm = _dspy_lm(run)
     sets = {
@@ -304,15 +349,24 @@ def mipro(arena: Arena) -> Prompt:
     )
     try:
         with suppress(RunEnded), dspy.context(adapter=_dspy_adapter()):
-            optimizer.compile(_dspy_program(run), **sets, num_trials=MANY, minibatch_size=min(MINIBATCH, len(run.dev)))
+            optimizer.compile(
+                _dspy_program(run),
+                **sets,
+                num_trials=MANY,
+                minibatch_size=min(MINIBATCH, len(run.dev)),
+            )
     except ValueError as error:
-        if "No valid program found" not in str(error):  # every combination it has tried is fully evaluated
+        if "No valid program found" not in str(
+            error
+        ):  # every combination it has tried is fully evaluated
             raise
     return run.best
 
 
 def _dspy_prompt(run: Run, predict: Any) -> Prompt:  # noqa: ANN401
-    return run.prompt(predict.signature.instructions, [run.rows[demo.text] for demo in predict.demos])
+    return run.prompt(
+        predict.signature.instructions, [run.rows[demo.text] for demo in predict.demos]
+    )
 
 
 def _dspy_program(run: Run) -> Any:  # noqa: ANN401
@@ -323,7 +377,9 @@ def _dspy_program(run: Run) -> Any:  # noqa: ANN401
         def forward(self, **inputs: str) -> Any:  # noqa: ANN401
             row = run.rows[inputs["text"]]
             right = run.score(_dspy_prompt(run, self), [row])[0]
-            return self._forward_postprocess([{"label": row.target if right else ""}], self.signature, **inputs)
+            return self._forward_postprocess(
+                [{"label": row.target if right else ""}], self.signature, **inputs
+            )
 
     class Classify(dspy.Module):  # type: ignore[misc,unused-ignore]
         def __init__(self) -> None:
@@ -359,7 +415,9 @@ def _dspy_lm(run: Run) -> Any:  # noqa: ANN401
             reply = run.write([user], request.system or "")[0]
             answer = lm15.Message.assistant([lm15.TextPart(reply)])
             usage = lm15.Usage(input_tokens=0, output_tokens=0, total_tokens=0)
-            return lm15.Response(id=None, model="arena", message=answer, finish_reason="stop", usage=usage)
+            return lm15.Response(
+                id=None, model="arena", message=answer, finish_reason="stop", usage=usage
+            )
 
         def close(self) -> None:
             """Nothing is open."""
@@ -419,7 +477,9 @@ def _gepa_adapter(run: Run) -> Any:  # noqa: ANN401
     from gepa import EvaluationBatch, GEPAAdapter  # type: ignore[import-not-found,unused-ignore]
 
     class ArenaAdapter(GEPAAdapter):  # type: ignore[misc,unused-ignore]
-        def evaluate(self, batch: list[Example], candidate: dict[str, str], capture_traces: bool = False) -> Any:  # noqa: ANN401
+        def evaluate(
+            self, batch: list[Example], candidate: dict[str, str], capture_traces: bool = False
+        ) -> Any:  # noqa: ANN401
             scores = run.score(run.prompt(candidate["instruction"]), batch)
             traces = list(zip(batch, scores, strict=True)) if capture_traces else None
             return EvaluationBatch(outputs=scores, scores=scores, trajectories=traces)

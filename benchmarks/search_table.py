@@ -25,21 +25,32 @@ def table(records: Sequence[Record]) -> str:
     tasks = list(dict.fromkeys(record["task"] for record in records))
     head = ["optimizer", *tasks, "mean", "lead", *(f"at {share}" for share in SHARES), *_BEHIND]
     rows = [head, _row("start", records, tasks, lambda record: record["start"])]
-    names = sorted({record["optimizer"] for record in records}, key=lambda name: (name != "promptfront", name))
+    names = sorted(
+        {record["optimizer"] for record in records}, key=lambda name: (name != "promptfront", name)
+    )
     first = [record for record in records if record["optimizer"] == names[0]]
     for name in names:
         own = [record for record in records if record["optimizer"] == name]
         row = _row(name, own, tasks, lambda record: record["held"]["1.0"])
         rows.append([*row, _lead(first, own) if name != names[0] else "", *_behind(own, tasks)])
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(head))]
-    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=False)) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=False)) + " |"
+        for row in rows
+    ]
     return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
 
 
-def _row(name: str, records: Sequence[Record], tasks: Sequence[str], held: Callable[[Record], Record]) -> list[str]:
+def _row(
+    name: str, records: Sequence[Record], tasks: Sequence[str], held: Callable[[Record], Record]
+) -> list[str]:
     means = [_mean([held(r)["accuracy"] for r in records if r["task"] == task]) for task in tasks]
     complete = None not in means
-    return [name, *map(_percent, means), _percent(fmean(m for m in means if m is not None) if complete else None)]
+    return [
+        name,
+        *map(_percent, means),
+        _percent(fmean(m for m in means if m is not None) if complete else None),
+    ]
 
 
 def _lead(ours: Sequence[Record], theirs: Sequence[Record]) -> str:
@@ -49,7 +60,9 @@ def _lead(ours: Sequence[Record], theirs: Sequence[Record]) -> str:
     for record in theirs:
         if own := right.get((record["task"], record["seed"])):
             other = map(int, record["held"]["1.0"]["right"])
-            by_task.setdefault(record["task"], []).append([a - b for a, b in zip(own, other, strict=True)])
+            by_task.setdefault(record["task"], []).append(
+                [a - b for a, b in zip(own, other, strict=True)]
+            )
     if not by_task:
         return "-"
     rows = [[fmean(seeds) for seeds in zip(*pieces, strict=True)] for pieces in by_task.values()]
@@ -72,14 +85,21 @@ def _behind(records: Sequence[Record], tasks: Sequence[str]) -> list[str]:
 def _at(records: Sequence[Record], tasks: Sequence[str], share: float) -> float | None:
     """Return the mean accuracy with a part of the budget, if there is one for each task."""
     held = [(record["task"], record["held"].get(str(share))) for record in records]
-    means = [_mean([found["accuracy"] for name, found in held if name == task and found]) for task in tasks]
+    means = [
+        _mean([found["accuracy"] for name, found in held if name == task and found])
+        for task in tasks
+    ]
     known = [mean for mean in means if mean is not None]
     return fmean(known) if len(known) == len(tasks) else None
 
 
 def hypervolume(front: Sequence[tuple[int, float]]) -> float:
     """Return the part of the square between no tokens and `_MOST_TOKENS`, accuracy 0 and 1, that the prompts dominate."""
-    area, best, ordered = 0.0, 0.0, sorted((tokens, accuracy) for tokens, accuracy in front if tokens < _MOST_TOKENS)
+    area, best, ordered = (
+        0.0,
+        0.0,
+        sorted((tokens, accuracy) for tokens, accuracy in front if tokens < _MOST_TOKENS),
+    )
     for tokens, accuracy in ordered:
         area += max(0.0, accuracy - best) * (1 - tokens / _MOST_TOKENS)
         best = max(best, accuracy)

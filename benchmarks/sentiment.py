@@ -23,11 +23,11 @@ import torch
 
 from promptfront.search import load_task, optimize
 from promptfront.search.api import make_evaluator
-from promptfront.search.statistics import paired, paired_p_value, wilson_interval
+from promptfront.search.evaluation.statistics import paired, paired_p_value, wilson_interval
 
 if TYPE_CHECKING:
     from promptfront.search.contracts import Prompt
-    from promptfront.search.evaluate import Evaluator
+    from promptfront.search.evaluation.evaluator import Evaluator
 
 DRAWS, SHOWN = 20, 4
 
@@ -52,7 +52,9 @@ def best_of_random(evaluator: Evaluator, calibration: Literal["none", "batch"]) 
 
 def main() -> None:
     """Run the search and its baselines and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--budget", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--storage", default=f"sqlite:///{tempfile.mkdtemp()}/benchmark.db")
@@ -66,7 +68,9 @@ def main() -> None:
         f"best of {DRAWS} x {SHOWN} random demonstrations": held_out_values(
             evaluator, best_of_random(evaluator, "none")
         ),
-        f"best of {DRAWS} x {SHOWN}, calibrated": held_out_values(evaluator, best_of_random(evaluator, "batch")),
+        f"best of {DRAWS} x {SHOWN}, calibrated": held_out_values(
+            evaluator, best_of_random(evaluator, "batch")
+        ),
         "chosen by the search": held_out_values(evaluator, front.best.prompt),
     }
     chosen = rows["chosen by the search"]
@@ -77,7 +81,9 @@ def main() -> None:
         print(
             f"{name:45} {sum(values) / len(values):.3f} ({low:.3f}-{high:.3f})   {gain:+.1f} ({paired_p_value(paired(chosen, values)):.2g})"
         )
-    print(f"search: {seconds:.0f} s, {front.trials} candidates, {front.pairs} pairs, front of {len(front.front)}")
+    print(
+        f"search: {seconds:.0f} s, {front.trials} candidates, {front.pairs} pairs, front of {len(front.front)}"
+    )
     result = {
         "benchmark": "sentiment",
         "budget": options.budget,

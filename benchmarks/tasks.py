@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from promptfront.search.contracts import Task
-    from promptfront.search.results import Entry
+    from promptfront.search.records.results import Entry
 
 TASKS = "summarize,sentiment-zh,qa,math,poem,keywords,story,news,topic,qa-choice,sentiment,code-complete,code-doc,code-translate"
 
 
 def load(name: str, data_dir: Path | None) -> Task:
     """Return a built-in task."""
-    from promptfront.search.task import load_task
+    from promptfront.search.data.load_task import load_task
 
     if name != "keywords" or data_dir is None:
         return load_task(name)
@@ -43,21 +43,27 @@ def load(name: str, data_dir: Path | None) -> Task:
         lines = [
             json.loads(line)
             for split in ("train", "test")
-            for line in (data_dir / "keywords_inspec" / f"{split}.jsonl").read_text("utf-8").splitlines()
+            for line in (data_dir / "keywords_inspec" / f"{split}.jsonl")
+            .read_text("utf-8")
+            .splitlines()
         ]
         return [
-            Example((("text", line["input"]),), ", ".join(line["references"]), tuple(line["references"]))
+            Example(
+                (("text", line["input"]),), ", ".join(line["references"]), tuple(line["references"])
+            )
             for line in lines
         ]
 
-    start = replace(keywords.start, structure=replace(keywords.start.structure, input_labels=("Abstract",)))
+    start = replace(
+        keywords.start, structure=replace(keywords.start.structure, input_labels=("Abstract",))
+    )
     return replace(keywords, read=read, start=start)()
 
 
 def sanity(task: Task) -> tuple[float | None, float | None]:
     """Return the mean scores of the gold answers and of empty ones; nothing for tasks with labels."""
     from promptfront.search.contracts import ReplyScorer
-    from promptfront.search.metric import load_scorer
+    from promptfront.search.scoring import load_scorer
 
     scorer = load_scorer(task.scorer)
     if not isinstance(scorer, ReplyScorer):
@@ -120,7 +126,9 @@ def row(found: dict[str, Any]) -> str:
 
 def main() -> None:
     """Run what is missing and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--tasks", default=TASKS)
     parser.add_argument("--budget", type=int, default=30)

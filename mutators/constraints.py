@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..search.contracts import Constraint
-from .wording import is_chinese, is_sentiment, label_texts, listed, task_is_chinese
+from .lexicon import is_chinese, is_sentiment, label_texts, listed, task_is_chinese
 
 if TYPE_CHECKING:
     from ..search.contracts import Gene, MutationContext, Prompt, Task
@@ -55,21 +55,32 @@ class TightenConstraint:
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with one limit halved, though never below what its labels need."""
         texts = label_texts(prompt.structure, context.task.labels)
-        tighter = [(i, c, _halved(c, texts)) for i, c in enumerate(prompt.constraints) if c.limit is not None]
+        tighter = [
+            (i, c, _halved(c, texts))
+            for i, c in enumerate(prompt.constraints)
+            if c.limit is not None
+        ]
         places = [(i, new) for i, old, new in tighter if new != old]
         if not places:
             return prompt
         place, new = context.rng.choice(places)
-        return replace(prompt, constraints=(*prompt.constraints[:place], new, *prompt.constraints[place + 1 :]))
+        return replace(
+            prompt, constraints=(*prompt.constraints[:place], new, *prompt.constraints[place + 1 :])
+        )
 
 
 def known_constraints(prompt: Prompt, task: Task) -> list[Constraint]:
     """Return the rules that can be stated: the task's own first, then the built-in ones that fit labels and language."""
     texts = label_texts(prompt.structure, task.labels)
-    most = max((_size(answer) for answer in texts or [example.target for example in task.pool]), default=1)
+    most = max(
+        (_size(answer) for answer in texts or [example.target for example in task.pool]), default=1
+    )
     built_in = _chinese(texts, most) if task_is_chinese(task) else _english(texts, most)
     own = {constraint.name for constraint in task.constraints}
-    return [*task.constraints, *(constraint for constraint in built_in if constraint.name not in own)]
+    return [
+        *task.constraints,
+        *(constraint for constraint in built_in if constraint.name not in own),
+    ]
 
 
 def _english(texts: list[str], most: int) -> list[Constraint]:
@@ -80,7 +91,10 @@ def _english(texts: list[str], most: int) -> list[Constraint]:
     if most == 1:
         rules.append(Constraint("one-word", "Answer with one word.", rule="words"))
     if not texts:
-        return [*rules, Constraint("language", "Answer in the language of the input.", rule="language")]
+        return [
+            *rules,
+            Constraint("language", "Answer in the language of the input.", rule="language"),
+        ]
     rules.append(Constraint("labels-only", f"Answer only with {listed(texts)}."))
     rules.append(Constraint("closest", "If unsure, choose the closest label."))
     if is_sentiment(texts):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .pool import by_label, short_examples, without, words
+from .example_pool import by_label, short_examples, without, words
 
 if TYPE_CHECKING:
     import random
@@ -41,7 +41,9 @@ class RandomDemonstrations:
         pool = short_examples(context.task.pool)
         if not pool:
             return prompt
-        return replace(prompt, demonstrations=tuple(context.rng.sample(pool, _count(context.rng, pool))))
+        return replace(
+            prompt, demonstrations=tuple(context.rng.sample(pool, _count(context.rng, pool)))
+        )
 
 
 class BalancedDemonstrations:
@@ -81,11 +83,15 @@ class DiverseDemonstrations:
             if distinct < 3:
                 return prompt
             count = max(2, min(_count(context.rng, self._pool), distinct - 1))
-            means = KMeans(count, n_init=1, random_state=context.rng.getrandbits(31)).fit(self._embeddings)
+            means = KMeans(count, n_init=1, random_state=context.rng.getrandbits(31)).fit(
+                self._embeddings
+            )
             distances = means.transform(self._embeddings)
         nearest = np.argsort(distances, axis=0, kind="stable")[: min(5, len(self._pool))]
         # Among the five nearest to a centre the choice is free, so that repeated use finds new sets.
-        chosen = dict.fromkeys(self._pool[int(context.rng.choice(list(column)))] for column in nearest.T)
+        chosen = dict.fromkeys(
+            self._pool[int(context.rng.choice(list(column)))] for column in nearest.T
+        )
         return replace(prompt, demonstrations=tuple(context.rng.sample(list(chosen), len(chosen))))
 
     def _embed_once(self, task: Task) -> None:
@@ -130,7 +136,9 @@ class AddDemonstration:
             return prompt
         times = [sum(example.target == group[0].target for example in shown) for group in groups]
         fewest = [group for group, n in zip(groups, times, strict=True) if n == min(times)]
-        shown.insert(context.rng.randrange(len(shown) + 1), context.rng.choice(context.rng.choice(fewest)))
+        shown.insert(
+            context.rng.randrange(len(shown) + 1), context.rng.choice(context.rng.choice(fewest))
+        )
         return replace(prompt, demonstrations=tuple(shown))
 
 
@@ -151,7 +159,9 @@ class LevelDemonstrations:
         pool, shown = short_examples(task.pool), prompt.demonstrations
         if len(shown) < _FEW or rng.random() < _FRESH:
             most = _WORDS * len(pool) // max(1, sum(words(example) for example in pool))
-            shown = _balanced(by_label(task, pool), rng, max(_FEW, min(rng.choice(_LEVELLED), most)))
+            shown = _balanced(
+                by_label(task, pool), rng, max(_FEW, min(rng.choice(_LEVELLED), most))
+            )
         if not task.labels or len(shown) < 2:
             return prompt
 
@@ -266,7 +276,9 @@ def _count(rng: random.Random, pool: Sequence[Example]) -> int:
     return min(rng.choices(_COUNTS, _WEIGHTS)[0], len(pool), max(1, affordable))
 
 
-def _balanced(groups: Sequence[Sequence[Example]], rng: random.Random, count: int | None = None) -> tuple[Example, ...]:
+def _balanced(
+    groups: Sequence[Sequence[Example]], rng: random.Random, count: int | None = None
+) -> tuple[Example, ...]:
     """Return as many examples of each group as the smallest has and the count, by default drawn, allows, shuffled."""
     if not groups:
         return ()
@@ -292,4 +304,6 @@ def _embed(pool: Sequence[Example]) -> NDArray[np.float64]:
         return np.asarray(counts.toarray(), dtype=np.float64)
     # Texts that differ in case alone have no variance, which scikit-learn divides by.
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(TruncatedSVD(components, random_state=0).fit_transform(counts), dtype=np.float64)
+        return np.asarray(
+            TruncatedSVD(components, random_state=0).fit_transform(counts), dtype=np.float64
+        )

@@ -6,8 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .sentences import join_sentences, split_sentences
-from .wording import (
+from .lexicon import (
     FILLER,
     PARENTHESIS,
     capitalized,
@@ -20,6 +19,7 @@ from .wording import (
     names_all_or_none,
     task_is_chinese,
 )
+from .sentences import join_sentences, split_sentences
 
 if TYPE_CHECKING:
     from ..search.contracts import Gene, MutationContext, Prompt, Task
@@ -46,7 +46,8 @@ _CHINESE_PLAIN = re.compile(
     "还是|以下|下面|判断|确定|识别|分类|回答|属于|文本|评论|句子|情感|标签|类别|[请将把的这条是或为和只]"
 )
 _DANGLING = re.compile(
-    r"(?:[\s,;:]+(?:a|an|the|of|as|and|or|to|is|are|in|for|with|by|whether|if|that))*[\s,;:]*$", re.I
+    r"(?:[\s,;:]+(?:a|an|the|of|as|and|or|to|is|are|in|for|with|by|whether|if|that))*[\s,;:]*$",
+    re.I,
 )
 _WORDS_KEPT = (6, 10, 16)
 
@@ -72,10 +73,16 @@ class Shorten:
         text = prompt.instruction
         lean = capitalized(re.sub("[ \t]+", " ", FILLER.sub("", PARENTHESIS.sub("", text))).strip())
         words = text.split()
-        heads = [_DANGLING.sub("", " ".join(words[:most])) for most in _WORDS_KEPT if most < len(words)]
+        heads = [
+            _DANGLING.sub("", " ".join(words[:most])) for most in _WORDS_KEPT if most < len(words)
+        ]
         labels = [*context.task.labels, *label_texts(prompt.structure, context.task.labels)]
         # A sentence without labels is whole; a head without those that come later is torn off.
-        heads = [head for head in heads if all(names(head, label) for label in labels if names(text, label))]
+        heads = [
+            head
+            for head in heads
+            if all(names(head, label) for label in labels if names(text, label))
+        ]
         forms = (lean, *(sentence.strip() for sentence in split_sentences(text)[:1]), *heads)
         shorter = [
             form
@@ -121,7 +128,10 @@ def _forms(prompt: Prompt, task: Task) -> list[str]:
     chinese = is_chinese(own) if own else task_is_chinese(task)
     forms = [own, ""]
     if own:
-        forms += [*_synonyms(own), *(_chinese_frames(own, texts) if chinese else _frames(own, texts))]
+        forms += [
+            *_synonyms(own),
+            *(_chinese_frames(own, texts) if chinese else _frames(own, texts)),
+        ]
     # A plain form says what the labels say: it must not take the place of an instruction that says more.
     if labels_speak(texts) and _is_plain(own, task):
         forms += _chinese_plain(texts) if chinese else _plain(prompt, texts)
@@ -133,23 +143,41 @@ def _synonyms(own: str) -> list[str]:
     if not opening:
         return []
     verbs = _VERBS[opening[2].lower()]
-    return [opening[1] + (capitalized(v) if opening[2][0].isupper() else v) + own[opening.end() :] for v in verbs]
+    return [
+        opening[1] + (capitalized(v) if opening[2][0].isupper() else v) + own[opening.end() :]
+        for v in verbs
+    ]
 
 
 def _frames(own: str, texts: list[str]) -> list[str]:
     full = own if own[-1] in ".:!?" else f"{own}."
-    forms = [f"Task: {full}", f"You are an expert. {full}", f"{full} Read all of it first.", f"### Instruction\n{own}"]
-    forms += [f"Question: {full}"] if own.endswith("?") else [f"{own.rstrip('.:! ')}:", own.rstrip(".:! ")]
+    forms = [
+        f"Task: {full}",
+        f"You are an expert. {full}",
+        f"{full} Read all of it first.",
+        f"### Instruction\n{own}",
+    ]
+    forms += (
+        [f"Question: {full}"]
+        if own.endswith("?")
+        else [f"{own.rstrip('.:! ')}:", own.rstrip(".:! ")]
+    )
     if texts:
         forms += [f"{full} Labels: {', '.join(texts)}."]
-        forms += [] if all(names(own, text) for text in texts) else [f"{full} Answer {listed(texts)}."]
+        forms += (
+            [] if all(names(own, text) for text in texts) else [f"{full} Answer {listed(texts)}."]
+        )
     return forms
 
 
 def _chinese_frames(own: str, texts: list[str]) -> list[str]:
     full = own if own[-1] in "。：！？" else f"{own}。"
     forms = [f"任务：{full}", f"{full}先通读全文。"]
-    forms += [f"问题：{full}"] if own.endswith("？") else [f"{own.rstrip('。：！')}：", own.rstrip("。：！")]
+    forms += (
+        [f"问题：{full}"]
+        if own.endswith("？")
+        else [f"{own.rstrip('。：！')}：", own.rstrip("。：！")]
+    )
     return [*forms, f"{full}标签：{'、'.join(texts)}。"] if texts else forms
 
 
@@ -185,7 +213,12 @@ def _chinese_plain(texts: list[str]) -> list[str]:
 
 def _is_plain(own: str, task: Task) -> bool:
     start = task.start.structure
-    known = [*task.labels, *label_texts(start, task.labels), *start.input_labels, start.target_label]
+    known = [
+        *task.labels,
+        *label_texts(start, task.labels),
+        *start.input_labels,
+        start.target_label,
+    ]
     known += [*task.input_fields, task.target_field]
     if is_chinese(own):
         rest = own
@@ -194,4 +227,6 @@ def _is_plain(own: str, task: Task) -> bool:
         return not any(c.isalnum() for c in _CHINESE_PLAIN.sub("", rest))
     words = {word for text in known for word in re.findall(r"\w+", text.casefold())}
     said = re.findall(r"\w+", own.casefold())
-    return all({word, word.removesuffix("s")} & words or _PLAIN_WORD.fullmatch(word) for word in said)
+    return all(
+        {word, word.removesuffix("s")} & words or _PLAIN_WORD.fullmatch(word) for word in said
+    )

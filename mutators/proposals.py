@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..search.contracts import Message
-from .pool import by_label, short_examples
-from .replies import Check, clean, is_instruction
+from .example_pool import by_label, short_examples
+from .proposer_replies import Check, clean, is_instruction
 
 if TYPE_CHECKING:
     import random
@@ -66,7 +66,9 @@ class Paraphrase:
         if not prompt.instruction:
             return prompt
         data = f'"{prompt.instruction}"'
-        return _first_valid(prompt, context, f"{_PARAPHRASE}\n\n{data}", _PARAPHRASE, (prompt.instruction,))
+        return _first_valid(
+            prompt, context, f"{_PARAPHRASE}\n\n{data}", _PARAPHRASE, (prompt.instruction,)
+        )
 
 
 class Induce:
@@ -98,7 +100,9 @@ class Crossover:
             return prompt
         other = context.rng.choice(others)
         data = f'1. "{prompt.instruction}"\n2. "{other}"'
-        return _first_valid(prompt, context, f"{_CROSSOVER}\n\n{data}", _CROSSOVER, (prompt.instruction, other))
+        return _first_valid(
+            prompt, context, f"{_CROSSOVER}\n\n{data}", _CROSSOVER, (prompt.instruction, other)
+        )
 
 
 def _first_valid(
@@ -121,11 +125,15 @@ def _first_valid(
 def _mixed(task: Task, rng: random.Random) -> tuple[Example, ...]:
     """Return a few short examples of as many labels as possible: of one label alone nothing can be induced."""
     groups = by_label(task, short_examples(task.pool))
-    columns = [rng.sample(group, min(_SHOWN, len(group))) for group in rng.sample(groups, len(groups))]
+    columns = [
+        rng.sample(group, min(_SHOWN, len(group))) for group in rng.sample(groups, len(groups))
+    ]
     rows = [column[i] for i in range(_SHOWN) for column in columns if i < len(column)]
     return tuple(rng.sample(rows[:_SHOWN], len(rows[:_SHOWN])))
 
 
 def _pair(prompt: Prompt, example: Example) -> str:
-    text = " ".join(" ".join(value for _, value in example.inputs).split()[:_SHOWN_WORDS])[:_SHOWN_CHARACTERS]
+    text = " ".join(" ".join(value for _, value in example.inputs).split()[:_SHOWN_WORDS])[
+        :_SHOWN_CHARACTERS
+    ]
     return f"Input: {text}\nOutput: {prompt.structure.verbalize(example.target)}"

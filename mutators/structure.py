@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .wording import (
+from .lexicon import (
     CHINESE_INPUT_NAMES,
     CHINESE_TARGET_NAMES,
     FREE_TARGET_NAMES,
@@ -49,7 +49,9 @@ class FieldNames:
             what = "target"
         new = structure
         if what != "target":
-            new = replace(new, input_labels=(rng.choice([n for n in inputs if n != new.target_label]),))
+            new = replace(
+                new, input_labels=(rng.choice([n for n in inputs if n != new.target_label]),)
+            )
         if what != "input":
             others = [n for n in targets if n not in new.input_labels]
             new = replace(new, target_label=rng.choice(others)) if others else new
@@ -66,8 +68,12 @@ class Separators:
         structure = prompt.structure
         # Equal separators would hide where an example ends.
         taken = {structure.field_separator, structure.block_separator}
-        changes = [replace(structure, field_separator=s) for s in _FIELD_SEPARATORS if s not in taken]
-        changes += [replace(structure, block_separator=s) for s in _BLOCK_SEPARATORS if s not in taken]
+        changes = [
+            replace(structure, field_separator=s) for s in _FIELD_SEPARATORS if s not in taken
+        ]
+        changes += [
+            replace(structure, block_separator=s) for s in _BLOCK_SEPARATORS if s not in taken
+        ]
         return replace(prompt, structure=context.rng.choice(changes))
 
 
@@ -81,16 +87,22 @@ class Verbalizers:
         task, structure = context.task, prompt.structure
         old = label_texts(structure, task.labels)
         # The user's own texts are what is varied: a label such as "1" may mean nothing without its text.
-        sets = verbalizers(label_texts(task.start.structure, task.labels), chinese=task_is_chinese(task))
+        sets = verbalizers(
+            label_texts(task.start.structure, task.labels), chinese=task_is_chinese(task)
+        )
         others = [list(texts) for texts in sets if list(texts) != old]
         if not others:
             return prompt
         new = context.rng.choice(others)
-        pairs = tuple((label, text) for label, text in zip(task.labels, new, strict=True) if label != text)
+        pairs = tuple(
+            (label, text) for label, text in zip(task.labels, new, strict=True) if label != text
+        )
         question = structure.question
         for chinese in (False, True):
             before, after = listed(old, chinese=chinese), listed(new, chinese=chinese)
-            question = question.replace(before, after).replace(capitalized(before), capitalized(after))
+            question = question.replace(before, after).replace(
+                capitalized(before), capitalized(after)
+            )
         return replace(prompt, structure=replace(structure, verbalizers=pairs, question=question))
 
 
@@ -102,7 +114,9 @@ class Question:
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a question, another question, or none."""
         structure = prompt.structure
-        asked = dict.fromkeys(["", context.task.start.structure.question, *_questions(structure, context.task)])
+        asked = dict.fromkeys(
+            ["", context.task.start.structure.question, *_questions(structure, context.task)]
+        )
         others = [question for question in asked if question != structure.question]
         if not others:
             return prompt
@@ -117,7 +131,10 @@ class Layout:
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:  # noqa: ARG002 (there are only two)
         """Return the prompt in the other layout."""
         structure = prompt.structure
-        return replace(prompt, structure=replace(structure, layout="chat" if structure.layout == "plain" else "plain"))
+        return replace(
+            prompt,
+            structure=replace(structure, layout="chat" if structure.layout == "plain" else "plain"),
+        )
 
 
 class Calibration:
@@ -130,7 +147,9 @@ class Calibration:
         if not context.task.labels:
             return prompt
         structure = prompt.structure
-        switched = replace(structure, calibration="batch" if structure.calibration == "none" else "none")
+        switched = replace(
+            structure, calibration="batch" if structure.calibration == "none" else "none"
+        )
         return replace(prompt, structure=switched)
 
 
@@ -149,7 +168,9 @@ def _names(task: Task) -> tuple[list[str], list[str]]:
     inputs = allowed_names(CHINESE_INPUT_NAMES if chinese else INPUT_NAMES, task)
     targets = allowed_names(CHINESE_TARGET_NAMES if chinese else TARGET_NAMES, task)
     targets = [name for name in targets if task.labels or name in FREE_TARGET_NAMES]
-    fields = [capitalized(field.replace("_", " ")) for field in (*task.input_fields, task.target_field)]
+    fields = [
+        capitalized(field.replace("_", " ")) for field in (*task.input_fields, task.target_field)
+    ]
     # A column's name in another language than the texts is the file's, not the task's.
     own = [name if name.isascii() != chinese else "" for name in fields]
     return (

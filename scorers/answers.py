@@ -7,8 +7,8 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ..search.scripts import has_cjk
-from .text import characters, normalized
+from ..search.prompts.cjk import has_cjk
+from .normalize import characters, normalized
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -36,7 +36,10 @@ def number(reply: str, example: Example) -> float | None:
     found = _last_number(reply)
     if not golds:
         return None
-    return float(found is not None and any(abs(found - gold) <= _RELATIVE * max(1, abs(gold)) for gold in golds))
+    return float(
+        found is not None
+        and any(abs(found - gold) <= _RELATIVE * max(1, abs(gold)) for gold in golds)
+    )
 
 
 def key_phrases(reply: str, example: Example) -> float:

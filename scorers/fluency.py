@@ -32,11 +32,17 @@ class Fluency:
 
     likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]] | None = None
 
-    def bind(self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]) -> Fluency:
+    def bind(
+        self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]
+    ) -> Fluency:
         """Return this scorer with a model to ask."""
         return replace(self, likelihoods=likelihoods)
 
-    def score_replies(self, examples: Sequence[Example], replies: Sequence[str]) -> list[float | None]:  # noqa: ARG002
+    def score_replies(
+        self,
+        examples: Sequence[Example],  # noqa: ARG002 (the reply alone is judged)
+        replies: Sequence[str],
+    ) -> list[float | None]:
         """Return the likelihood of each reply, as a geometric mean over its bytes; None where it has none.
 
         Raises

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..search.contracts import Request, Unscored
 from ..search.errors import InputError
-from ..search.scripts import has_cjk
+from ..search.prompts.cjk import has_cjk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,11 +40,15 @@ class Judge:
     rubric: str = "Judge which answer is more correct, more complete and better written."
     likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]] | None = None
 
-    def bind(self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]) -> Judge:
+    def bind(
+        self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]
+    ) -> Judge:
         """Return this judge with a model to ask."""
         return replace(self, likelihoods=likelihoods)
 
-    def score_replies(self, examples: Sequence[Example], replies: Sequence[str]) -> list[float | None]:
+    def score_replies(
+        self, examples: Sequence[Example], replies: Sequence[str]
+    ) -> list[float | None]:
         """Return the probability that each reply is the better one; None where there is no verdict.
 
         Raises
@@ -56,8 +60,12 @@ class Judge:
             raise InputError("a judge needs a model: give it one with bind(likelihoods)")
         judged = [i for i, reply in enumerate(replies) if reply.strip()]
         texts = [(examples[i], replies[i].strip()) for i in judged]
-        first = self.likelihoods([self._request(example, reply, example.target) for example, reply in texts])
-        second = self.likelihoods([self._request(example, example.target, reply) for example, reply in texts])
+        first = self.likelihoods(
+            [self._request(example, reply, example.target) for example, reply in texts]
+        )
+        second = self.likelihoods(
+            [self._request(example, example.target, reply) for example, reply in texts]
+        )
         found: list[float | None] = [None] * len(replies)
         for i, one, other in zip(judged, first, second, strict=True):
             found[i] = _verdict(one, other)
@@ -70,7 +78,9 @@ class Judge:
         return Request("\n\n".join(parts), letters)
 
 
-def _verdict(first: tuple[float, ...] | Unscored, second: tuple[float, ...] | Unscored) -> float | None:
+def _verdict(
+    first: tuple[float, ...] | Unscored, second: tuple[float, ...] | Unscored
+) -> float | None:
     """Return the probability of the reply, which stood first and then second."""
     if isinstance(first, Unscored) or isinstance(second, Unscored):
         return None

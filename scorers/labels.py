@@ -29,8 +29,12 @@ class LabelScorer:
     def answers(self, prompt: Prompt, task: Task, example: Example) -> tuple[str, ...]:  # noqa: ARG002 (the same for every example)
         """Return the text of each label, in the order of ``task.labels``."""
         texts = tuple(prompt.structure.verbalize(label) for label in task.labels)
-        if len({text.strip() for text in texts}) < len(texts) or not all(text.strip() for text in texts):
-            raise InputError(f"every label needs a text of its own, but the verbalizers give {', '.join(texts)}")
+        if len({text.strip() for text in texts}) < len(texts) or not all(
+            text.strip() for text in texts
+        ):
+            raise InputError(
+                f"every label needs a text of its own, but the verbalizers give {', '.join(texts)}"
+            )
         return texts
 
     def fit(self, prompt: Prompt, outputs: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
@@ -52,14 +56,20 @@ class LabelScorer:
         """Return 1 for each example whose gold label is the most likely, 0 for the others, and None where none is."""
         chosen = self.choose(task, outputs, offsets)
         return [
-            float(label == example.target) if label else None for label, example in zip(chosen, examples, strict=True)
+            float(label == example.target) if label else None
+            for label, example in zip(chosen, examples, strict=True)
         ]
 
-    def choose(self, task: Task, outputs: Sequence[tuple[float, ...]], offsets: tuple[float, ...]) -> list[str]:
+    def choose(
+        self, task: Task, outputs: Sequence[tuple[float, ...]], offsets: tuple[float, ...]
+    ) -> list[str]:
         """Return the most likely label of each example; empty where that is not one alone."""
         logs = np.asarray(outputs, dtype=np.float64).reshape(len(outputs), len(task.labels))
         logs = logs - np.asarray(offsets) if offsets else logs
-        return [task.labels[i] if clear else "" for i, clear in zip(logs.argmax(axis=1), _decided(logs), strict=True)]
+        return [
+            task.labels[i] if clear else ""
+            for i, clear in zip(logs.argmax(axis=1), _decided(logs), strict=True)
+        ]
 
 
 def _decided(logs: NDArray[np.float64]) -> NDArray[np.bool_]:

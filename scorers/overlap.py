@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ..search.scripts import has_cjk
-from .text import characters
+from ..search.prompts.cjk import has_cjk
+from .normalize import characters
 
 if TYPE_CHECKING:
     from ..search.contracts import Example
@@ -35,7 +35,9 @@ def bleu(reply: str, example: Example) -> float:
     from sacrebleu import sentence_bleu
 
     tokenizer = "zh" if any(map(has_cjk, example.golds)) else "13a"
-    return min(1.0, float(sentence_bleu(reply, list(example.golds), tokenize=tokenizer).score) / 100)
+    return min(
+        1.0, float(sentence_bleu(reply, list(example.golds), tokenize=tokenizer).score) / 100
+    )
 
 
 def chrf(reply: str, example: Example) -> float:

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import load_frontier, optimize
     from .contracts import Example, Prompt, Structure, Task
+    from .data.load_task import load_task
     from .errors import BackendError, InputError, PromptfrontError, VerificationError
-    from .export import load_prompt, verify
+    from .export.document import load_prompt, verify
     from .options import DataOptions, Limits
-    from .results import Frontier
-    from .task import load_task
+    from .records.results import Frontier
 
 _HOMES = {
     "BackendError": "errors",
     "DataOptions": "options",
     "Example": "contracts",
-    "Frontier": "results",
+    "Frontier": "records.results",
     "InputError": "errors",
     "Limits": "options",
     "Prompt": "contracts",
@@ -35,10 +35,10 @@ _HOMES = {
     "Task": "contracts",
     "VerificationError": "errors",
     "load_frontier": "api",
-    "load_prompt": "export",
-    "load_task": "task",
+    "load_prompt": "export.document",
+    "load_task": "data.load_task",
     "optimize": "api",
-    "verify": "export",
+    "verify": "export.document",
 }
 
 __all__ = [
@@ -65,3 +65,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

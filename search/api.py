@@ -9,35 +9,44 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from .asking import Asking
-from .checks import check_task
-from .config import keep_day, study_config, study_name
-from .contracts import Backend, ModelScorer, MutationContext, Mutator, Task, TaskScorer, Unscored, Words
+from .contracts import (
+    Backend,
+    ModelScorer,
+    MutationContext,
+    Mutator,
+    Task,
+    TaskScorer,
+    Unscored,
+    Words,
+)
+from .data.checks import check_task
+from .data.load_task import load_task
+from .data.splits import by_turns, field_limit, shorten_inputs
 from .errors import BackendError, InputError, InterruptedCallError, StorageError
-from .evaluate import Evaluator
-from .export import export
-from .inventory import load_mutators
-from .judging import FINALISTS, confirming_pairs, shown_rows
+from .evaluation.cached_model import Asking
+from .evaluation.evaluator import Evaluator
+from .evaluation.holdout import FINALISTS, confirming_pairs, shown_rows
+from .evaluation.racing import most_pairs
+from .export.document import export
+from .export.places import local_files
 from .loop import BATCH, Progress, Search
-from .metric import load_scorer
 from .options import DataOptions, Limits
-from .places import local_files
 from .plugins import closest, load
-from .prompt import render, zero_shot
-from .racing import most_pairs
+from .prompts.render import render, zero_shot
+from .prompts.written_answers import without_thinking
+from .proposals.composer import Space, make_sampler
+from .proposals.inventory import load_mutators
+from .scoring import load_scorer
 from .secrets import without_secrets
-from .space import Space, make_sampler
-from .splits import by_turns, field_limit, shorten_inputs
-from .store import Store
-from .study import Study, latest_study
-from .task import load_task
-from .written_answers import without_thinking
+from .storage.config import keep_day, study_config, study_name
+from .storage.database import Store
+from .storage.study import Study, latest_study
 
 if TYPE_CHECKING:
     import random
 
     from .contracts import Example, Prompt, Text
-    from .results import Entry, Frontier
+    from .records.results import Entry, Frontier
 
 DEFAULT_STORAGE = "sqlite:///promptfront.db"
 _LEAST_DEV, _EVALUATIONS = 30, 10
@@ -148,9 +157,18 @@ def optimize(
     loaded = task if isinstance(task, Task) else load_task(task, **asdict(options), seed=seed)
     writer = _proposer(proposer, backend, backend_options or {})
     evaluator = make_evaluator(
-        loaded, model=model, backend=backend, backend_options=backend_options, judge=writer, store=store
+        loaded,
+        model=model,
+        backend=backend,
+        backend_options=backend_options,
+        judge=writer,
+        store=store,
     )
-    sources = {"task": None if isinstance(task, Task) else task, "data": asdict(options), "model": model}
+    sources = {
+        "task": None if isinstance(task, Task) else task,
+        "data": asdict(options),
+        "model": model,
+    }
     sources["proposer"] = proposer if isinstance(proposer, str) else None
     config = study_config(
         evaluator,
@@ -161,7 +179,9 @@ def optimize(
         max_demonstrations=max_demonstrations,
         proposer=writer,
         backend=_name(backend),
-        load=sources | {"backend_options": without_secrets(backend_options or {})} | local_files(sources),
+        load=sources
+        | {"backend_options": without_secrets(backend_options or {})}
+        | local_files(sources),
     )
     config["sizes"]["dev"] = _affordable(evaluator.task, limits)
     held = Study(store, study or study_name(config), config)
@@ -170,7 +190,14 @@ def optimize(
     inventors = load_mutators(mutators, *_suited(loaded, without, max_demonstrations))
     inventors = _able(inventors, writer or evaluator.backend, evaluator)
     context = _context_maker(evaluator, writer or evaluator.backend, held)
-    space = Space(inventors, sampler, seed, context, favoured=set(mutators) & set(inventors), first=loaded.instructions)
+    space = Space(
+        inventors,
+        sampler,
+        seed,
+        context,
+        favoured=set(mutators) & set(inventors),
+        first=loaded.instructions,
+    )
     on_plan(_plan(evaluator, held, limits))
     try:
         found = Search(evaluator, space, held, limits, on_progress, should_stop).run()
@@ -215,7 +242,9 @@ def make_evaluator(
     scorer = load_scorer(task.scorer)
     if isinstance(scorer, TaskScorer):
         scorer = scorer.of(task)
-    loaded = make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
+    loaded = (
+        make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
+    )
     if isinstance(scorer, ModelScorer):
         scorer = scorer.bind(Asking(judge or loaded, store).likelihoods)
     task = _legible(task, loaded)
@@ -235,11 +264,15 @@ def _legible(task: Task, backend: Backend) -> Task:
     except BackendError as error:
         structure = replace(task.start.structure, layout="plain")
         note = f"{error}; the search starts from plain text"
-        return replace(task, start=replace(task.start, structure=structure), notes=(*task.notes, note))
+        return replace(
+            task, start=replace(task.start, structure=structure), notes=(*task.notes, note)
+        )
     return task
 
 
-def make_judge(task: Task, model: str | None, *, backend: str, backend_options: dict[str, Any]) -> Backend | None:
+def make_judge(
+    task: Task, model: str | None, *, backend: str, backend_options: dict[str, Any]
+) -> Backend | None:
     """Return the model that judges replies to a task, where that is another than the one that writes them."""
     if model is None or not isinstance(load_scorer(task.scorer), ModelScorer):
         return None
@@ -261,7 +294,9 @@ def make_backend(name: str, model: str | None, options: dict[str, Any]) -> Backe
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
         for option in (option for option in options if option not in taken):
             flag = f"--{option.replace('_', '-')}"
-            raise InputError(f"{flag}: the backend {name!r} does not take it{closest(option, taken)}")
+            raise InputError(
+                f"{flag}: the backend {name!r} does not take it{closest(option, taken)}"
+            )
     return make(model, **options)
 
 
@@ -272,7 +307,9 @@ def _affordable(task: Task, limits: Limits) -> int:
     return min(len(task.dev), max(_LEAST_DEV, limits.max_pairs // _EVALUATIONS))
 
 
-def _suited(task: Task, without: Sequence[str], most: int | None) -> tuple[Sequence[str], int | None]:
+def _suited(
+    task: Task, without: Sequence[str], most: int | None
+) -> tuple[Sequence[str], int | None]:
     """Return which mutators are left out and how many demonstrations a prompt may show at most, where rows are few.
 
     A prompt is judged by the rows that it does not show, so half of them are left. Verbalizers are fitted to rows that
@@ -284,7 +321,9 @@ def _suited(task: Task, without: Sequence[str], most: int | None) -> tuple[Seque
     return (*without, "fit-verbalizers"), half if most is None else min(most, half)
 
 
-def _able(mutators: dict[str, Mutator], proposer: Backend, evaluator: Evaluator) -> dict[str, Mutator]:
+def _able(
+    mutators: dict[str, Mutator], proposer: Backend, evaluator: Evaluator
+) -> dict[str, Mutator]:
     """Return the mutators less those that ask a model which cannot write; a note in the task names them."""
     if getattr(proposer, "writes", True):
         return mutators
@@ -295,12 +334,16 @@ def _able(mutators: dict[str, Mutator], proposer: Backend, evaluator: Evaluator)
     return {name: mutator for name, mutator in mutators.items() if name not in asking}
 
 
-def _proposer(proposer: str | Backend | None, backend: str | Backend, options: dict[str, Any]) -> Backend | None:
+def _proposer(
+    proposer: str | Backend | None, backend: str | Backend, options: dict[str, Any]
+) -> Backend | None:
     """Return the backend that writes proposals, or nothing where it is the one that scores."""
     if not isinstance(proposer, str):
         return proposer
     if not isinstance(backend, str):
-        raise InputError("proposer: expected a backend, as the one that scores was given, found a model's name")
+        raise InputError(
+            "proposer: expected a backend, as the one that scores was given, found a model's name"
+        )
     return make_backend(backend, proposer, options)
 
 
@@ -308,13 +351,18 @@ def _name(backend: str | Backend) -> str:
     return backend if isinstance(backend, str) else type(backend).__qualname__
 
 
-def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Callable[[random.Random], MutationContext]:
+def _context_maker(
+    evaluator: Evaluator, proposer: Backend, study: Study
+) -> Callable[[random.Random], MutationContext]:
     shown = replace(evaluator.task, pool=shown_rows(evaluator.task))
 
     def make(rng: random.Random) -> MutationContext:
         def propose(prompts: Sequence[Text], max_tokens: int) -> list[str]:
             write = partial(
-                proposer.generate, max_tokens=max_tokens, temperature=_TEMPERATURE, seed=rng.getrandbits(31)
+                proposer.generate,
+                max_tokens=max_tokens,
+                temperature=_TEMPERATURE,
+                seed=rng.getrandbits(31),
             )
             try:
                 written = write(prompts)
@@ -322,7 +370,10 @@ def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Cal
                 raise
             except BackendError:  # it may have no chat template: then it is asked in plain text
                 written = write([_as_text(prompt) for prompt in prompts])
-            return ["" if isinstance(reply, Unscored) else without_thinking(reply)[0] for reply in written]
+            return [
+                "" if isinstance(reply, Unscored) else without_thinking(reply)[0]
+                for reply in written
+            ]
 
         def losses(prompt: Prompt, examples: Sequence[Example]) -> list[float]:
             return evaluator.losses(prompt, examples)
@@ -331,7 +382,9 @@ def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Cal
             return evaluator.lean(prompt, known=prompt in study.history().numbers)
 
         def words(prompt: Prompt, examples: Sequence[Example]) -> Words:
-            return evaluator.words(prompt, examples, known=zero_shot(prompt) in study.history().read)
+            return evaluator.words(
+                prompt, examples, known=zero_shot(prompt) in study.history().read
+            )
 
         return MutationContext(shown, tuple(study.front()), rng, propose, losses, lean, words)
 
@@ -340,7 +393,9 @@ def _context_maker(evaluator: Evaluator, proposer: Backend, study: Study) -> Cal
 
 def _as_text(ask: Text) -> Text:
     """Return turns as plain text that ends where the answer begins, for a model without a chat template."""
-    return ask if isinstance(ask, str) else "\n\n".join([*(turn.content for turn in ask), "Answer:"])
+    return (
+        ask if isinstance(ask, str) else "\n\n".join([*(turn.content for turn in ask), "Answer:"])
+    )
 
 
 def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
@@ -349,7 +404,9 @@ def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
         note = f"the chat template writes the date: this study uses {day}"
         task = replace(task, notes=(*task.notes, note))
     done = len(study.trials())
-    pairs = most_pairs(limits.budget - done, len(task.dev), BATCH) + FINALISTS * confirming_pairs(task, limits)
+    pairs = most_pairs(limits.budget - done, len(task.dev), BATCH) + FINALISTS * confirming_pairs(
+        task, limits
+    )
     pairs = min(pairs, limits.max_pairs or pairs)
     start_tokens = evaluator.prompt_tokens(task.start)
     per_pair = start_tokens + sum(evaluator.example_tokens(task.dev)) / len(task.dev)

@@ -20,7 +20,16 @@ GENES: tuple[Gene, ...] = ("instruction", "demonstrations", "constraints", "stru
 
 
 Rule = Literal["", "words", "lines", "avoid", "include", "choice", "regex", "json", "language"]
-RULES: tuple[Rule, ...] = ("words", "lines", "avoid", "include", "choice", "regex", "json", "language")
+RULES: tuple[Rule, ...] = (
+    "words",
+    "lines",
+    "avoid",
+    "include",
+    "choice",
+    "regex",
+    "json",
+    "language",
+)
 
 
 class Message(NamedTuple):
@@ -34,7 +43,9 @@ Text = str | tuple[Message, ...]
 """A rendered prompt: plain text, or chat turns to which the backend applies the model's chat template."""
 
 
-Reason = Literal["empty", "cut", "refused", "filtered", "no label", "several labels", "tie", "no number"]
+Reason = Literal[
+    "empty", "cut", "refused", "filtered", "no label", "several labels", "tie", "no number"
+]
 REASONS: dict[Reason, str] = {
     "empty": "empty reply",
     "cut": "reply cut off before its answer",
@@ -130,7 +141,11 @@ class Constraint:
     @property
     def text(self) -> str:
         """The sentence as it appears in the prompt."""
-        return self.template if self.limit is None else self.template.replace("{limit}", str(self.limit))
+        return (
+            self.template
+            if self.limit is None
+            else self.template.replace("{limit}", str(self.limit))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +230,10 @@ class Task:
     @property
     def data_hash(self) -> str:
         """Identifies the rows of all three splits, in order."""
-        rows = [[(e.inputs, e.golds, e.hidden) for e in split] for split in (self.pool, self.dev, self.test)]
+        rows = [
+            [(e.inputs, e.golds, e.hidden) for e in split]
+            for split in (self.pool, self.dev, self.test)
+        ]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
     @property
@@ -374,7 +392,13 @@ class Backend(Protocol):
         ...
 
     def generate(
-        self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()
+        self,
+        prompts: Sequence[Text],
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        stop: Sequence[str] = (),
     ) -> Sequence[str | Unscored]:
         """Return one completion per prompt, without the prompt, each up to the first of ``stop``, or why there is none."""
         ...
@@ -483,7 +507,9 @@ class Scorer(Protocol):
 class Classifier(Protocol):
     """What a `Scorer` may do besides: say which label it takes, so that macro-F1 and Matthews' coefficient can be reported."""
 
-    def choose(self, task: Task, outputs: Sequence[tuple[float, ...]], offsets: tuple[float, ...]) -> list[str]:
+    def choose(
+        self, task: Task, outputs: Sequence[tuple[float, ...]], offsets: tuple[float, ...]
+    ) -> list[str]:
         """Return the label chosen for each example; empty for none."""
         ...
 
@@ -495,7 +521,9 @@ class ModelScorer(Protocol):
     Its questions are answered once and stored.
     """
 
-    def bind(self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]) -> ReplyScorer:
+    def bind(
+        self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]
+    ) -> ReplyScorer:
         """Return the scorer with a model to ask; ``likelihoods`` answers as `Backend.loglikelihoods` does."""
         ...
 
@@ -516,7 +544,9 @@ class ReplyScorer(Protocol):
     Where one number for each reply is all there is to it, a plain function ``metric(reply, example)`` does as well.
     """
 
-    def score_replies(self, examples: Sequence[Example], replies: Sequence[str]) -> list[float | None]:
+    def score_replies(
+        self, examples: Sequence[Example], replies: Sequence[str]
+    ) -> list[float | None]:
         """Return the task's metric of each reply, in [0, 1], in order; None where it cannot be scored."""
         ...
 

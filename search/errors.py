@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .secrets import mask
 
 if TYPE_CHECKING:
-    from .results import Frontier
+    from .records.results import Frontier
 
 _UNSHOWN = ("Cc", "Cs", "Zl", "Zp")
 """Categories of control characters, lone surrogates and line separators."""
@@ -79,4 +79,7 @@ class VerificationError(PromptfrontError):
 
 def _one_line(text: str) -> str:
     """Return a text with what would break its line, or do something to a terminal, written as an escape."""
-    return "".join(repr(c)[1:-1] if unicodedata.category(c) in _UNSHOWN or c in _DIRECTIONS else c for c in text)
+    return "".join(
+        repr(c)[1:-1] if unicodedata.category(c) in _UNSHOWN or c in _DIRECTIONS else c
+        for c in text
+    )

@@ -8,21 +8,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import InputError, InterruptedCallError, PromptfrontError, StorageError
-from .history import Proposal, Tried, proposals_from_json, proposals_to_json
-from .judging import FINALISTS, confirm, confirming_pairs, cross_fit, finalists, fresh_rows, judge
-from .racing import Finish, most_pairs, race
-from .statistics import scored
-from .study import CONFIRM, SEARCH, TEST, judged_name
-from .unscored import count, nothing_scored
+from .evaluation.holdout import (
+    FINALISTS,
+    confirm,
+    confirming_pairs,
+    cross_fit,
+    finalists,
+    fresh_rows,
+    judge,
+)
+from .evaluation.racing import Finish, most_pairs, race
+from .evaluation.statistics import scored
+from .records.trials import Proposal, Tried, proposals_from_json, proposals_to_json
+from .records.unscored import count, nothing_scored
+from .storage.study import CONFIRM, SEARCH, TEST, judged_name
 
 if TYPE_CHECKING:
     from .contracts import Example, Prompt
-    from .evaluate import Evaluator
+    from .evaluation.evaluator import Evaluator
     from .options import Limits
-    from .results import Entry, Frontier
-    from .space import Space
-    from .store import Batch
-    from .study import Study
+    from .proposals.composer import Space
+    from .records.results import Entry, Frontier
+    from .storage.database import Batch
+    from .storage.study import Study
 
 BATCH = 8
 """Candidates that are composed, scored and raced together."""
@@ -120,7 +128,9 @@ class Search:
     def _compose(self, batches: Sequence[Batch]) -> Batch | None:
         """Write down the next batch of candidates; nothing if the budget is used or another worker was faster."""
         size = self._room(batches)
-        if size <= 0 or (batches and not batches[0].done):  # everything is compared with the starting prompt
+        if size <= 0 or (
+            batches and not batches[0].done
+        ):  # everything is compared with the starting prompt
             return None
         left = self._left(batches)
         if left is not None:
@@ -130,7 +140,9 @@ class Search:
             proposals, pairs = [Proposal(self._evaluator.task.start)], 0
         else:
             before = self._evaluator.mutator_pairs
-            proposals = self._space.compose(len(batches), size, self._tried_in(batches), self._study.history())
+            proposals = self._space.compose(
+                len(batches), size, self._tried_in(batches), self._study.history()
+            )
             pairs = self._evaluator.mutator_pairs - before
         payload = {"candidates": proposals_to_json(proposals), "pairs": pairs}
         return self._store.add_batch(self._study.name, f"{SEARCH}{len(batches):06d}", payload)
@@ -149,7 +161,9 @@ class Search:
         if self._limits.max_pairs is None or not batches:
             return None
         rows = len(self._evaluator.task.dev)
-        racing = sum(most_pairs(len(b.payload["candidates"]), rows, BATCH) for b in batches if not b.done)
+        racing = sum(
+            most_pairs(len(b.payload["candidates"]), rows, BATCH) for b in batches if not b.done
+        )
         confirmed = min(FINALISTS, len(self._study.front()) + 1)
         kept = racing + confirmed * confirming_pairs(self._evaluator.task, self._limits)
         return self._limits.max_pairs - self._spent().pairs - kept
@@ -164,14 +178,21 @@ class Search:
                 raise InputError(f"the starting prompt cannot be scored: {errors[0]}")
             finishes = {prompt: self._measure_start(prompt) for prompt in valid}
         else:
-            front, references = self._study.front(without=batch.name), self._study.complete(without=batch.name)
+            front, references = (
+                self._study.front(without=batch.name),
+                self._study.complete(without=batch.name),
+            )
             finishes = race(self._evaluator, valid, front, references, self._before_block)
-        errors |= {i: finishes[p.prompt].error for i, p in enumerate(proposals) if p.prompt in finishes}
+        errors |= {
+            i: finishes[p.prompt].error for i, p in enumerate(proposals) if p.prompt in finishes
+        }
         if not self._store.owns(self._study.name, batch.name):
             return
         self._in_flight = Spent(0, 0)
         written = self._store.batches(self._study.name)
-        tried = self._tried_in([b for b in written if b.name.startswith(SEARCH) and b.name <= batch.name])
+        tried = self._tried_in(
+            [b for b in written if b.name.startswith(SEARCH) and b.name <= batch.name]
+        )
         told = self._study.told(batch.name)
         for i, proposal in enumerate(proposals):
             if i not in told:
@@ -187,7 +208,11 @@ class Search:
         counts = count(found.reasons)
         if not scored(found.values):
             raise InputError(nothing_scored("the starting prompt", len(dev), "dev", counts))
-        estimate = self._evaluator.estimates({start: len(dev)})[start] if self._evaluator.task.labels else None
+        estimate = (
+            self._evaluator.estimates({start: len(dev)})[start]
+            if self._evaluator.task.labels
+            else None
+        )
         quality = self._evaluator.mean(found.values, dev)
         potential = estimate.potential if estimate else quality
         tokens = self._evaluator.prompt_tokens(start)
@@ -251,7 +276,9 @@ class Search:
         except (InterruptedCallError, StorageError):
             raise
         except PromptfrontError as error:
-            raise type(error)(f"{error}; what was found is kept, and `optimize frontier` shows it") from error
+            raise type(error)(
+                f"{error}; what was found is kept, and `optimize frontier` shows it"
+            ) from error
 
     def _confirm(self) -> None:
         """Score the finalists on fresh rows."""
@@ -259,7 +286,10 @@ class Search:
 
         def work() -> dict[str, Any]:
             results = confirm(self._evaluator, entries, self._confirming(len(entries)))
-            return {"results": results, "pairs": sum(score["n"] + score["unscored"] for score in results.values())}
+            return {
+                "results": results,
+                "pairs": sum(score["n"] + score["unscored"] for score in results.values()),
+            }
 
         self._once(CONFIRM, entries, work)
         self._report("confirm")
@@ -280,7 +310,9 @@ class Search:
 
         self._once(TEST, (frontier.start, frontier.best, *frontier.front), work)
 
-    def _once(self, kind: str, entries: Sequence[Entry], work: Callable[[], dict[str, Any]]) -> None:
+    def _once(
+        self, kind: str, entries: Sequence[Entry], work: Callable[[], dict[str, Any]]
+    ) -> None:
         """Do the work for these entries, unless it is done; another worker's result is waited for."""
         name = judged_name(kind, entries)
         while not any(b.name == name and b.done for b in self._store.batches(self._study.name)):
@@ -295,4 +327,6 @@ class Search:
     def _report(self, stage: str) -> None:
         front = self._study.front()
         best = max((candidate.quality for candidate in front), default=None)
-        self._on_progress(Progress(stage, len(self._study.trials()), self._spent().pairs, best, len(front)))
+        self._on_progress(
+            Progress(stage, len(self._study.trials()), self._spent().pairs, best, len(front))
+        )

@@ -54,7 +54,9 @@ def load(group: str, name: str) -> object:
     found = available(group)
     if name not in found:
         kind = group.rsplit(".", 1)[1].removesuffix("s")
-        raise InputError(f"unknown {kind} {name!r}{closest(name, found)}; installed: {', '.join(found) or 'none'}")
+        raise InputError(
+            f"unknown {kind} {name!r}{closest(name, found)}; installed: {', '.join(found) or 'none'}"
+        )
     try:
         return found[name].load()
     except Exception as error:  # (a plugin's own code, run for the first time)
@@ -109,7 +111,9 @@ def _run(path: Path) -> ModuleType:
 
     Files of one name in two folders are two modules, and so are the modules beside them.
     """
-    module = ModuleType(f"promptfront_user_{path.stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}")
+    module = ModuleType(
+        f"promptfront_user_{path.stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+    )
     module.__file__, module.__package__ = str(path), ""
     for other in modules_beside(path) | _beside:
         if other in _beside or _is_users(sys.modules.get(other)):

@@ -12,7 +12,17 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 MASK = "***"
 _LEAST = 4
 """Characters a secret has at least: a shorter one would mask ordinary words."""
-_SECRET_PARAMETERS = ("key", "token", "secret", "password", "passwd", "pwd", "auth", "sig", "credential")
+_SECRET_PARAMETERS = (
+    "key",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "pwd",
+    "auth",
+    "sig",
+    "credential",
+)
 _SECRET_ENDINGS = ("key", "token", "secret", "password", "passwd", "pwd")
 _lock = threading.Lock()
 _hidden: set[str] = set()

@@ -36,7 +36,9 @@ def source_hash(texts: Sequence[str]) -> str | None:
     found = hashlib.sha256()
     for file in files:
         for name, source in sorted(_closure(file).items()):
-            found.update(f"{name}\0{hashlib.sha256(source).hexdigest()}\n".encode("utf-8", "surrogatepass"))
+            found.update(
+                f"{name}\0{hashlib.sha256(source).hexdigest()}\n".encode("utf-8", "surrogatepass")
+            )
     return found.hexdigest()[:32]
 
 
@@ -59,7 +61,9 @@ def _closure(file: Path) -> dict[str, bytes]:
             found[name] = b"\n".join(path.read_bytes().splitlines())
         except OSError:
             found[name] = b""
-        waiting += [module for module in _imported(path, root, found[name]) if module.is_relative_to(root)]
+        waiting += [
+            module for module in _imported(path, root, found[name]) if module.is_relative_to(root)
+        ]
     return found
 
 
@@ -75,9 +79,13 @@ def _imported(path: Path, root: Path, source: bytes) -> Iterator[Path]:
         elif isinstance(node, ast.ImportFrom):
             base = path.parents[node.level - 1] if 0 < node.level <= len(path.parents) else root
             if node.level:
-                yield from (file for file in [base / "__init__.py"] if base != root and file.is_file())
+                yield from (
+                    file for file in [base / "__init__.py"] if base != root and file.is_file()
+                )
             for alias in node.names:
-                yield from _modules(base, ".".join(part for part in (node.module, alias.name) if part))
+                yield from _modules(
+                    base, ".".join(part for part in (node.module, alias.name) if part)
+                )
 
 
 def _modules(base: Path, name: str) -> Iterator[Path]:
@@ -85,4 +93,8 @@ def _modules(base: Path, name: str) -> Iterator[Path]:
     folder = base
     for part in name.split("."):
         folder = folder / part
-        yield from (file for file in (folder.with_name(f"{part}.py"), folder / "__init__.py") if file.is_file())
+        yield from (
+            file
+            for file in (folder.with_name(f"{part}.py"), folder / "__init__.py")
+            if file.is_file()
+        )

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 try:
     importlib.util.find_spec("promptfront.search")
 except ModuleNotFoundError:
-    pytest.exit("promptfront is not importable: run `pip install -e .` in the repository root first", returncode=2)
+    pytest.exit(
+        "promptfront is not importable: run `pip install -e .` in the repository root first",
+        returncode=2,
+    )
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Before torch is imported: workers side by side, and what they start, have a core each.
@@ -44,7 +47,7 @@ def backend() -> HFBackend:
 @pytest.fixture(scope="session")
 def reviews() -> Task:
     """Return the built-in task, cut to a size that a test can score in seconds."""
-    from promptfront.search.task import load_task
+    from promptfront.search.data.load_task import load_task
 
     task = load_task("sentiment")
     return replace(task, pool=task.pool[:60], dev=task.dev[:40], test=task.test[:30])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from promptfront.search.cli import main
+from promptfront.search.cli.main import main
 from tests.backends.scenarios import chat, gold, refusal, serving, without_logprobs
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ _SECRET = b"planted"
 
 def echoing(status: int, **more: Any) -> Replies:
     """Return a script that says the key, as some servers do."""
-    return lambda body: refusal(status, f"no such key: {body.get('authorization') or _HEADER} ({_HEADER!r})", **more)
+    return lambda body: refusal(
+        status, f"no such key: {body.get('authorization') or _HEADER} ({_HEADER!r})", **more
+    )
 
 
 def once_right(script: Replies) -> Replies:
@@ -46,7 +48,10 @@ SCENARIOS: dict[str, Replies] = {
     "quota": echoing(429, code="insufficient_quota"),
     "broken": echoing(500),
     "page": lambda _: (200, f"<html>{_HEADER}</html>".encode()),
-    "fault in the body": lambda _: (200, {"error": {"message": f"bad key {_HEADER}"}, "choices": None}),
+    "fault in the body": lambda _: (
+        200,
+        {"error": {"message": f"bad key {_HEADER}"}, "choices": None},
+    ),
     "a key as the reply": lambda _: chat(_HEADER),
     "filtered": echoing(400, code="content_filter"),
     "later denied": once_right(echoing(401)),
@@ -58,7 +63,10 @@ def rows(folder: Path) -> str:
     """Write a small table and return its path."""
     path = folder / "days.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
-        texts = [(f"a {'sunny' if i % 2 else 'dark'} day {i}", "yes" if i % 2 else "no") for i in range(24)]
+        texts = [
+            (f"a {'sunny' if i % 2 else 'dark'} day {i}", "yes" if i % 2 else "no")
+            for i in range(24)
+        ]
         csv.writer(file).writerows([("text", "label"), *texts])
     return str(path)
 
@@ -66,7 +74,9 @@ def rows(folder: Path) -> str:
 def shown(folder: Path, capfd: pytest.CaptureFixture[str]) -> bytes:
     """Return all that was printed, and all that lies in a folder."""
     printed = "".join(capfd.readouterr()).encode()
-    return printed + b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+    return printed + b"".join(
+        path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+    )
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
@@ -98,7 +108,14 @@ def test_a_key_that_cannot_be_sent_is_not_shown(
 ) -> None:
     """One sentence, and no traceback."""
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    words = ["--data", rows(tmp_path), "--storage", f"sqlite:///{tmp_path}/a.db", "--backend", "openai"]
+    words = [
+        "--data",
+        rows(tmp_path),
+        "--storage",
+        f"sqlite:///{tmp_path}/a.db",
+        "--backend",
+        "openai",
+    ]
     assert main([*words, "--base-url", "http://127.0.0.1:9/v1", "--retry-timeout", "1"]) == 2
     left = shown(tmp_path, capfd)
     assert _SECRET not in left
@@ -116,7 +133,9 @@ def test_a_key_that_cannot_be_sent_is_not_shown(
         "sqlite:///no/such/folder/x.db?password=plantedpw",
     ],
 )
-def test_a_database_s_password_is_not_shown(url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_database_s_password_is_not_shown(
+    url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """By no command that opens it."""
     data = rows(tmp_path)
     assert main(["--data", data, "--storage", url]) == 2

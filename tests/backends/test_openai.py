@@ -28,14 +28,18 @@ if TYPE_CHECKING:
 _LABELS = (" positive", " very negative", " very good")
 _TEXTS = ["great fun", "a {x} mess {{y}}", "很好，推荐 🎬", "two\nlines", ""]
 _REQUESTS = [Request(f"Classify it.\n\nReview: {text}\nSentiment:", _LABELS) for text in _TEXTS]
-_CHAT = [Request((Message("user", f"Is this good or bad? {text}"),), ("good", "bad")) for text in _TEXTS]
+_CHAT = [
+    Request((Message("user", f"Is this good or bad? {text}"),), ("good", "bad")) for text in _TEXTS
+]
 _KEY = "sk-secret-5d1c0de"
 
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", _KEY)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # it read the environment when imported
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HF_HUB_OFFLINE", True
+    )  # it read the environment when imported
 
 
 @pytest.fixture
@@ -53,7 +57,11 @@ def few(reviews: Task) -> Task:
 
 def worst(found: list[Any], expected: list[Any]) -> float:
     """Return the largest difference between two sets of log-likelihoods."""
-    return max(float(abs(a - b)) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True))
+    return max(
+        float(abs(a - b))
+        for f, e in zip(found, expected, strict=True)
+        for a, b in zip(f, e, strict=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,9 +72,13 @@ def worst(found: list[Any], expected: list[Any]) -> float:
         ({"asks": False, "echoes": False}, "the 20 likeliest tokens, and all for others"),
     ],
 )
-def test_completions_give_the_numbers_of_the_model(abilities: dict[str, bool], says: str, backend: HFBackend) -> None:
+def test_completions_give_the_numbers_of_the_model(
+    abilities: dict[str, bool], says: str, backend: HFBackend
+) -> None:
     """Whatever a server offers, labels of one and several tokens come out exact, plain and as chat."""
-    long = [Request("Tell me.", (" Once upon a time there was a small house at the edge of a wood.",))]
+    long = [
+        Request("Tell me.", (" Once upon a time there was a small house at the edge of a wood.",))
+    ]
     with running(model_handler(backend, **abilities)) as server:
         remote = OpenAIBackend(base_url=url(server))
         assert says in remote.scoring
@@ -74,7 +86,9 @@ def test_completions_give_the_numbers_of_the_model(abilities: dict[str, bool], s
         assert worst(remote.loglikelihoods(asked), backend.loglikelihoods(asked)) < 1e-3
         texts = [request.prompt for request in asked]
         assert remote.count_tokens(texts) == backend.count_tokens(texts)
-        assert remote.truncate("A quiet film. 很好看", 3) == backend.truncate("A quiet film. 很好看", 3)
+        assert remote.truncate("A quiet film. 很好看", 3) == backend.truncate(
+            "A quiet film. 很好看", 3
+        )
         assert remote.loglikelihoods([]) == []
 
 
@@ -82,8 +96,13 @@ def test_chat_lists_likely_first_tokens(backend: HFBackend) -> None:
     """Without completions, the listed tokens stand for the answers: near the exact numbers where they are listed."""
     with running(model_handler(backend, tokens=False)) as server:
         remote = OpenAIBackend(base_url=url(server))
-        assert "chat with log-probabilities of the 20 likeliest first tokens: approximate" in remote.scoring
-        request = Request((Message("user", "Is water wet? Answer Yes or No."),), ("Yes", "Zanzibar"))
+        assert (
+            "chat with log-probabilities of the 20 likeliest first tokens: approximate"
+            in remote.scoring
+        )
+        request = Request(
+            (Message("user", "Is water wet? Answer Yes or No."),), ("Yes", "Zanzibar")
+        )
         yes, other = remote.loglikelihoods([request])[0]  # type: ignore[misc]
         assert yes >= backend.loglikelihoods([request])[0][0] - 1e-3
         assert other < yes
@@ -97,7 +116,9 @@ def test_written_answers_are_the_last_resort(backend: HFBackend) -> None:
         prompt = (Message("user", "Say hello."),)
         reply = remote.generate([prompt], max_tokens=8, temperature=0, seed=0)[0]
         word = str(reply).split()[0].strip("!,.")
-        assert remote.loglikelihoods([Request(prompt, (word, "never")), Request(prompt, ("never", "ever"))]) == [
+        assert remote.loglikelihoods(
+            [Request(prompt, (word, "never")), Request(prompt, ("never", "ever"))]
+        ) == [
             (0.0, -20.0),
             Unscored("no label"),
         ]
@@ -105,7 +126,10 @@ def test_written_answers_are_the_last_resort(backend: HFBackend) -> None:
 
 def test_a_bad_network_loses_nothing_and_counts_nothing_twice(backend: HFBackend) -> None:
     """80 requests, a third of which meet a fault of each kind: all answered, each counted once, none from an error."""
-    asked = [Request(f"Review: film number {i}\nSentiment:", (" positive", " negative")) for i in range(80)]
+    asked = [
+        Request(f"Review: film number {i}\nSentiment:", (" positive", " negative"))
+        for i in range(80)
+    ]
     model = model_handler(backend)
     with running(model) as server:
         proxy = proxy_handler(server.server_port, share=0.33)
@@ -138,7 +162,9 @@ def test_retry_after_is_obeyed(backend: HFBackend) -> None:
     assert times[1] - times[0] >= 1.5
 
 
-def test_a_server_that_comes_back_is_waited_for(backend: HFBackend, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_comes_back_is_waited_for(
+    backend: HFBackend, capfd: pytest.CaptureFixture[str]
+) -> None:
     """The run says that it waits, and goes on."""
     with running(model_handler(backend)) as server:
         port = server.server_port
@@ -171,7 +197,12 @@ def test_a_server_that_stays_away_ends_the_run_and_keeps_what_it_gave(
 
     with running(Dying) as server:
         options: dict[str, Any] = {"base_url": url(server), "retry_timeout": 1.0}
-        calls: dict[str, Any] = {"budget": 2, "backend": "openai", "backend_options": options, "storage": storage}
+        calls: dict[str, Any] = {
+            "budget": 2,
+            "backend": "openai",
+            "backend_options": options,
+            "storage": storage,
+        }
         with pytest.raises(InterruptedCallError, match="no answer within"):
             optimize(few, **calls)
         served = model.served  # type: ignore[attr-defined]
@@ -186,7 +217,9 @@ def test_the_cost_ends_the_run(address: str) -> None:
     remote = OpenAIBackend(base_url=address, price=(1000.0, 1000.0), max_cost=0.2, concurrency=1)
     remote._path._together = 1  # type: ignore[attr-defined]
     asked = [Request(f"Review {i}: great fun\nSentiment:", (" good",)) for i in range(30)]
-    with pytest.raises(InterruptedCallError, match=r"--max-cost 0\.2: 0\.\d+ dollars are spent") as caught:
+    with pytest.raises(
+        InterruptedCallError, match=r"--max-cost 0\.2: 0\.\d+ dollars are spent"
+    ) as caught:
         remote.loglikelihoods(asked)
     assert 0.2 <= remote._client.budget.cost(remote._client.usage) < 0.25
     assert 10 < len(caught.value.answered) < 30
@@ -211,10 +244,15 @@ def test_the_key_appears_nowhere(
             seen.append(self.headers["Authorization"])
             if model.served > 4:  # type: ignore[attr-defined]
                 self.body()
-                return self.answer(401, {"error": {"message": f"Incorrect API key provided: {_KEY}"}})
+                return self.answer(
+                    401, {"error": {"message": f"Incorrect API key provided: {_KEY}"}}
+                )
             return super().do_POST()
 
-    with running(Curious) as server, pytest.raises(BackendError, match=r"key provided: \*\*\*") as caught:
+    with (
+        running(Curious) as server,
+        pytest.raises(BackendError, match=r"key provided: \*\*\*") as caught,
+    ):
         optimize(
             few,
             budget=4,
@@ -227,8 +265,14 @@ def test_the_key_appears_nowhere(
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert _KEY.encode() not in written
     told = "".join(traceback.format_exception(caught.value))
-    ours = [frame.f_locals for frame, _ in traceback.walk_tb(caught.tb) if "/backends/" in frame.f_code.co_filename]
-    assert _KEY not in caplog.text + printed.out + printed.err + told + repr(ours[1:])  # the first is this test
+    ours = [
+        frame.f_locals
+        for frame, _ in traceback.walk_tb(caught.tb)
+        if "/backends/" in frame.f_code.co_filename
+    ]
+    assert _KEY not in caplog.text + printed.out + printed.err + told + repr(
+        ours[1:]
+    )  # the first is this test
 
 
 @pytest.mark.parametrize(
@@ -271,7 +315,9 @@ def test_exports_say_how_scores_were_had(address: str, few: Task, tmp_path: Path
     from promptfront.search.api import export_prompt
 
     storage = f"sqlite:///{tmp_path}/s.db"
-    optimize(few, budget=1, backend="openai", backend_options={"base_url": address}, storage=storage)
+    optimize(
+        few, budget=1, backend="openai", backend_options={"base_url": address}, storage=storage
+    )
     document = json.dumps(export_prompt(storage)[0])
     assert "log-probabilities of the asked tokens" in document
     assert _KEY not in document

@@ -52,14 +52,18 @@ def byte_level(split: bool) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=split)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(_CORPUS, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet))
+    tokenizer.train_from_iterator(
+        _CORPUS, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet)
+    )
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
 
 
 def unigram() -> PreTrainedTokenizerFast:
     """Return one that turns every newline into a space, as T5's."""
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace("\n", " ")])
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Replace("\n", " ")]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer = trainers.UnigramTrainer(vocab_size=60, unk_token=UNKNOWN, special_tokens=[UNKNOWN])
     tokenizer.train_from_iterator(_CORPUS, trainer)
@@ -71,7 +75,9 @@ def word_piece() -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.train_from_iterator(_CORPUS, trainers.WordPieceTrainer(vocab_size=120, special_tokens=[UNKNOWN]))
+    tokenizer.train_from_iterator(
+        _CORPUS, trainers.WordPieceTrainer(vocab_size=120, special_tokens=[UNKNOWN])
+    )
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token=UNKNOWN)
 
 
@@ -94,7 +100,10 @@ def encoders(request: pytest.FixtureRequest) -> tuple[Encoder, Encoder]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(prompts=st.lists(_TEXTS.map(lambda text: f"x{text}"), min_size=1, max_size=4), continuation=_TEXTS)
+@given(
+    prompts=st.lists(_TEXTS.map(lambda text: f"x{text}"), min_size=1, max_size=4),
+    continuation=_TEXTS,
+)
 def test_lines_give_the_tokens_of_the_whole(
     encoders: tuple[Encoder, Encoder], prompts: list[str], continuation: str
 ) -> None:
@@ -112,7 +121,9 @@ def test_chats_too() -> None:
     whole._by_lines = False
     chat = (Message("system", "a\n\nb"), Message("user", "\n {x}\n<|im_end|>\nend\n"))
     assert by_lines._by_lines
-    assert by_lines.encode([Request(chat, ("yes", "no"))]) == whole.encode([Request(chat, ("yes", "no"))])
+    assert by_lines.encode([Request(chat, ("yes", "no"))]) == whole.encode(
+        [Request(chat, ("yes", "no"))]
+    )
 
 
 def test_tokens_across_lines_are_noticed() -> None:

@@ -20,8 +20,8 @@ from promptfront.backends.default_model import default_model_folder
 from promptfront.backends.openai import OpenAIBackend
 from promptfront.backends.vllm import VLLMBackend
 from promptfront.search import load_task, optimize
+from promptfront.search.cli.doctor import examine
 from promptfront.search.contracts import Form, Message, Request
-from promptfront.search.doctor import examine
 from promptfront.search.errors import BackendError
 from tests.backends.serving import proxy_handler, running, url
 
@@ -49,7 +49,9 @@ _FORMS = {
 }
 """Forms, and what a reply of each matches."""
 _GRADES = tuple(
-    f" {degree} {label}" for label in ("negative", "positive") for degree in ("extremely", "very", "slightly")
+    f" {degree} {label}"
+    for label in ("negative", "positive")
+    for degree in ("extremely", "very", "slightly")
 )
 
 
@@ -69,11 +71,19 @@ def address() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # What `vllm serve` runs; that command of the CPU build looks for a distribution of another name and ends.
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(default_model_folder())]
+    command = [
+        sys.executable,
+        "-m",
+        "vllm.entrypoints.openai.api_server",
+        "--model",
+        str(default_model_folder()),
+    ]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "2048"]
     environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         for _ in range(300):
             time.sleep(1)
@@ -99,14 +109,21 @@ def requests(texts: Sequence[str], answers: tuple[str, ...], *, chat: bool) -> l
     """Return a zero-shot prompt for each text."""
     asked = "Classify the sentiment of the movie review."
     if chat:
-        return [Request((Message("user", f"{asked}\nReview: {t}"),), tuple(a.strip() for a in answers)) for t in texts]
+        return [
+            Request((Message("user", f"{asked}\nReview: {t}"),), tuple(a.strip() for a in answers))
+            for t in texts
+        ]
     return [Request(f"{asked}\n\nReview: {text}\nSentiment:", answers) for text in texts]
 
 
 def agree(found: Sequence[Any], expected: Sequence[Any]) -> None:
     """Check that numbers are within 2e-2 and the best label is the same for 99.5 %."""
-    worst = max(abs(a - b) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True))
-    same = sum(f.index(max(f)) == e.index(max(e)) for f, e in zip(found, expected, strict=True)) / len(found)
+    worst = max(
+        abs(a - b) for f, e in zip(found, expected, strict=True) for a, b in zip(f, e, strict=True)
+    )
+    same = sum(
+        f.index(max(f)) == e.index(max(e)) for f, e in zip(found, expected, strict=True)
+    ) / len(found)
     assert worst < 2e-2
     assert same >= 0.995
 
@@ -119,16 +136,25 @@ class TestInProcess:
     @pytest.mark.parametrize("chat", [False, True])
     @pytest.mark.parametrize("answers", [_LABELS, _GRADES])
     def test_agrees(
-        self, in_process: VLLMBackend, backend: HFBackend, texts: list[str], answers: tuple[str, ...], chat: bool
+        self,
+        in_process: VLLMBackend,
+        backend: HFBackend,
+        texts: list[str],
+        answers: tuple[str, ...],
+        chat: bool,
     ) -> None:
         """Labels of one and several tokens, with and without chat template."""
         asked = requests(texts, answers, chat=chat)
         agree(in_process.loglikelihoods(asked), backend.loglikelihoods(asked))
 
-    def test_older_ways_give_the_same(self, in_process: VLLMBackend, backend: HFBackend, texts: list[str]) -> None:
+    def test_older_ways_give_the_same(
+        self, in_process: VLLMBackend, backend: HFBackend, texts: list[str]
+    ) -> None:
         """Without ``logprob_token_ids``, and for long continuations, tokens are read off lists and prompts."""
         asked = requests(
-            texts[:10], (*_GRADES, " unquestionably, and without any doubt at all, a great film"), chat=False
+            texts[:10],
+            (*_GRADES, " unquestionably, and without any doubt at all, a great film"),
+            chat=False,
         )
         in_process._exact = False
         try:
@@ -138,13 +164,24 @@ class TestInProcess:
 
     def test_generates(self, in_process: VLLMBackend) -> None:
         """Seeds are seeds, stop strings stop, and forms are kept to."""
-        asked = [(Message("user", "Name a colour."),), (Message("user", "Write a line about rain."),)]
+        asked = [
+            (Message("user", "Name a colour."),),
+            (Message("user", "Write a line about rain."),),
+        ]
         options: dict[str, Any] = {"max_tokens": 12, "temperature": 1.0}
         first = in_process.generate(asked, **options, seed=1)
-        assert first == in_process.generate(asked, **options, seed=1) != in_process.generate(asked, **options, seed=2)
-        greedy = in_process.generate(["One, two, three, four,"], max_tokens=12, temperature=0, seed=0)[0]
         assert (
-            in_process.generate(["One, two, three, four,"], max_tokens=12, temperature=0, seed=0, stop=[","])[0]
+            first
+            == in_process.generate(asked, **options, seed=1)
+            != in_process.generate(asked, **options, seed=2)
+        )
+        greedy = in_process.generate(
+            ["One, two, three, four,"], max_tokens=12, temperature=0, seed=0
+        )[0]
+        assert (
+            in_process.generate(
+                ["One, two, three, four,"], max_tokens=12, temperature=0, seed=0, stop=[","]
+            )[0]
             == (greedy.split(",")[0])
         )
         for form, pattern in _FORMS.items():
@@ -152,11 +189,15 @@ class TestInProcess:
             replies = in_process.generate(asked, **options, seed=0, form=form)
             assert all(re.fullmatch(pattern, reply.strip()) for reply in replies), replies
 
-    def test_counts_and_cuts_as_the_model_reads(self, in_process: VLLMBackend, backend: HFBackend) -> None:
+    def test_counts_and_cuts_as_the_model_reads(
+        self, in_process: VLLMBackend, backend: HFBackend
+    ) -> None:
         """Token counts are those of the Hugging Face backend; what does not fit is a sentence."""
         some: list[Text] = ["A quiet film. 很好看 🎬", (Message("user", "Hi"),)]
         assert in_process.count_tokens(some) == backend.count_tokens(some)
-        assert in_process.truncate("A quiet film. 很好看", 3) == backend.truncate("A quiet film. 很好看", 3)
+        assert in_process.truncate("A quiet film. 很好看", 3) == backend.truncate(
+            "A quiet film. 很好看", 3
+        )
         with pytest.raises(BackendError, match="does not fit into the 2047"):
             in_process.loglikelihoods([Request("word " * 3000, _LABELS)])
 
@@ -170,7 +211,14 @@ class TestInProcess:
     def test_searches(self, reviews: Task, tmp_path: Path) -> None:
         """A whole run by the command, which ends cleanly and can be verified."""
         storage = f"sqlite:///{tmp_path}/s.db"
-        command = [str(Path(sys.executable).with_name("optimize")), "--task", "sentiment", "--budget", "2", "--json"]
+        command = [
+            str(Path(sys.executable).with_name("optimize")),
+            "--task",
+            "sentiment",
+            "--budget",
+            "2",
+            "--json",
+        ]
         options = [
             "--backend",
             "vllm",
@@ -181,7 +229,9 @@ class TestInProcess:
             "--storage",
             storage,
         ]
-        ended = subprocess.run([*command, *options], capture_output=True, text=True, timeout=400, check=False)
+        ended = subprocess.run(
+            [*command, *options], capture_output=True, text=True, timeout=400, check=False
+        )
         assert ended.returncode == 0, ended.stderr
         assert json.loads(ended.stdout.splitlines()[-1])["backend"] == "vllm"
         assert "Traceback" not in ended.stderr
@@ -195,7 +245,12 @@ class TestServed:
     @pytest.mark.parametrize("chat", [False, True])
     @pytest.mark.parametrize("answers", [_LABELS, _GRADES])
     def test_agrees(
-        self, address: str, backend: HFBackend, texts: list[str], answers: tuple[str, ...], chat: bool
+        self,
+        address: str,
+        backend: HFBackend,
+        texts: list[str],
+        answers: tuple[str, ...],
+        chat: bool,
     ) -> None:
         """Labels of one and several tokens, with and without chat template."""
         served = OpenAIBackend(base_url=address)
@@ -203,9 +258,15 @@ class TestServed:
         asked = requests(texts, answers, chat=chat)
         agree(served.loglikelihoods(asked), backend.loglikelihoods(asked))
 
-    def test_long_continuations_are_echoed(self, address: str, backend: HFBackend, texts: list[str]) -> None:
+    def test_long_continuations_are_echoed(
+        self, address: str, backend: HFBackend, texts: list[str]
+    ) -> None:
         """A sentence is read as part of a prompt."""
-        asked = requests(texts[:5], (" unquestionably, and without any doubt at all, a great film", " bad"), chat=False)
+        asked = requests(
+            texts[:5],
+            (" unquestionably, and without any doubt at all, a great film", " bad"),
+            chat=False,
+        )
         agree(OpenAIBackend(base_url=address).loglikelihoods(asked), backend.loglikelihoods(asked))
 
     def test_a_bad_network_loses_nothing(self, address: str, backend: HFBackend) -> None:
@@ -225,9 +286,13 @@ class TestServed:
         served = OpenAIBackend(base_url=address)
         asked = [(Message("user", "Name a colour."),)]
         options: dict[str, Any] = {"max_tokens": 12, "temperature": 1.0}
-        assert served.generate(asked, **options, seed=1) == served.generate(asked, **options, seed=1)
+        assert served.generate(asked, **options, seed=1) == served.generate(
+            asked, **options, seed=1
+        )
         assert "," not in str(
-            served.generate(["One, two, three,"], max_tokens=12, temperature=0, seed=0, stop=[","])[0]
+            served.generate(["One, two, three,"], max_tokens=12, temperature=0, seed=0, stop=[","])[
+                0
+            ]
         )
         assert served.holds_to_form
         for form, pattern in _FORMS.items():
@@ -258,7 +323,8 @@ class TestServed:
 def test_absent_vllm_is_told() -> None:
     """One sentence that says what to install."""
     with pytest.raises(
-        BackendError, match=r"--backend vllm: vLLM cannot be imported .* pip install 'promptfront\[vllm\]'"
+        BackendError,
+        match=r"--backend vllm: vLLM cannot be imported .* pip install 'promptfront\[vllm\]'",
     ):
         VLLMBackend()
 

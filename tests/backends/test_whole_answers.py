@@ -11,9 +11,9 @@ import torch
 import transformers
 
 from promptfront.backends.hf import HFBackend
+from promptfront.backends.logprobs import ended
+from promptfront.backends.models.plain import PlainEngine
 from promptfront.backends.openai import OpenAIBackend
-from promptfront.backends.plain import PlainEngine
-from promptfront.backends.reading import ended
 from promptfront.backends.tokenization import Encoded
 from promptfront.backends.vllm import VLLMBackend
 from promptfront.search import DataOptions, optimize
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from promptfront.backends.reading import Pair
+    from promptfront.backends.logprobs import Pair
 
 _PROMPTS = ("Text: a good film\nRating:", "Text: no\nRating: 50\n\nText: a bad film\nRating:")
 _NUMBERS = (" 5", " 50", " 500", " 7")
@@ -45,11 +45,16 @@ def by_hand(first: float, goes_on: float) -> float:
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_the_end_of_an_answer_is_what_does_not_go_on(packed: bool, tiny: Callable[..., str]) -> None:
+def test_the_end_of_an_answer_is_what_does_not_go_on(
+    packed: bool, tiny: Callable[..., str]
+) -> None:
     """A causal model's "5" is a five that no zero follows, and "50" a fifty that no further zero follows."""
     backend = HFBackend(tiny("base"), packed=packed)
     model, tokenizer = backend._model, backend._tokenizer
-    five, nought, seven = tokenizer(" 5")["input_ids"][0], *(tokenizer(d)["input_ids"][0] for d in ("0", " 7"))
+    five, nought, seven = (
+        tokenizer(" 5")["input_ids"][0],
+        *(tokenizer(d)["input_ids"][0] for d in ("0", " 7")),
+    )
     assert [five, nought, nought] == tokenizer(" 500")["input_ids"]
     for prompt in _PROMPTS:
         ids = tokenizer(prompt)["input_ids"]
@@ -76,18 +81,24 @@ def test_an_encoder_decoder_ends_its_answers_too(tiny: Callable[..., str]) -> No
     assert found == pytest.approx((by_hand(p1, p0), p1 + p0), abs=1e-5)
 
 
-def test_a_server_ends_its_answers_too(tiny: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_ends_its_answers_too(
+    tiny: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Over HTTP, by token ids, the numbers are those of the model here."""
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     backend = HFBackend(tiny("base"))
     asked = [Request(prompt, _NUMBERS, whole=True) for prompt in _PROMPTS]
     with running(model_handler(backend)) as server:
         remote = OpenAIBackend(base_url=url(server), tokenizer=tiny("base"))
-        for found, expected in zip(remote.loglikelihoods(asked), backend.loglikelihoods(asked), strict=True):
+        for found, expected in zip(
+            remote.loglikelihoods(asked), backend.loglikelihoods(asked), strict=True
+        ):
             assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_vllm_ends_its_answers_too(tiny: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vllm_ends_its_answers_too(
+    tiny: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What its engine says of tokens, one by one or of long answers at once, makes the same numbers."""
     expected = HFBackend(tiny("base"))
     plain = PlainEngine(expected._model)
@@ -100,16 +111,26 @@ def test_vllm_ends_its_answers_too(tiny: Callable[..., str], monkeypatch: pytest
     monkeypatch.setattr(backend, "_read_next", plain.compute)
     monkeypatch.setattr(backend, "_read_whole", read_whole)
     asked = [Request(_PROMPTS[0], (" no", " no opinion", " no opinion at all", " yes"), whole=True)]
-    assert backend.loglikelihoods(asked)[0] == pytest.approx(expected.loglikelihoods(asked)[0], abs=1e-4)
+    assert backend.loglikelihoods(asked)[0] == pytest.approx(
+        expected.loglikelihoods(asked)[0], abs=1e-4
+    )
     assert backend.answer_tokens(asked[0]) == expected.answer_tokens(asked[0])
 
 
 @pytest.mark.parametrize(
     ("tokens", "scores", "expected"),
     [
-        (((1,), (1, 2), (1, 3)), (-1.0, -2.0, -3.0), (math.log(math.exp(-1) - math.exp(-2) - math.exp(-3)), -2, -3)),
+        (
+            ((1,), (1, 2), (1, 3)),
+            (-1.0, -2.0, -3.0),
+            (math.log(math.exp(-1) - math.exp(-2) - math.exp(-3)), -2, -3),
+        ),
         (((1,), (10,)), (-1.0, -2.0), (-1, -2)),  # no token of one begins the other
-        (((1,), (1,), (1, 2)), (-1.0, -1.0, -2.0), (math.log(math.exp(-1) - math.exp(-2)),) * 2 + (-2,)),
+        (
+            ((1,), (1,), (1, 2)),
+            (-1.0, -1.0, -2.0),
+            (math.log(math.exp(-1) - math.exp(-2)),) * 2 + (-2,),
+        ),
         (((1,), (1, 2)), (-math.inf, -math.inf), (-math.inf, -math.inf)),
     ],
 )
@@ -136,12 +157,17 @@ def rater(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return a model that has learnt to rate films as 5, 50 or 7."""
     folder = save_tiny(tmp_path_factory.mktemp("rater"))
     model, tokenizer = (
-        make.from_pretrained(folder) for make in (transformers.AutoModelForCausalLM, transformers.AutoTokenizer)
+        make.from_pretrained(folder)
+        for make in (transformers.AutoModelForCausalLM, transformers.AutoTokenizer)
     )
-    learnt = [f"Rate the film.\n\nText: {text}\nRating: {rating}\n\n" for text, rating in _films(range(2))]
+    learnt = [
+        f"Rate the film.\n\nText: {text}\nRating: {rating}\n\n" for text, rating in _films(range(2))
+    ]
     batch = tokenizer(learnt, return_tensors="pt", padding=True, return_token_type_ids=False)
     wanted = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
-    for step_size in torch.linspace(1e-2, 1e-3, 30):  # by signs alone: torch.optim takes long to import
+    for step_size in torch.linspace(
+        1e-2, 1e-3, 30
+    ):  # by signs alone: torch.optim takes long to import
         model.zero_grad()
         model(**batch, labels=wanted).loss.backward()
         with torch.no_grad():
@@ -163,7 +189,14 @@ def test_a_longer_label_wins_where_the_model_writes_it(rater: str, tmp_path: Pat
         csv.writer(file).writerows([("text", "rating"), *_films(range(10))])
     options = DataOptions(data=str(data), target_column="rating", instructions=("Rate the film.",))
     without = ("calibration", "paraphrase", "induce", "crossover")
-    found = optimize(None, data=options, model=rater, budget=2, without=without, storage=f"sqlite:///{tmp_path}/a.db")
+    found = optimize(
+        None,
+        data=options,
+        model=rater,
+        budget=2,
+        without=without,
+        storage=f"sqlite:///{tmp_path}/a.db",
+    )
     assert found.start.quality == 1.0
     prompt = "Rate the film.\n\nText: great film 1\nRating:"
     five, fifty, _ = HFBackend(rater).loglikelihoods([Request(prompt, (" 5", " 50", " 7"))])[0]

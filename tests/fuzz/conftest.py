@@ -10,7 +10,7 @@ import datasets
 import pytest
 
 from promptfront.search import api, plugins
-from promptfront.search.store import Store
+from promptfront.search.storage.database import Store
 from tests.fuzz.harness import COUNTS
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, settings
 
-from promptfront.search.cli import main
+from promptfront.search.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +31,9 @@ INPUTS = int(os.environ.get("PROMPTFRONT_FUZZ", "0"))
 """Inputs of each kind where the environment says so; otherwise few, and the same each time."""
 _SECONDS = 60
 _CODES = (0, 1, 2, 130)
-_COUNTED = re.compile(r"note +([\d,]+) (?:(?:more|other|dev|test|pool|train) )*rows? (?!in all|over|with the label)")
+_COUNTED = re.compile(
+    r"note +([\d,]+) (?:(?:more|other|dev|test|pool|train) )*rows? (?!in all|over|with the label)"
+)
 COUNTS: Counter[tuple[str, str]] = Counter()
 """How many inputs of each kind ended in which way."""
 _HOME = tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
@@ -94,7 +96,9 @@ def run(kind: str, *words: str) -> Done:
     study = f"{kind} {next(_NUMBERS)}"
     end = "no end"
     try:
-        done = _in_process([*words, "--budget", "1", "--json", "--storage", storage, "--study", study])
+        done = _in_process(
+            [*words, "--budget", "1", "--json", "--storage", storage, "--study", study]
+        )
         end = f"exit {done.code}"
     finally:
         COUNTS[kind, end] += 1
@@ -136,4 +140,6 @@ def _check(done: Done) -> None:
         assert len(sentences[0].split()) > 2, done.err
         assert "fault of promptfront" not in sentences[0], done.err
         assert not done.out, done.out
-        assert done.err.rstrip("\n").endswith(sentences[0]), f"a sentence of several lines: {done.err}"
+        assert done.err.rstrip("\n").endswith(sentences[0]), (
+            f"a sentence of several lines: {done.err}"
+        )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from promptfront.search.labels import fold
-from promptfront.search.prompt import literal
+from promptfront.search.data.labels import fold
+from promptfront.search.prompts.render import literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +62,13 @@ class Oracle:
         return tuple(0.0 if right else -5.0 - i for i, right in enumerate(same))
 
     def generate(
-        self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()
+        self,
+        prompts: Sequence[Text],
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        stop: Sequence[str] = (),
     ) -> list[str]:
         """Return the answer of each row."""
         found = [_NUMBERED.findall(_plain(prompt)) for prompt in prompts]

@@ -65,7 +65,11 @@ def tables(draw: st.DrawFn, *, lines: bool = True) -> Table:
     if not lines:
         cell = cell.map(lambda text: text.replace("\t", " "))
     text, label = draw(st.sampled_from(_INPUTS)), draw(st.sampled_from(_TARGETS))
-    others = draw(st.lists(st.sampled_from(["id", "date", "a,b", 'q"q', "n\u00e9", "0"]), max_size=2, unique=True))
+    others = draw(
+        st.lists(
+            st.sampled_from(["id", "date", "a,b", 'q"q', "n\u00e9", "0"]), max_size=2, unique=True
+        )
+    )
     labels = draw(st.sampled_from(_LABELS))
     columns = tuple(draw(st.permutations([text, label, *others])))
     rows = []
@@ -88,12 +92,19 @@ class File:
 @st.composite
 def separated(draw: st.DrawFn) -> File:
     """Return a CSV or TSV file as programs write them."""
-    suffix, delimiter = draw(st.sampled_from([(".csv", ","), (".tsv", "\t"), (".csv", ";"), (".csv", ",")]))
+    suffix, delimiter = draw(
+        st.sampled_from([(".csv", ","), (".tsv", "\t"), (".csv", ";"), (".csv", ",")])
+    )
     table = draw(tables())
     out = io.StringIO()
     quotings: list[Literal[0, 1, 2]] = [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]
     quoting = draw(st.sampled_from(quotings))
-    writer = csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator=draw(st.sampled_from(["\n", "\r\n"])))
+    writer = csv.writer(
+        out,
+        delimiter=delimiter,
+        quoting=quoting,
+        lineterminator=draw(st.sampled_from(["\n", "\r\n"])),
+    )
     writer.writerow(table.columns)
     writer.writerows(table.rows)
     text = out.getvalue()
@@ -107,7 +118,11 @@ def separated(draw: st.DrawFn) -> File:
 def raw_tsv(draw: st.DrawFn) -> File:
     """Return a TSV file without quoting: a quote is a quote."""
     table = draw(tables(lines=False))
-    return File(".tsv", ("\n".join("\t".join(row) for row in (table.columns, *table.rows)) + "\n").encode(), table)
+    return File(
+        ".tsv",
+        ("\n".join("\t".join(row) for row in (table.columns, *table.rows)) + "\n").encode(),
+        table,
+    )
 
 
 @st.composite
@@ -116,11 +131,15 @@ def json_files(draw: st.DrawFn) -> File:
     table = draw(tables())
     ascii_only = draw(st.booleans())
     if draw(st.booleans()):
-        text = json.dumps(table.records(), ensure_ascii=ascii_only, indent=draw(st.sampled_from([None, 2])))
+        text = json.dumps(
+            table.records(), ensure_ascii=ascii_only, indent=draw(st.sampled_from([None, 2]))
+        )
         return File(".json", text.encode(), table)
     end = draw(st.sampled_from(["\n", "\r\n", "\n\n"]))
     return File(
-        ".jsonl", "".join(json.dumps(r, ensure_ascii=ascii_only) + end for r in table.records()).encode(), table
+        ".jsonl",
+        "".join(json.dumps(r, ensure_ascii=ascii_only) + end for r in table.records()).encode(),
+        table,
     )
 
 
@@ -128,9 +147,16 @@ def json_files(draw: st.DrawFn) -> File:
 def parquet_files(draw: st.DrawFn) -> File:
     """Return a Parquet file with its labels as text, bytes, categories or numbers."""
     table = draw(tables())
-    columns: dict[str, Any] = {name: pa.array([r[name] for r in table.records()]) for name in table.columns}
+    columns: dict[str, Any] = {
+        name: pa.array([r[name] for r in table.records()]) for name in table.columns
+    }
     labels = columns[table.label]
-    forms = [labels, labels.cast(pa.binary()), labels.dictionary_encode(), labels.cast(pa.large_string())]
+    forms = [
+        labels,
+        labels.cast(pa.binary()),
+        labels.dictionary_encode(),
+        labels.cast(pa.large_string()),
+    ]
     if all(label.lstrip("-").isdigit() for label in table.answers.values()):
         forms += [labels.cast(t) for t in (pa.int8(), pa.int64(), pa.float64())]
     columns[table.label] = draw(st.sampled_from(forms))
@@ -173,10 +199,20 @@ def damaged(draw: st.DrawFn) -> File:
         stop = start + draw(st.sampled_from([0, 0, 1, 5, 100]))
         content = content[:start] + draw(st.sampled_from(_BYTES)) + content[stop:]
     if file.suffix != ".parquet":
-        encoding = draw(st.sampled_from(["utf-8"] * 5 + ["utf-16", "utf-32", "cp1252", "utf-8-sig", "gb18030"]))
-        content = content.decode("utf-8", "ignore").encode(encoding, "ignore") if encoding != "utf-8" else content
+        encoding = draw(
+            st.sampled_from(["utf-8"] * 5 + ["utf-16", "utf-32", "cp1252", "utf-8-sig", "gb18030"])
+        )
+        content = (
+            content.decode("utf-8", "ignore").encode(encoding, "ignore")
+            if encoding != "utf-8"
+            else content
+        )
         content = content.replace(b"\n", b"\r") if draw(st.integers(0, 9)) == 0 else content
-    suffix = draw(st.sampled_from([file.suffix] * 4 + [".csv", ".tsv", ".json", ".jsonl", ".parquet", ".CSV", ".txt"]))
+    suffix = draw(
+        st.sampled_from(
+            [file.suffix] * 4 + [".csv", ".tsv", ".json", ".jsonl", ".parquet", ".CSV", ".txt"]
+        )
+    )
     return File(suffix, content, file.table)
 
 
@@ -186,7 +222,9 @@ _SCALARS = st.one_of(
 )  # fmt: skip
 _VALUES = st.recursive(
     _SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
@@ -195,10 +233,14 @@ _VALUES = st.recursive(
 def odd_records(draw: st.DrawFn) -> str:
     """Return JSON lines, some of which have values of every type, no value, or other columns."""
     labels = draw(st.sampled_from([("good", "bad"), (0, 1), (True, False), (1.0, 2.0), ("1", "2")]))
-    records: list[Any] = [{"text": f"row {i}", "label": labels[i % 2]} for i in range(draw(st.integers(7, 14)))]
+    records: list[Any] = [
+        {"text": f"row {i}", "label": labels[i % 2]} for i in range(draw(st.integers(7, 14)))
+    ]
     for _ in range(draw(st.integers(0, 3))):
         record = records[draw(st.integers(0, len(records) - 1))]
-        name = draw(st.sampled_from(["text", "label", "label", "id", "", " ", "Text", "text\ud800"]))
+        name = draw(
+            st.sampled_from(["text", "label", "label", "id", "", " ", "Text", "text\ud800"])
+        )
         if draw(st.booleans()):
             record[name] = draw(_VALUES)
         else:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 @few(70)
-@given(file=st.one_of(tables.separated(), tables.raw_tsv(), tables.json_files(), tables.parquet_files()))
+@given(
+    file=st.one_of(
+        tables.separated(), tables.raw_tsv(), tables.json_files(), tables.parquet_files()
+    )
+)
 def test_what_was_written_is_read(file: File) -> None:
     """A file as programs write it is read whole: every row is scored as it was meant, none is lost."""
     table = file.table

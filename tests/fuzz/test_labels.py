@@ -49,10 +49,18 @@ def label_sets(draw: st.DrawFn) -> list[str]:
 
 
 @few(110)
-@given(labels=label_sets(), rows=st.lists(st.integers(0, 6), min_size=8, max_size=20), choices=st.booleans())
-@example(labels=["yes", "no", "0"], rows=[0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 3, 0, 0, 4], choices=False)  # a mean above 1
+@given(
+    labels=label_sets(),
+    rows=st.lists(st.integers(0, 6), min_size=8, max_size=20),
+    choices=st.booleans(),
+)
+@example(
+    labels=["yes", "no", "0"], rows=[0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 3, 0, 0, 4], choices=False
+)  # a mean above 1
 @example(labels=["3\r«"], rows=[0] * 8, choices=False)  # a sentence of two lines
-@example(labels=["-3", "a\x01", "'a'", "1", "a"], rows=[2, 4, 1, 4, 0, 3, 2, 1], choices=False)  # a joined one
+@example(
+    labels=["-3", "a\x01", "'a'", "1", "a"], rows=[2, 4, 1, 4, 0, 3, 2, 1], choices=False
+)  # a joined one
 def test_labels(labels: list[str], rows: list[int], choices: bool) -> None:
     """Every row that counts is right where the model knows its answer, and every row is told of."""
     answers = {i: labels[n % len(labels)] for i, n in enumerate(rows)}
@@ -61,7 +69,9 @@ def test_labels(labels: list[str], rows: list[int], choices: bool) -> None:
         oracle = Oracle(texts, answers)
         patch.setattr(api, "make_backend", lambda *_: oracle)
         data = home / "data.jsonl"
-        data.write_text("\n".join(json.dumps({"text": texts[i], "label": answers[i]}) for i in answers))
+        data.write_text(
+            "\n".join(json.dumps({"text": texts[i], "label": answers[i]}) for i in answers)
+        )
         listed = ",".join(dict.fromkeys(label.strip() for label in labels))
         words = ["--data", str(data), *([f"--choices={listed}"] if choices else [])]
         done = run("labels", *words)

@@ -69,7 +69,20 @@ def chat_templates(draw: st.DrawFn) -> str:
 
 
 _TOKEN: st.SearchStrategy[Any] = st.sampled_from(
-    ["<s>", "</s>", "<pad>", "<none>", "", None, "a", " ", {"content": "<s>", "lstrip": True}, 1, [], "good"]
+    [
+        "<s>",
+        "</s>",
+        "<pad>",
+        "<none>",
+        "",
+        None,
+        "a",
+        " ",
+        {"content": "<s>", "lstrip": True},
+        1,
+        [],
+        "good",
+    ]
 )
 _TOKENIZER_CONFIG: st.SearchStrategy[Any] = st.dictionaries(
     st.sampled_from(["bos_token", "eos_token", "pad_token", "unk_token", "mask_token", "additional_special_tokens", "extra_special_tokens", "model_max_length", "add_bos_token", "add_prefix_space", "clean_up_tokenization_spaces", "tokenizer_class", "chat_template", "padding_side", "split_special_tokens", "added_tokens_decoder"]),
@@ -93,15 +106,24 @@ _CONFIG: st.SearchStrategy[Any] = st.dictionaries(
 def models(draw: st.DrawFn) -> dict[str, Any]:
     """Return what is other than in a sound model: its template most often, its tokenizer, its configuration."""
     kind = draw(st.sampled_from(["llama"] * 4 + ["gpt2", "opt", "t5", "bert"]))
-    model: dict[str, Any] = {"kind": kind, "template": draw(chat_templates()) if kind in ("llama", "gpt2") else None}
-    part = draw(st.sampled_from(["none", "none", "tokenizer", "normalizer", "pre_tokenizer", "config", "missing"]))
+    model: dict[str, Any] = {
+        "kind": kind,
+        "template": draw(chat_templates()) if kind in ("llama", "gpt2") else None,
+    }
+    part = draw(
+        st.sampled_from(
+            ["none", "none", "tokenizer", "normalizer", "pre_tokenizer", "config", "missing"]
+        )
+    )
     if part == "tokenizer":
         model["tokenizer_config.json"] = draw(_TOKENIZER_CONFIG)
     elif part == "config":
         model["config.json"] = draw(_CONFIG)
     elif part == "missing":
         model["missing"] = draw(
-            st.sampled_from(["tokenizer.json", "tokenizer_config.json", "config.json", "model.safetensors"])
+            st.sampled_from(
+                ["tokenizer.json", "tokenizer_config.json", "config.json", "model.safetensors"]
+            )
         )
         model["in its place"] = draw(
             st.sampled_from([None, b"", b"{}", b"null", b"[", b"\x00" * 8, b"\xff", b"x" * 100])
@@ -118,7 +140,9 @@ def _write(model: dict[str, Any], sound: Path, home: Path) -> None:
         (home / path.name).write_bytes(path.read_bytes())
     for name in ("tokenizer_config.json", "config.json", "tokenizer.json"):
         if name in model:
-            (home / name).write_text(json.dumps(json.loads((home / name).read_text()) | model[name]))
+            (home / name).write_text(
+                json.dumps(json.loads((home / name).read_text()) | model[name])
+            )
     if model["template"] is not None:
         (home / "chat_template.jinja").write_text(model["template"])
     if "missing" in model:
@@ -128,7 +152,9 @@ def _write(model: dict[str, Any], sound: Path, home: Path) -> None:
 
 
 def _llama(template: str | None = None, **parts: Any) -> dict[str, Any]:
-    return {"kind": "llama", "template": template} | {name.replace("__", "."): part for name, part in parts.items()}
+    return {"kind": "llama", "template": template} | {
+        name.replace("__", "."): part for name, part in parts.items()
+    }
 
 
 @few(60)
@@ -136,16 +162,24 @@ def _llama(template: str | None = None, **parts: Any) -> dict[str, Any]:
 @example(_llama("{% for i in range(1000000) %}x{% endfor %}"), ("good", "bad"), "exact-match")
 @example(_llama(tokenizer_config__json={"pad_token": 0}), ("good", "bad"), None)
 @example(_llama(tokenizer_config__json={"model_max_length": {}}), ("good", "bad"), None)
-@example({"kind": "t5", "template": None, "tokenizer_config.json": {"unk_token": ""}}, ("good", "好"), None)
+@example(
+    {"kind": "t5", "template": None, "tokenizer_config.json": {"unk_token": ""}},
+    ("good", "好"),
+    None,
+)
 @example(_llama(config__json={"num_hidden_layers": None}), ("good", "bad"), None)
 @example(_llama(tokenizer__json={"normalizer": _NOTHING}), ("good", "bad"), None)
 @example(_llama(missing="model.safetensors") | {"in its place": b"["}, ("good", "bad"), None)
 @given(
     model=models(),
-    labels=st.sampled_from([("good", "bad"), ("1", "10"), ("好", "坏"), ("no", "no opinion"), ("🙂", "🙁")]),
+    labels=st.sampled_from(
+        [("good", "bad"), ("1", "10"), ("好", "坏"), ("no", "no opinion"), ("🙂", "🙁")]
+    ),
     scorer=st.sampled_from([None, "exact-match", "likelihood"]),
 )
-def test_models(tiny: Callable[..., str], model: dict[str, Any], labels: tuple[str, str], scorer: str | None) -> None:
+def test_models(
+    tiny: Callable[..., str], model: dict[str, Any], labels: tuple[str, str], scorer: str | None
+) -> None:
     """Whatever a model's folder holds: a table, or one sentence."""
     with folder() as home:
         _write(model, Path(tiny(model["kind"])), home)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from promptfront.backends import http
+from promptfront.backends.server import client as http
 from tests.backends.serving import Handler, running, url
 from tests.fuzz.harness import few, folder, run
 from tests.fuzz.oracle import numbered
@@ -75,12 +75,20 @@ def _damaged(draw: st.DrawFn, value: dict[str, Any], kind: str) -> Any:
 def _logprobs(draw: st.DrawFn) -> Any:
     tokens = draw(
         st.lists(
-            st.sampled_from(["good", " good", "Good", "g", "b", " bad", "bad", "", " ", "\n", "x", "1"]), max_size=5
+            st.sampled_from(
+                ["good", " good", "Good", "g", "b", " bad", "bad", "", " ", "\n", "x", "1"]
+            ),
+            max_size=5,
         )
     )
     number = st.sampled_from([-0.1, -1.0, -5.0, 0.0, -100.0])
-    listed = [draw(_damaged({"token": token, "logprob": draw(number), "bytes": None}, "entry")) for token in tokens]
-    first = draw(_damaged({"token": "x", "logprob": -1.0, "bytes": None, "top_logprobs": listed}, "entry"))
+    listed = [
+        draw(_damaged({"token": token, "logprob": draw(number), "bytes": None}, "entry"))
+        for token in tokens
+    ]
+    first = draw(
+        _damaged({"token": "x", "logprob": -1.0, "bytes": None, "top_logprobs": listed}, "entry")
+    )
     forms = [
         {"content": [first]},
         {"content": [first]},
@@ -98,7 +106,9 @@ def _logprobs(draw: st.DrawFn) -> Any:
 def answers(draw: st.DrawFn) -> Any:
     """Return the body of an answer to a chat request: a value for JSON, or bytes."""
     content: Any = draw(_REPLY)
-    content = draw(st.sampled_from([content, content, content, [{"type": "text", "text": content}], None]))
+    content = draw(
+        st.sampled_from([content, content, content, [{"type": "text", "text": content}], None])
+    )
     message = draw(_damaged({"role": "assistant", "content": content}, "message"))
     choice: dict[str, Any] = {
         "index": 0,
@@ -118,7 +128,14 @@ def answers(draw: st.DrawFn) -> Any:
             ]
         )
     )
-    whole = {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": choices, "usage": usage}
+    whole = {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "choices": choices,
+        "usage": usage,
+    }
     return draw(_damaged(whole, "chat"))
 
 
@@ -137,7 +154,28 @@ _BODIES = [
     b'{"detail": [{"msg": "x"}]}',
     b"[" * 2000,
 ]
-_STATUS = [200, 204, 301, 307, 400, 401, 403, 404, 405, 408, 413, 418, 422, 429, 500, 501, 502, 503, 529, 599]
+_STATUS = [
+    200,
+    204,
+    301,
+    307,
+    400,
+    401,
+    403,
+    404,
+    405,
+    408,
+    413,
+    418,
+    422,
+    429,
+    500,
+    501,
+    502,
+    503,
+    529,
+    599,
+]
 _HEADERS = st.dictionaries(
     st.sampled_from(["Retry_After", "Content_Encoding", "Location", "X_Odd", "x_should_retry"]),
     st.sampled_from(["0", "-1", "0.01", "never", "", "Wed, 21 Oct 2015 07:28:00 GMT", "1e400", "nan", "gzip", "/v1/models", "http://127.0.0.1:9/", "true"]),
@@ -162,7 +200,9 @@ def odd(draw: st.DrawFn) -> Answer:
     """Return an answer that is none: a status, a body and headers of any kind."""
     body = draw(
         st.sampled_from(_BODIES)
-        | st.dictionaries(st.sampled_from(["error", "message", "detail", "choices", "data"]), _SCALAR, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["error", "message", "detail", "choices", "data"]), _SCALAR, max_size=2
+        )
     )
     return draw(st.sampled_from(_STATUS)), body, draw(_HEADERS)
 
@@ -188,11 +228,15 @@ def _serving(models: Answer, reply: Callable[[bytes], Answer]) -> Iterator[str]:
 
         def do_POST(self) -> None:  # noqa: N802
             asked = self.body()
-            self.say(reply(asked) if self.path.endswith("/chat/completions") else (404, b"not here", {}))
+            self.say(
+                reply(asked) if self.path.endswith("/chat/completions") else (404, b"not here", {})
+            )
 
         def say(self, answer: Answer) -> None:
             status, body, headers = answer
-            self.send(status, body if isinstance(body, bytes) else json.dumps(body).encode(), headers)
+            self.send(
+                status, body if isinstance(body, bytes) else json.dumps(body).encode(), headers
+            )
 
     with running(Odd) as server:
         yield url(server)
@@ -215,7 +259,11 @@ def _search(kind: str, address: str, *words: str) -> Done:
 
 
 @few(40)
-@given(said=servers(), model=st.sampled_from(["m:1", "m:1", None]), scorer=st.sampled_from([None, None, "exact-match"]))
+@given(
+    said=servers(),
+    model=st.sampled_from(["m:1", "m:1", None]),
+    scorer=st.sampled_from([None, None, "exact-match"]),
+)
 @example((_MODELS, [(200, {"choices": [{"message": "good"}]}, {})]), "m:1", None)
 @example((_MODELS, [(200, _chat("good") | {"usage": {"prompt_tokens": "3"}}, {})]), "m:1", None)
 @example(((200, {"data": [None]}, {}), [(200, _chat("good"), {})]), None, None)
@@ -229,7 +277,11 @@ def test_servers(said: tuple[Answer, list[Answer]], model: str | None, scorer: s
 
 
 @few(10)
-@given(form=st.sampled_from(_WAYS), parts=st.booleans(), case=st.sampled_from([str, str.upper, str.title]))
+@given(
+    form=st.sampled_from(_WAYS),
+    parts=st.booleans(),
+    case=st.sampled_from([str, str.upper, str.title]),
+)
 def test_right_answers_are_right(form: str, parts: bool, case: Callable[[str], str]) -> None:
     """A server that always gives the right answer, in whichever words, is right on every row."""
 

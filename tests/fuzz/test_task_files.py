@@ -14,7 +14,9 @@ from tests.fuzz.harness import few, folder, run
 from tests.fuzz.oracle import Oracle, numbered
 
 _ROWS = [(numbered(i, "film"), ("good", "bad")[i % 2]) for i in range(12)]
-_CSV = "text,other,label\n" + "".join(f"{text},{i},{label}\n" for i, (text, label) in enumerate(_ROWS))
+_CSV = "text,other,label\n" + "".join(
+    f"{text},{i},{label}\n" for i, (text, label) in enumerate(_ROWS)
+)
 _TEXT = st.sampled_from(
     [
         "text",
@@ -49,7 +51,10 @@ _SCALAR = st.one_of(
 )
 _ANY = st.recursive(
     _SCALAR,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_SCALAR.filter(lambda v: v == v), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(_SCALAR.filter(lambda v: v == v), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 _PATTERN = st.sampled_from(
@@ -80,7 +85,9 @@ _RULE = st.fixed_dictionaries(
     optional={
         "name": _SCALAR,
         "limit": st.integers(-1, 9) | _SCALAR,
-        "rule": st.sampled_from(["words", "lines", "avoid", "include", "choice", "regex", "json", "language", "x"])
+        "rule": st.sampled_from(
+            ["words", "lines", "avoid", "include", "choice", "regex", "json", "language", "x"]
+        )
         | _ANY,
         "words": st.lists(_TEXT, max_size=3) | _ANY,
         "pattern": _PATTERN | _ANY,
@@ -126,7 +133,11 @@ def task_files(draw: st.DrawFn) -> str:
         values[draw(st.sampled_from(sorted(_KEYS)) | _SCALAR.filter(lambda v: v == v))] = draw(_ANY)
     for key in draw(st.sampled_from([(), (), (), ("data",), ("target",), ("input",)])):
         values.pop(key, None)
-    return str(yaml.safe_dump(values, allow_unicode=draw(st.booleans()), default_flow_style=draw(st.booleans())))
+    return str(
+        yaml.safe_dump(
+            values, allow_unicode=draw(st.booleans()), default_flow_style=draw(st.booleans())
+        )
+    )
 
 
 @few(150)
@@ -139,7 +150,8 @@ def test_task_files(text: str) -> None:
     """Whatever a task file says: a table, or one sentence."""
     with folder() as home, pytest.MonkeyPatch.context() as patch:
         oracle = Oracle(
-            {i: text for i, (text, _) in enumerate(_ROWS)}, {i: label for i, (_, label) in enumerate(_ROWS)}
+            {i: text for i, (text, _) in enumerate(_ROWS)},
+            {i: label for i, (_, label) in enumerate(_ROWS)},
         )
         patch.setattr(api, "make_backend", lambda *_: oracle)
         (home / "rows.csv").write_text(_CSV)

@@ -26,10 +26,13 @@ from promptfront.search.plugins import load
 SENTIMENT = ("negative", "positive")
 
 
-def make_task(instruction: str, labels: tuple[str, ...] = SENTIMENT, text: str = "text", **structure: object) -> Task:
+def make_task(
+    instruction: str, labels: tuple[str, ...] = SENTIMENT, text: str = "text", **structure: object
+) -> Task:
     """Return a task of forty short rows."""
     pool = tuple(
-        Example((("text", f"{text} {i}"),), labels[i % len(labels)] if labels else "an answer") for i in range(40)
+        Example((("text", f"{text} {i}"),), labels[i % len(labels)] if labels else "an answer")
+        for i in range(40)
     )
     start = Prompt(instruction, replace(Structure(("Review",), "Sentiment"), **structure))  # type: ignore[arg-type]
     return Task("t", "here", start, ("text",), "label", labels, pool, (), ())
@@ -49,7 +52,9 @@ def context(task: Task, seed: int, replies: Sequence[str] = ("",)) -> MutationCo
     def propose(prompts: Sequence[object], _: int) -> list[str]:
         return [replies[i % len(replies)] for i in range(len(prompts))]
 
-    return MutationContext(task, front, random.Random(seed), propose, lambda _, rows: [0.0] * len(rows))
+    return MutationContext(
+        task, front, random.Random(seed), propose, lambda _, rows: [0.0] * len(rows)
+    )
 
 
 def instructions(name: str, instruction: str, labels: tuple[str, ...] = SENTIMENT) -> set[str]:
@@ -59,7 +64,11 @@ def instructions(name: str, instruction: str, labels: tuple[str, ...] = SENTIMEN
 
 def test_a_plain_instruction_has_plain_forms() -> None:
     """Where it says no more than labels and fields do, the built-in task among them, other forms take its place."""
-    for plain in ("", "Classify the review as negative or positive.", "Classify the sentiment of the movie review."):
+    for plain in (
+        "",
+        "Classify the review as negative or positive.",
+        "Classify the sentiment of the movie review.",
+    ):
         assert "Is the review negative or positive?" in instructions("rewrite", plain)
 
 
@@ -72,7 +81,9 @@ def test_a_plain_instruction_has_plain_forms() -> None:
         ("判断评论对电池的看法。", ("正面", "负面")),
     ],
 )
-def test_an_instruction_that_says_more_is_kept_or_dropped(own: str, labels: tuple[str, ...]) -> None:
+def test_an_instruction_that_says_more_is_kept_or_dropped(
+    own: str, labels: tuple[str, ...]
+) -> None:
     """No form states another task: each is empty or holds the user's words, but for the verb they open with."""
     core = own.rstrip("?.。").removeprefix("判断")
     forms = instructions("rewrite", own, labels)
@@ -83,8 +94,13 @@ def test_an_instruction_that_says_more_is_kept_or_dropped(own: str, labels: tupl
 def test_labels_that_mean_nothing_alone_make_no_question() -> None:
     """Nobody understands "Is the review yes or no?"."""
     for labels in (("yes", "no"), ("0", "1"), ("a", "b")):
-        assert all(" is the review " not in f" {form.lower()}" for form in instructions("rewrite", "", labels))
-        assert {prompt.structure.question for prompt in results("question", make_task("", labels))} == {""}
+        assert all(
+            " is the review " not in f" {form.lower()}"
+            for form in instructions("rewrite", "", labels)
+        )
+        assert {
+            prompt.structure.question for prompt in results("question", make_task("", labels))
+        } == {""}
 
 
 @pytest.mark.parametrize(
@@ -101,12 +117,17 @@ def test_labels_that_mean_nothing_alone_make_no_question() -> None:
 def test_shorter_instructions_name_all_labels_or_none(own: str, labels: tuple[str, ...]) -> None:
     """A form that names some of the labels would be another task."""
     for form in instructions("shorten", own, labels) | instructions("drop-sentence", own, labels):
-        assert [label in form.lower() for label in labels] in ([True] * len(labels), [False] * len(labels))
+        assert [label in form.lower() for label in labels] in (
+            [True] * len(labels),
+            [False] * len(labels),
+        )
 
 
 def test_chinese_words_that_hold_a_filler_stay_whole() -> None:
     """请 is politeness, but not in 申请 and 邀请."""
-    assert instructions("shorten", "请判断这是申请还是邀请。", ("申请", "邀请")) == {"判断这是申请还是邀请。"}
+    assert instructions("shorten", "请判断这是申请还是邀请。", ("申请", "邀请")) == {
+        "判断这是申请还是邀请。"
+    }
 
 
 @pytest.mark.parametrize(
@@ -128,15 +149,24 @@ def test_sentences_are_found_and_joined_again(text: str, sentences: int) -> None
 
 def test_no_two_built_in_rules_fix_the_form_of_the_answer() -> None:
     """A limit, one word and the labels only would repeat or contradict each other."""
-    prompt = replace(make_task("").start, constraints=(Constraint("one-word", "Answer with one word."),))
+    prompt = replace(
+        make_task("").start, constraints=(Constraint("one-word", "Answer with one word."),)
+    )
     added = {p.constraints for p in results("add-constraint", make_task(""), prompt)}
-    assert {c.name for rules in added for c in rules} == {"one-word", "no-explanation", "closest", "overall"}
+    assert {c.name for rules in added for c in rules} == {
+        "one-word",
+        "no-explanation",
+        "closest",
+        "overall",
+    }
 
 
 def test_rules_suit_the_task() -> None:
     """The tone is for sentiment, labels for label tasks, one word for answers of one word."""
     names = {
-        labels: {c.name for c in known_constraints(make_task("", labels).start, make_task("", labels))}
+        labels: {
+            c.name for c in known_constraints(make_task("", labels).start, make_task("", labels))
+        }
         for labels in (SENTIMENT, ("spam", "not spam"), ())
     }
     assert {"overall", "one-word", "labels-only"} <= names[SENTIMENT]
@@ -149,14 +179,20 @@ def test_a_limit_stays_long_enough_for_the_labels() -> None:
     task = make_task("", ("recommended", "not recommended"))
     for name, limit in (("length", 2), ("mine", 1)):
         prompt = replace(task.start, constraints=(Constraint(name, "At most {limit}.", 3),))
-        assert {p.constraints[0].limit for p in results("tighten-constraint", task, prompt)} == {max(limit, 1)}
+        assert {p.constraints[0].limit for p in results("tighten-constraint", task, prompt)} == {
+            max(limit, 1)
+        }
 
 
 def test_verbalizers_fit_the_labels() -> None:
     """Positive and negative get words of their kind, and unknown labels only change their case."""
     sets = {p.structure.verbalizers for p in results("verbalizers", make_task(""))}
     assert (("negative", "bad"), ("positive", "good")) in sets
-    texts = {t for p in results("verbalizers", make_task("", ("zig/zag", "quux"))) for _, t in p.structure.verbalizers}
+    texts = {
+        t
+        for p in results("verbalizers", make_task("", ("zig/zag", "quux")))
+        for _, t in p.structure.verbalizers
+    }
     assert {text.casefold() for text in texts} <= {"zig/zag", "quux"}
 
 
@@ -172,7 +208,9 @@ def test_a_question_lists_the_texts_that_are_scored() -> None:
     """When the texts change, so does a question that lists them."""
     task = make_task("", question="Is this review negative or positive?")
     for prompt in results("verbalizers", task):
-        assert all(prompt.structure.verbalize(label) in prompt.structure.question for label in SENTIMENT)
+        assert all(
+            prompt.structure.verbalize(label) in prompt.structure.question for label in SENTIMENT
+        )
 
 
 @pytest.mark.parametrize(
@@ -197,11 +235,20 @@ def test_structure_mutators_change_one_aspect(name: str, aspects: set[str]) -> N
 
 def test_names_speak_the_language_of_the_task() -> None:
     """A Chinese task gets Chinese names; a task that is not of sentiment is not called so; fields stay apart."""
-    chinese = make_task("", ("正面", "负面"), text="这部电影很好看", input_labels=("评论",), target_label="情感")
-    names = {n for p in results("field-names", chinese) for n in (*p.structure.input_labels, p.structure.target_label)}
+    chinese = make_task(
+        "", ("正面", "负面"), text="这部电影很好看", input_labels=("评论",), target_label="情感"
+    )
+    names = {
+        n
+        for p in results("field-names", chinese)
+        for n in (*p.structure.input_labels, p.structure.target_label)
+    }
     assert names >= {"文本", "标签"}
     assert not any(name.isascii() for name in names if name)
     spam = make_task("", ("spam", "ham"), input_labels=("Message",), target_label="Label")
     assert "Sentiment" not in {p.structure.target_label for p in results("field-names", spam)}
     pair = make_task("", input_labels=("Premise", "Hypothesis"))
-    assert all(len({n.lower() for n in p.structure.input_labels}) == 2 for p in results("field-names", pair))
+    assert all(
+        len({n.lower() for n in p.structure.input_labels}) == 2
+        for p in results("field-names", pair)
+    )

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptfront.mutators import demonstrations
-from promptfront.mutators.replies import clean
+from promptfront.mutators.proposer_replies import clean
 from promptfront.mutators.sentences import join_sentences, split_sentences
 from promptfront.search.contracts import (
     GENES,
@@ -31,9 +31,13 @@ from promptfront.search.contracts import (
     Words,
 )
 from promptfront.search.plugins import available, load
-from promptfront.search.prompt import render
+from promptfront.search.prompts.render import render
 
-NAMES = sorted(name for name, point in available("promptfront.mutators").items() if "promptfront." in point.value)
+NAMES = sorted(
+    name
+    for name, point in available("promptfront.mutators").items()
+    if "promptfront." in point.value
+)
 _ENGLISH = "Please read the review (all of it). Then decide, carefully, whether it is positive or negative."
 _CHINESE = "请阅读评论（全文）。判断情感。"
 
@@ -95,13 +99,25 @@ def full_prompt(task: Task) -> Prompt:
     """Return a prompt in which every gene holds something to change."""
     limit = Constraint("length", "At most {limit} words.", 8)
     distinct = tuple({e.inputs: e for e in task.pool}.values())
-    return replace(task.start, demonstrations=distinct[:3], constraints=(limit, Constraint("x", "Be {brief}.")))
+    return replace(
+        task.start, demonstrations=distinct[:3], constraints=(limit, Constraint("x", "Be {brief}."))
+    )
 
 
 # Repeated, empty and merely blank texts occur in real pools.
-_TEXTS = st.lists(st.one_of(st.text(max_size=40), st.sampled_from(["", " ", "a", "A"])), min_size=1, max_size=12)
+_TEXTS = st.lists(
+    st.one_of(st.text(max_size=40), st.sampled_from(["", " ", "a", "A"])), min_size=1, max_size=12
+)
 _LABELS = st.sampled_from(
-    [("negative", "positive"), ("a", "b", "c"), ("正面", "负面"), ("0", "1"), ("{x}", "y"), ("only",), ()]
+    [
+        ("negative", "positive"),
+        ("a", "b", "c"),
+        ("正面", "负面"),
+        ("0", "1"),
+        ("{x}", "y"),
+        ("only",),
+        (),
+    ]
 )
 
 
@@ -121,7 +137,9 @@ def test_every_mutator_keeps_its_promises(
     for prompt in (task.start, full_prompt(task)):
         changed = make(name).mutate(prompt, context(task, seed))
         assert changed == make(name).mutate(prompt, context(task, seed))
-        assert [g for g in GENES if g != make(name).gene and getattr(changed, g) != getattr(prompt, g)] == []
+        assert [
+            g for g in GENES if g != make(name).gene and getattr(changed, g) != getattr(prompt, g)
+        ] == []
         assert set(changed.demonstrations) <= set(task.pool)
         assert len({e.inputs for e in changed.demonstrations}) == len(changed.demonstrations)
         assert len({c.name for c in changed.constraints}) == len(changed.constraints)
@@ -133,7 +151,9 @@ def test_every_mutator_keeps_its_promises(
 @pytest.mark.parametrize("name", NAMES)
 def test_every_mutator_finds_something_new(name: str) -> None:
     """On an ordinary prompt each of them has a change to propose."""
-    task = make_task([f"review number {i} is rather long" for i in range(40)], ("negative", "positive"), _ENGLISH)
+    task = make_task(
+        [f"review number {i} is rather long" for i in range(40)], ("negative", "positive"), _ENGLISH
+    )
     prompt = full_prompt(task)
     assert any(make(name).mutate(prompt, context(task, seed)) != prompt for seed in range(8))
 
@@ -151,7 +171,9 @@ def test_no_mutator_needs_a_large_pool(name: str, size: int) -> None:
 def test_every_class_the_packaging_names_is_a_mutator() -> None:
     """The entry points of pyproject.toml are all there, whatever was installed before."""
     root = Path(__file__).parents[2]
-    points = tomllib.loads((root / "pyproject.toml").read_text())["project"]["entry-points"]["promptfront.mutators"]
+    points = tomllib.loads((root / "pyproject.toml").read_text())["project"]["entry-points"][
+        "promptfront.mutators"
+    ]
     for value in points.values():
         module, _, cls = value.partition(":")
         assert getattr(importlib.import_module(module), cls)().gene in GENES
@@ -161,7 +183,9 @@ def test_balanced_demonstrations_are_balanced() -> None:
     """Every label is shown equally often."""
     task = make_task([f"text {i}" for i in range(30)], ("a", "b", "c"), "")
     for seed in range(10):
-        shown = make("balanced-demonstrations").mutate(task.start, context(task, seed)).demonstrations
+        shown = (
+            make("balanced-demonstrations").mutate(task.start, context(task, seed)).demonstrations
+        )
         counts = [sum(e.target == label for e in shown) for label in task.labels]
         assert len(set(counts)) == 1
         assert counts[0] >= 1
@@ -177,7 +201,9 @@ def test_balanced_demonstrations_of_many_labels_stay_few() -> None:
 def test_diverse_demonstrations_come_from_different_clusters() -> None:
     """Of a pool with two kinds of text, both are shown."""
     task = make_task(
-        [f"film {i} camera actor" for i in range(20)] + [f"汤{i}很好喝面也好吃" for i in range(20)], ("a", "b"), ""
+        [f"film {i} camera actor" for i in range(20)] + [f"汤{i}很好喝面也好吃" for i in range(20)],
+        ("a", "b"),
+        "",
     )
     shown = make("diverse-demonstrations").mutate(task.start, context(task, 3)).demonstrations
     assert {True, False} == {"film" in e.inputs[0][1] for e in shown}
@@ -187,7 +213,8 @@ def test_hard_demonstrations_are_hard_but_not_the_hardest() -> None:
     """They come from the upper third of losses, without the extremes that are often mislabelled."""
     task = make_task(["x" * n for n in range(1, 17)], ("a", "b"), "")
     lengths = [
-        len(e.inputs[0][1]) for e in make("hard-demonstrations").mutate(task.start, context(task, 0)).demonstrations
+        len(e.inputs[0][1])
+        for e in make("hard-demonstrations").mutate(task.start, context(task, 0)).demonstrations
     ]
     assert min(lengths) >= 10
     assert max(lengths) <= 15
@@ -196,7 +223,9 @@ def test_hard_demonstrations_are_hard_but_not_the_hardest() -> None:
 def test_hard_demonstrations_show_every_label_of_a_biased_prompt() -> None:
     """A prompt that fails on one label alone still gets examples of both."""
     task = make_task(["x" * n for n in range(1, 33)], ("a", "b"), "")
-    biased = replace(context(task, 0), losses=lambda _, rows: [9.0 * (e.target == "a") for e in rows])
+    biased = replace(
+        context(task, 0), losses=lambda _, rows: [9.0 * (e.target == "a") for e in rows]
+    )
     shown = make("hard-demonstrations").mutate(task.start, biased).demonstrations
     assert {e.target for e in shown} == {"a", "b"}
 
@@ -211,7 +240,10 @@ def test_diverse_demonstrations_embed_a_pool_once(monkeypatch: pytest.MonkeyPatc
         return embed(pool)
 
     monkeypatch.setattr(demonstrations, "_embed", counted)
-    mutator, task = make("diverse-demonstrations"), make_task([f"film {i} was long" for i in range(20)], ("a", "b"), "")
+    mutator, task = (
+        make("diverse-demonstrations"),
+        make_task([f"film {i} was long" for i in range(20)], ("a", "b"), ""),
+    )
     for seed in range(4):
         mutator.mutate(task.start, context(task, seed))
     other = make_task([f"book {i} was short" for i in range(9)], ("a", "b"), "")
@@ -221,7 +253,11 @@ def test_diverse_demonstrations_embed_a_pool_once(monkeypatch: pytest.MonkeyPatc
 
 def test_long_examples_are_not_shown_while_short_ones_exist() -> None:
     """A demonstration is paid for with every prompt, so the short ones are used."""
-    task = make_task(["word " * 200 + str(i) for i in range(20)] + [f"short {i}" for i in range(20)], ("a", "b"), "")
+    task = make_task(
+        ["word " * 200 + str(i) for i in range(20)] + [f"short {i}" for i in range(20)],
+        ("a", "b"),
+        "",
+    )
     for seed in range(5):
         for name in ("random-demonstrations", "balanced-demonstrations", "diverse-demonstrations"):
             shown = make(name).mutate(task.start, context(task, seed)).demonstrations
@@ -230,7 +266,9 @@ def test_long_examples_are_not_shown_while_short_ones_exist() -> None:
 
 def test_a_proposal_must_look_like_an_instruction() -> None:
     """Chatter, answers and echoes are passed over; the first reply that fits is taken."""
-    task = make_task([f"text {i}" for i in range(9)], ("negative", "positive"), "Classify the review.")
+    task = make_task(
+        [f"text {i}" for i in range(9)], ("negative", "positive"), "Classify the review."
+    )
     assert (
         make("paraphrase").mutate(task.start, context(task, 0)).instruction
         == "Tell if a review is positive or negative."
@@ -239,9 +277,12 @@ def test_a_proposal_must_look_like_an_instruction() -> None:
 
 def test_without_a_valid_proposal_nothing_changes() -> None:
     """A proposer that only chatters costs no score."""
-    task = make_task([f"text {i}" for i in range(9)], ("negative", "positive"), "Classify the review.")
+    task = make_task(
+        [f"text {i}" for i in range(9)], ("negative", "positive"), "Classify the review."
+    )
     bad = replace(
-        context(task, 0), propose=lambda prompts, _: ["I'm sorry, I cannot rewrite the review."] * len(prompts)
+        context(task, 0),
+        propose=lambda prompts, _: ["I'm sorry, I cannot rewrite the review."] * len(prompts),
     )
     for name in ("paraphrase", "induce", "crossover"):
         assert task.start == make(name).mutate(task.start, bad)
@@ -271,11 +312,21 @@ def test_a_demonstration_is_added_of_the_label_shown_least() -> None:
     """Growing a set by one keeps its labels as even as they can be."""
     pool = tuple(Example((("text", f"text {i}"),), ("bad", "good")[i % 2]) for i in range(20))
     task = Task(
-        "t", "here", Prompt("Rate.", Structure(("Text",), "Label")), ("text",), "label", ("bad", "good"), pool, (), ()
+        "t",
+        "here",
+        Prompt("Rate.", Structure(("Text",), "Label")),
+        ("text",),
+        "label",
+        ("bad", "good"),
+        pool,
+        (),
+        (),
     )
     prompt = replace(task.start, demonstrations=(pool[0], pool[2], pool[1]))
     grown = make("add-demonstration").mutate(prompt, context(task, 0))
-    assert ["bad", "bad", "good", "good"] == sorted(example.target for example in grown.demonstrations)
+    assert ["bad", "bad", "good", "good"] == sorted(
+        example.target for example in grown.demonstrations
+    )
     assert set(prompt.demonstrations) < set(grown.demonstrations)
 
 
@@ -290,14 +341,19 @@ def test_demonstrations_are_levelled() -> None:
         ) -> tuple[float, ...]:
             measured.append(prompt)
             shown = prompt.demonstrations
-            raw = [sum((1 + i) / len(shown) for i, e in enumerate(shown) if e.target == x) / 2 for x in labels]
+            raw = [
+                sum((1 + i) / len(shown) for i, e in enumerate(shown) if e.target == x) / 2
+                for x in labels
+            ]
             raw[0] += 1.0
             return tuple(value - sum(raw) / len(raw) for value in raw)
 
         for seed in range(6):
             prompt = replace(task.start, demonstrations=task.pool[:12])
             measured.clear()
-            found = make("level-demonstrations").mutate(prompt, replace(context(task, seed), lean=lean))
+            found = make("level-demonstrations").mutate(
+                prompt, replace(context(task, seed), lean=lean)
+            )
             assert len(measured) <= 7
             assert max(map(abs, lean(found))) <= 0.7 * max(map(abs, lean(prompt)))
             untold = replace(context(task, seed), lean=lambda _: ())
@@ -326,7 +382,10 @@ def test_a_chinese_prompt_is_fitted_chinese_words() -> None:
 
     def words(prompt: Prompt, rows: Sequence[Example]) -> Words:
         found = english.words(prompt, rows)
-        return Words((*found.texts, "差", "好"), [(*output, output[0] - 1, output[-1] - 1) for output in found.outputs])
+        return Words(
+            (*found.texts, "差", "好"),
+            [(*output, output[0] - 1, output[-1] - 1) for output in found.outputs],
+        )
 
     found = make("fit-verbalizers").mutate(task.start, replace(english, words=words))
     assert found.structure.verbalizers == (("消极", "差"), ("积极", "好"))

@@ -11,8 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptfront.mutators.replies import clean
-from promptfront.search.contracts import Candidate, Example, MutationContext, Mutator, Prompt, Structure, Task, Text
+from promptfront.mutators.proposer_replies import clean
+from promptfront.search.contracts import (
+    Candidate,
+    Example,
+    MutationContext,
+    Mutator,
+    Prompt,
+    Structure,
+    Task,
+    Text,
+)
 from promptfront.search.plugins import load
 
 GOOD = "Tell whether a review is positive or negative."
@@ -22,10 +31,19 @@ START = "Classify the sentiment of the review as positive or negative."
 def make_task(instruction: str = START, labels: tuple[str, ...] = ("negative", "positive")) -> Task:
     """Return a task of twenty reviews."""
     pool = tuple(
-        Example((("text", f"a film about {{people}} and place {i}"),), labels[i % len(labels)]) for i in range(20)
+        Example((("text", f"a film about {{people}} and place {i}"),), labels[i % len(labels)])
+        for i in range(20)
     )
     return Task(
-        "t", "here", Prompt(instruction, Structure(("Review",), "Sentiment")), ("text",), "label", labels, pool, (), ()
+        "t",
+        "here",
+        Prompt(instruction, Structure(("Review",), "Sentiment")),
+        ("text",),
+        "label",
+        labels,
+        pool,
+        (),
+        (),
     )
 
 
@@ -37,8 +55,13 @@ def proposed(name: str, task: Task, replies: Sequence[str], asked: list[Text] | 
             asked.extend(prompts)
         return [replies[i % len(replies)] for i in range(len(prompts))]
 
-    front = (Candidate(task.start, 0.5, 9), Candidate(replace(task.start, instruction="Is it good or bad?"), 0.6, 12))
-    context = MutationContext(task, front, random.Random(0), propose, lambda _, rows: [0.0] * len(rows))
+    front = (
+        Candidate(task.start, 0.5, 9),
+        Candidate(replace(task.start, instruction="Is it good or bad?"), 0.6, 12),
+    )
+    context = MutationContext(
+        task, front, random.Random(0), propose, lambda _, rows: [0.0] * len(rows)
+    )
     mutator = cast("Callable[[], Mutator]", load("promptfront.mutators", name))()
     return mutator.mutate(task.start, context).instruction
 
@@ -99,7 +122,10 @@ def test_a_reply_that_quotes_an_example_is_refused() -> None:
 def test_a_parent_that_names_one_label_may_have_such_a_child() -> None:
     """What the user's own instruction says is not a leak."""
     task = make_task("Is this message spam?", ("spam", "ham"))
-    assert proposed("paraphrase", task, ["Does the message look like spam?"]) == "Does the message look like spam?"
+    assert (
+        proposed("paraphrase", task, ["Does the message look like spam?"])
+        == "Does the message look like spam?"
+    )
 
 
 def test_a_task_of_rewriting_may_speak_of_it() -> None:
@@ -117,7 +143,12 @@ def test_labels_are_words_not_letters() -> None:
 
 
 @pytest.mark.parametrize(
-    "own", ["Answer whether the review is good or bad.", "Output the sentiment: good or bad.", "Label it: a or b."]
+    "own",
+    [
+        "Answer whether the review is good or bad.",
+        "Output the sentiment: good or bad.",
+        "Label it: a or b.",
+    ],
 )
 def test_a_verb_at_the_beginning_is_no_preamble(own: str) -> None:
     """Nothing is cut off an instruction that is already clean."""

@@ -44,7 +44,10 @@ def _reviews(folder: Path) -> None:
     """Write 30 rows of real reviews, too few to be split."""
     from promptfront.search import load_task
 
-    _write(folder / "reviews.csv", [(row.inputs[0][1], row.target) for row in load_task("sentiment").dev[:30]])
+    _write(
+        folder / "reviews.csv",
+        [(row.inputs[0][1], row.target) for row in load_task("sentiment").dev[:30]],
+    )
 
 
 def _tiny(kind: str) -> Callable[[Path], None]:
@@ -52,7 +55,11 @@ def _tiny(kind: str) -> Callable[[Path], None]:
         from tests.tiny import save_tiny
 
         save_tiny(folder / "model", kind)
-        rows = [(f"a {word} film number {i}", label) for i in range(90) for word, label in [_WORDS[i % 4]]]
+        rows = [
+            (f"a {word} film number {i}", label)
+            for i in range(90)
+            for word, label in [_WORDS[i % 4]]
+        ]
         _write(folder / "reviews.csv", rows)
 
     return prepare
@@ -103,7 +110,9 @@ def arithmetic() -> str:
     found = b""
     for shape in ((64, 576), (700, 192)):
         rows = torch.randn(shape)
-        product = torch.softmax(rows @ torch.randn(shape[1], shape[1]), -1) @ rows.T[:, :1].expand(shape[1], 3)
+        product = torch.softmax(rows @ torch.randn(shape[1], shape[1]), -1) @ rows.T[:, :1].expand(
+            shape[1], 3
+        )
         found += product.numpy().tobytes()
     return hashlib.sha256(found + torch.__version__.encode()).hexdigest()[:16]
 
@@ -114,10 +123,17 @@ def _command(words: list[str]) -> list[str]:
 
 def _optimize(words: list[str], folder: Path) -> str:
     done = subprocess.run(
-        _command(words), cwd=folder, env=os.environ | _ENVIRONMENT, capture_output=True, text=True, check=False
+        _command(words),
+        cwd=folder,
+        env=os.environ | _ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"optimize {' '.join(words)}: exit code {done.returncode}\n{done.stderr}")
+        raise RuntimeError(
+            f"optimize {' '.join(words)}: exit code {done.returncode}\n{done.stderr}"
+        )
     return done.stdout
 
 
@@ -147,7 +163,9 @@ def _stored(folder: Path) -> int:
 
 
 def _query(folder: Path, text: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(f"file:{folder / 'promptfront.db'}?mode=ro", uri=True, timeout=60) as connection:
+    with sqlite3.connect(
+        f"file:{folder / 'promptfront.db'}?mode=ro", uri=True, timeout=60
+    ) as connection:
         return list(connection.execute(text))
 
 
@@ -162,11 +180,17 @@ def _trials(folder: Path) -> list[dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for trial, number, state in _query(folder, "SELECT trial_id, number, state FROM trials"):
         found[trial] = {"number": number, "state": state}
-    for trial, objective, value in _query(folder, "SELECT trial_id, objective, value FROM trial_values"):
+    for trial, objective, value in _query(
+        folder, "SELECT trial_id, objective, value FROM trial_values"
+    ):
         found[trial][f"value {objective}"] = value
-    for trial, key, value in _query(folder, "SELECT trial_id, key, value_json FROM trial_user_attributes"):
+    for trial, key, value in _query(
+        folder, "SELECT trial_id, key, value_json FROM trial_user_attributes"
+    ):
         found[trial][key] = json.loads(value)
-    for trial, name, value in _query(folder, "SELECT trial_id, param_name, param_value FROM trial_params"):
+    for trial, name, value in _query(
+        folder, "SELECT trial_id, param_name, param_value FROM trial_params"
+    ):
         found[trial][f"allele {name}"] = value
     return sorted(found.values(), key=lambda trial: trial["number"])
 
@@ -190,7 +214,9 @@ def main(names: list[str]) -> None:
     for name in names or RUNS:
         started = time.monotonic()
         found = observe(RUNS[name])
-        path(name).write_text(json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        path(name).write_text(
+            json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+        )
         print(f"{name}: {time.monotonic() - started:.0f} s")  # noqa: T201 (a script)
 
 

@@ -16,6 +16,8 @@ def test_a_run_on_a_fixed_seed_is_as_recorded(name: str) -> None:
     """Scores, trials, front and export are those recorded, whether or not the run was killed on the way."""
     expected = json.loads(path(name).read_text(encoding="utf-8"))
     if expected["arithmetic"] != arithmetic():
-        pytest.skip("recorded on a processor that rounds otherwise; record it here before the change")
+        pytest.skip(
+            "recorded on a processor that rounds otherwise; record it here before the change"
+        )
     found = observe(RUNS[name])
     assert expected == json.loads(json.dumps(found))

@@ -9,11 +9,11 @@ import pytest
 
 from promptfront.scorers.fluency import Fluency
 from promptfront.scorers.judge import Judge
-from promptfront.search.asking import Asking
 from promptfront.search.contracts import Example, Request, Unscored
 from promptfront.search.errors import InputError
-from promptfront.search.metric import load_scorer
-from promptfront.search.store import Store
+from promptfront.search.evaluation.cached_model import Asking
+from promptfront.search.scoring import load_scorer
+from promptfront.search.storage.database import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,9 @@ def test_a_place_that_is_preferred_does_not_count() -> None:
 
     def score(lean: float) -> float | None:
         def likelihoods(requests: Sequence[Request]) -> list[tuple[float, ...]]:
-            return [(lean + ("\n\nAnswer A: good" in str(request.prompt)), 0.0) for request in requests]
+            return [
+                (lean + ("\n\nAnswer A: good" in str(request.prompt)), 0.0) for request in requests
+            ]
 
         return Judge().bind(likelihoods).score_replies([ROW], ["good"])[0]
 

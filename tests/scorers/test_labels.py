@@ -12,7 +12,9 @@ from promptfront.search.contracts import Example, Prompt, Structure, Task
 from promptfront.search.errors import InputError
 
 _PROMPT = Prompt("", Structure(("Text",), "Label"))
-_ROWS = tuple(Example((("text", str(i)),), label) for i, label in enumerate(["no", "yes", "yes", "no"]))
+_ROWS = tuple(
+    Example((("text", str(i)),), label) for i, label in enumerate(["no", "yes", "yes", "no"])
+)
 _TASK = Task("t", "here", _PROMPT, ("text",), "label", ("no", "yes"), (), _ROWS, ())
 _OUTPUTS = [(-1.0, -3.0), (-1.0, -1.5), (-1.0, -1.4), (-1.0, -4.0)]
 
@@ -77,6 +79,8 @@ def test_an_impossible_label_does_not_spoil_calibration() -> None:
 @pytest.mark.parametrize("texts", [("a", "a"), ("a", " "), (" a", "a")])
 def test_labels_need_different_texts(texts: tuple[str, str]) -> None:
     """Verbalizers that cannot be told apart are refused."""
-    structure = replace(_PROMPT.structure, verbalizers=tuple(zip(("no", "yes"), texts, strict=True)))
+    structure = replace(
+        _PROMPT.structure, verbalizers=tuple(zip(("no", "yes"), texts, strict=True))
+    )
     with pytest.raises(InputError, match="a text of its own"):
         LabelScorer().answers(replace(_PROMPT, structure=structure), _TASK, _ROWS[0])

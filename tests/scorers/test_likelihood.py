@@ -10,7 +10,7 @@ import pytest
 
 from promptfront.scorers.likelihood import TargetLikelihood
 from promptfront.search import optimize
-from promptfront.search.evaluate import Evaluator
+from promptfront.search.evaluation.evaluator import Evaluator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,13 +19,24 @@ if TYPE_CHECKING:
     from promptfront.search.contracts import Task
 
 
-def test_the_answer_s_likelihood_is_a_score(reviews: Task, backend: HFBackend, tmp_path: Path) -> None:
+def test_the_answer_s_likelihood_is_a_score(
+    reviews: Task, backend: HFBackend, tmp_path: Path
+) -> None:
     """A search on free text without a reply; each score is the bytes' geometric mean."""
     task = replace(
-        reviews, labels=(), scorer="likelihood", pool=reviews.pool[:12], dev=reviews.dev[:10], test=reviews.test[:8]
+        reviews,
+        labels=(),
+        scorer="likelihood",
+        pool=reviews.pool[:12],
+        dev=reviews.dev[:10],
+        test=reviews.test[:8],
     )
     front = optimize(
-        task, backend=backend, budget=3, storage=f"sqlite:///{tmp_path}/a.db", without=("induce", "paraphrase")
+        task,
+        backend=backend,
+        budget=3,
+        storage=f"sqlite:///{tmp_path}/a.db",
+        without=("induce", "paraphrase"),
     )
     evaluator = Evaluator(task, backend, TargetLikelihood())
     (logs,) = evaluator.measure([task.start], task.dev[:1])[0]

@@ -29,18 +29,28 @@ def test_the_numbers_are_the_references() -> None:
         assert rouge_1(reply, row) == expected["rouge1"].fmeasure
         assert rouge_2(reply, row) == expected["rouge2"].fmeasure
         assert rouge_l(reply, row) == expected["rougeL"].fmeasure
-        assert bleu(reply, row) == pytest.approx(sacrebleu.sentence_bleu(reply, [row.target]).score / 100)
-        assert chrf(reply, row) == pytest.approx(sacrebleu.sentence_chrf(reply, [row.target]).score / 100)
+        assert bleu(reply, row) == pytest.approx(
+            sacrebleu.sentence_bleu(reply, [row.target]).score / 100
+        )
+        assert chrf(reply, row) == pytest.approx(
+            sacrebleu.sentence_chrf(reply, [row.target]).score / 100
+        )
 
 
 @pytest.mark.parametrize("metric", _METRICS)
-@pytest.mark.parametrize("target", ["The cat sat on the mat today.", "今天我在北京工作，天气很好。"])
-def test_gold_is_one_and_nothing_is_zero(metric: Callable[[str, Example], float], target: str) -> None:
+@pytest.mark.parametrize(
+    "target", ["The cat sat on the mat today.", "今天我在北京工作，天气很好。"]
+)
+def test_gold_is_one_and_nothing_is_zero(
+    metric: Callable[[str, Example], float], target: str
+) -> None:
     """And with two references the gold one counts."""
     example = Example((("text", "x"),), target)
     assert metric(target, example) == pytest.approx(1)
     assert metric("", example) == 0
-    assert metric(target, Example((("text", "x"),), "Some other text.", (target,))) == pytest.approx(1)
+    assert metric(
+        target, Example((("text", "x"),), "Some other text.", (target,))
+    ) == pytest.approx(1)
 
 
 def test_chinese_is_read_by_characters() -> None:

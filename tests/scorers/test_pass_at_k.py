@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from promptfront.scorers.execution import PassAtK, PassesTests, pass_at_k
-from promptfront.search.evaluate import Evaluator
-from promptfront.search.packages import cached_archive
-from promptfront.search.store import Store
-from promptfront.search.task import load_task
+from promptfront.scorers.code_tests import PassAtK, PassesTests, pass_at_k
+from promptfront.search.data.downloads import cached_archive
+from promptfront.search.data.load_task import load_task
+from promptfront.search.evaluation.evaluator import Evaluator
+from promptfront.search.storage.database import Store
 from promptfront.search.tasks.sources import _HUMAN_EVAL
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def test_the_estimator_is_the_reference() -> None:
     for _ in range(ROWS):
         n = rng.randint(1, 200)
         c, k = rng.randint(0, n), rng.randint(1, n)
-        assert pass_at_k(n, c, k) == pytest.approx(float(estimate_pass_at_k([n], [c], k)[0]), abs=1e-12)
+        assert pass_at_k(n, c, k) == pytest.approx(
+            float(estimate_pass_at_k([n], [c], k)[0]), abs=1e-12
+        )
     assert (pass_at_k(10, 0, 5), pass_at_k(10, 1, 10), pass_at_k(10, 10, 1)) == (0.0, 1.0, 1.0)
 
 
@@ -53,7 +55,9 @@ def test_verdicts_are_the_reference_on_right_and_wrong_programs() -> None:
 
     task = load_task("code-complete")
     rows = [*task.pool, *task.dev, *task.test][:20]
-    replies = [row.target for row in rows] + [row.target.rpartition("\n")[0] or "pass" for row in rows]
+    replies = [row.target for row in rows] + [
+        row.target.rpartition("\n")[0] or "pass" for row in rows
+    ]
     ours = PassesTests().score_replies([*rows, *rows], replies)
     for row, reply, found in zip([*rows, *rows], replies, ours, strict=True):
         hidden = dict(row.hidden)

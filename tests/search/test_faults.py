@@ -10,14 +10,14 @@ import pytest
 from promptfront.backends.hf import HFBackend
 from promptfront.scorers.labels import LabelScorer
 from promptfront.search import DataOptions, Limits, load_frontier, optimize
+from promptfront.search.data.load_task import load_task
 from promptfront.search.errors import BackendError, InputError, InterruptedCallError, StorageError
-from promptfront.search.evaluate import Evaluator
-from promptfront.search.metric import Metric
-from promptfront.search.racing import race
-from promptfront.search.store import Store
-from promptfront.search.study import CANDIDATE, Study
-from promptfront.search.task import load_task
-from tests.search.test_racing import START, TASK, KnownModel, prompt
+from promptfront.search.evaluation.evaluator import Evaluator
+from promptfront.search.evaluation.racing import race
+from promptfront.search.scoring import Metric
+from promptfront.search.storage.database import Store
+from promptfront.search.storage.study import CANDIDATE, Study
+from tests.search.evaluation.test_racing import START, TASK, KnownModel, prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +38,9 @@ class Failing(KnownModel):
 
     def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Refuse the whole call because of one of its prompts."""
-        if any(str(request.prompt).startswith(text) for request in requests for text in self.refused):
+        if any(
+            str(request.prompt).startswith(text) for request in requests for text in self.refused
+        ):
             raise self.error
         return super().loglikelihoods(requests)
 
@@ -84,7 +86,9 @@ def search(task: Any, score: Callable[[str, Example], float | None], url: str) -
     evaluator = Evaluator(task, cast("Backend", KnownModel()), Metric("own", score), Store(url))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(api, "make_evaluator", lambda *_, **__: evaluator)
-        optimize(task, budget=6, backend=cast("Backend", KnownModel()), storage=url, limits=Limits())
+        optimize(
+            task, budget=6, backend=cast("Backend", KnownModel()), storage=url, limits=Limits()
+        )
     study = Study(Store(url), load_frontier(url).study)
     return [trial.user_attrs[CANDIDATE].get("error", "") for trial in study.trials()]
 
@@ -118,7 +122,9 @@ def test_a_scorer_of_ones_own_that_raises_is_told(method: str, tmp_path: Path) -
         raise KeyError("colour")
 
     task = replace(
-        TASK, scorer="own.py:Own", start=replace(START, structure=replace(START.structure, calibration="batch"))
+        TASK,
+        scorer="own.py:Own",
+        start=replace(START, structure=replace(START.structure, calibration="batch")),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LabelScorer, method, fail)
@@ -129,7 +135,9 @@ def test_a_scorer_of_ones_own_that_raises_is_told(method: str, tmp_path: Path) -
 
 def test_an_error_in_the_test_leaves_the_front(tmp_path: Path) -> None:
     """Where the held-out rows cannot be scored, the sentence says that what was found is kept."""
-    held = tuple(replace(row, inputs=(("text", f"held {row.inputs[0][1]}"),)) for row in TASK.dev[:8])
+    held = tuple(
+        replace(row, inputs=(("text", f"held {row.inputs[0][1]}"),)) for row in TASK.dev[:8]
+    )
     known = {row.inputs for row in TASK.dev}
 
     def score(reply: str, example: Example) -> float:
@@ -143,7 +151,11 @@ def test_an_error_in_the_test_leaves_the_front(tmp_path: Path) -> None:
 
 def write_rows(folder: Path, answers: Sequence[str]) -> str:
     """Write rows and return the file."""
-    rows = [f"{word} film number {i},{answers[k]}" for i in range(6) for k, word in enumerate(("a funny", "a dull"))]
+    rows = [
+        f"{word} film number {i},{answers[k]}"
+        for i in range(6)
+        for k, word in enumerate(("a funny", "a dull"))
+    ]
     (folder / "rows.csv").write_text("\n".join(["text,label", *rows]))
     return str(folder / "rows.csv")
 
@@ -154,7 +166,9 @@ def trials(url: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", ["base", "gemma", "mistral", "gpt2", "opt", "t5", "bert"])
-def test_every_kind_of_model_reaches_its_table(kind: str, tiny: Callable[..., str], tmp_path: Path) -> None:
+def test_every_kind_of_model_reaches_its_table(
+    kind: str, tiny: Callable[..., str], tmp_path: Path
+) -> None:
     """Models with or without a chat template, of all kinds, are searched, and no candidate fails."""
     url = f"sqlite:///{tmp_path}/a.db"
     data = DataOptions(write_rows(tmp_path, ("good", "bad")))
@@ -165,7 +179,9 @@ def test_every_kind_of_model_reaches_its_table(kind: str, tiny: Callable[..., st
 
 
 @pytest.mark.parametrize("kind", ["base", "t5"])
-def test_models_without_chat_write_free_text(kind: str, tiny: Callable[..., str], tmp_path: Path) -> None:
+def test_models_without_chat_write_free_text(
+    kind: str, tiny: Callable[..., str], tmp_path: Path
+) -> None:
     """A free-text task is searched where the model writes, without a chat template too."""
     url = f"sqlite:///{tmp_path}/a.db"
     data = DataOptions(write_rows(tmp_path, ("it is funny", "it is dull")), scorer="chrf")
@@ -204,11 +220,20 @@ def test_proposals_are_asked_for_in_plain_text(tiny: Callable[..., str], tmp_pat
         "mutators": [f"{tmp_path}/own.py:Ask"],
         "without": ["paraphrase", "induce", "crossover", *_SLOW],
     }
-    optimize(None, data=data, backend=Noting(tiny("base")), budget=8, storage=f"sqlite:///{tmp_path}/a.db", **options)
+    optimize(
+        None,
+        data=data,
+        backend=Noting(tiny("base")),
+        budget=8,
+        storage=f"sqlite:///{tmp_path}/a.db",
+        **options,
+    )
     assert set(asked) == {"Be brief.\n\nSay good or bad.\n\nAnswer:"}
 
 
-def test_a_model_that_cannot_write_has_no_proposals(tiny: Callable[..., str], tmp_path: Path) -> None:
+def test_a_model_that_cannot_write_has_no_proposals(
+    tiny: Callable[..., str], tmp_path: Path
+) -> None:
     """Mutators that ask a model are left out with a note, a user's own too, where the model is a masked one."""
     (tmp_path / "own.py").write_text(_ASKING)
     notes: list[str] = []
@@ -225,5 +250,11 @@ def test_a_model_that_cannot_write_has_no_proposals(tiny: Callable[..., str], tm
         storage=url,
         on_plan=lambda plan: notes.extend(plan.task.notes),
     )
-    assert [note for note in notes if f"writes no proposals: crossover, induce, paraphrase, {own} left out" in note]
-    assert not {"crossover", "induce", "paraphrase", own} & {name for t in trials(url) for name in t["mutators"]}
+    assert [
+        note
+        for note in notes
+        if f"writes no proposals: crossover, induce, paraphrase, {own} left out" in note
+    ]
+    assert not {"crossover", "induce", "paraphrase", own} & {
+        name for t in trials(url) for name in t["mutators"]
+    }

@@ -12,15 +12,15 @@ import pytest
 from promptfront.scorers.labels import LabelScorer
 from promptfront.search import Limits, optimize
 from promptfront.search.api import export_prompt
+from promptfront.search.cli.tables import result_lines
+from promptfront.search.data.load_task import load_task
+from promptfront.search.data.splits import FEW_ROWS, MIN_ROWS, shared_rows
 from promptfront.search.errors import InputError
-from promptfront.search.evaluate import Evaluator
-from promptfront.search.export import verify
-from promptfront.search.judging import cross_fit, fresh_rows
-from promptfront.search.report import result_lines
-from promptfront.search.results import Entry, Frontier
-from promptfront.search.splits import FEW_ROWS, MIN_ROWS, shared_rows
-from promptfront.search.task import load_task
-from tests.search.test_racing import ROWS, TASK, KnownModel, prompt
+from promptfront.search.evaluation.evaluator import Evaluator
+from promptfront.search.evaluation.holdout import cross_fit, fresh_rows
+from promptfront.search.export.document import verify
+from promptfront.search.records.results import Entry, Frontier
+from tests.search.evaluation.test_racing import ROWS, TASK, KnownModel, prompt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +36,17 @@ def cross_fitted(accuracies: Sequence[int], rows: int) -> tuple[float, float]:
     evaluator = Evaluator(task, cast("Backend", KnownModel()), LabelScorer())
     entries = [
         Entry(i, p, evaluator.evaluate(p, task.dev).quality, i)
-        for i, p in enumerate(prompt(accuracy, words=i) for i, accuracy in enumerate((50, *accuracies)))
+        for i, p in enumerate(
+            prompt(accuracy, words=i) for i, accuracy in enumerate((50, *accuracies))
+        )
     ]
-    config = {"task": "t", "model": "m", "backend": "b", "seed": 0, "sizes": {"dev": rows, "test": 0}}
+    config = {
+        "task": "t",
+        "model": "m",
+        "backend": "b",
+        "seed": 0,
+        "sizes": {"dev": rows, "test": 0},
+    }
     frontier = Frontier.of(config, entries, study="s", trials=9, pairs=9)
     found = cross_fit(evaluator, frontier, entries)[str(frontier.best.trial)]
     return frontier.best.quality - frontier.start.quality, found["gain"]
@@ -73,7 +81,9 @@ def test_a_prompt_is_not_judged_by_what_it_shows() -> None:
     values = evaluator.evaluate(showing, task.dev).values
     assert [math.isnan(value) for value in values] == [True] * 5 + [False] * 15
     assert 0 <= evaluator.mean(values, task.dev) <= 1
-    estimates = evaluator.estimates({prompt(50): 20, showing: 10, replace(showing, demonstrations=ROWS[:10]): 10})
+    estimates = evaluator.estimates(
+        {prompt(50): 20, showing: 10, replace(showing, demonstrations=ROWS[:10]): 10}
+    )
     assert all(0 <= estimate.quality <= 1 for estimate in estimates.values())
 
 
@@ -113,7 +123,9 @@ def test_dev_and_test_alone_need_no_training_rows(backend: HFBackend, tmp_path: 
         (tmp_path / f"{name}.csv").write_text(f"text,label\n{lines}")
     task = load_task(dev=str(tmp_path / "dev.csv"), test=str(tmp_path / "test.csv"))
     assert (len(task.pool), len(task.dev), len(task.test)) == (0, 10, 10)
-    front = optimize(task, budget=9, max_demonstrations=0, backend=backend, storage=f"sqlite:///{tmp_path}/s.db")
+    front = optimize(
+        task, budget=9, max_demonstrations=0, backend=backend, storage=f"sqlite:///{tmp_path}/s.db"
+    )
     assert not any(entry.prompt.demonstrations for entry in front.front)
     with pytest.raises(InputError, match="expected both --dev and --test"):
         load_task(dev=str(tmp_path / "dev.csv"))

@@ -15,7 +15,11 @@ from typing import Any
 import optuna
 import pytest
 
-DATA = [f"{word} film number {i}" for i in range(6) for word in ("a great", "a terrible", "a lovely", "a boring")]
+DATA = [
+    f"{word} film number {i}"
+    for i in range(6)
+    for word in ("a great", "a terrible", "a lovely", "a boring")
+]
 OPTIMIZE = [sys.executable, "-m", "promptfront.search.cli"]
 
 
@@ -23,7 +27,10 @@ OPTIMIZE = [sys.executable, "-m", "promptfront.search.cli"]
 def data(tmp_path: Path) -> Path:
     """Write a small task whose pairs are scored in seconds, and return its folder."""
     lines = [
-        json.dumps({"text": t, "label": "positive" if ("great" in t or "lovely" in t) else "negative"}) for t in DATA
+        json.dumps(
+            {"text": t, "label": "positive" if ("great" in t or "lovely" in t) else "negative"}
+        )
+        for t in DATA
     ]
     (tmp_path / "films.jsonl").write_text("\n".join(lines))
     return tmp_path
@@ -56,7 +63,10 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data: Path) -> None:
     for _ in range(3):
         scored = _rows(data / "wild.db", "promptfront_scores")
         process = subprocess.Popen(
-            command("--storage", "sqlite:///wild.db"), cwd=data, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command("--storage", "sqlite:///wild.db"),
+            cwd=data,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         while process.poll() is None and scored == _rows(data / "wild.db", "promptfront_scores"):
             time.sleep(0.1)
@@ -66,7 +76,9 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(data: Path) -> None:
     run(data, *command("--storage", "sqlite:///wild.db"))
     assert -signal.SIGKILL in ends
     assert front(data, "sqlite:///calm.db") == front(data, "sqlite:///wild.db")
-    assert _rows(data / "calm.db", "promptfront_scores") == _rows(data / "wild.db", "promptfront_scores")
+    assert _rows(data / "calm.db", "promptfront_scores") == _rows(
+        data / "wild.db", "promptfront_scores"
+    )
 
 
 def test_two_workers_share_a_study(data: Path) -> None:
@@ -85,7 +97,9 @@ def test_two_workers_share_a_study(data: Path) -> None:
     assert [0, 0] == [process.returncode for process in both], outputs
     assert not any("locked" in err or "Traceback" in err for _, err in outputs)
     trials = optuna.load_study(study_name=None, storage=f"sqlite:///{data}/two.db").trials
-    places = [(t.user_attrs["candidate"]["batch"], t.user_attrs["candidate"]["index"]) for t in trials]
+    places = [
+        (t.user_attrs["candidate"]["batch"], t.user_attrs["candidate"]["index"]) for t in trials
+    ]
     assert 14 == len(places) == len(set(places))
     assert outputs[0][0] == outputs[1][0]
     assert outputs[0][0] == run(data, *command("--storage", "sqlite:///two.db")).stdout

@@ -10,8 +10,8 @@ import pytest
 
 from promptfront.search.contracts import GENES, MutationContext, Task
 from promptfront.search.errors import InputError
-from promptfront.search.inventory import load_mutators
 from promptfront.search.plugins import available, load, mutator_from_file
+from promptfront.search.proposals.inventory import load_mutators
 
 EXAMPLES = Path(__file__).parent.parent / "plugin_example"
 
@@ -28,7 +28,8 @@ def test_every_built_in_loads(group: str) -> None:
 def test_unknown_names_get_the_closest() -> None:
     """The sentence says what is installed."""
     with pytest.raises(
-        InputError, match=r"unknown task 'sentimnt' \(did you mean 'sentiment'\?\); installed: .*sentiment"
+        InputError,
+        match=r"unknown task 'sentimnt' \(did you mean 'sentiment'\?\); installed: .*sentiment",
     ):
         load("promptfront.tasks", "sentimnt")
 
@@ -51,7 +52,9 @@ def install(folder: Path, distribution: str, module: str, code: str) -> None:
         ("1 / 0\n", "ZeroDivisionError"),
     ],
 )
-def test_a_plugin_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, says: str) -> None:
+def test_a_plugin_that_fails_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, says: str
+) -> None:
     """Whatever a plugin raises while it is imported, the sentence names its distribution."""
     module = f"broken_{says.partition(':')[0].lower()}"
     install(tmp_path, "acme-tasks", module, code)
@@ -63,9 +66,13 @@ def test_a_plugin_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_two_providers_of_a_name_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither wins: the sentence names both."""
     for distribution in ("acme-tasks", "other-tasks"):
-        install(tmp_path / distribution, distribution, distribution.replace("-", "_"), "make = print\n")
+        install(
+            tmp_path / distribution, distribution, distribution.replace("-", "_"), "make = print\n"
+        )
         monkeypatch.syspath_prepend(tmp_path / distribution)
-    with pytest.raises(InputError, match=r"'example' is provided by both (acme|other)-tasks and (acme|other)-tasks"):
+    with pytest.raises(
+        InputError, match=r"'example' is provided by both (acme|other)-tasks and (acme|other)-tasks"
+    ):
         available("promptfront.tasks")
 
 
@@ -80,7 +87,11 @@ def test_a_mutator_in_a_file() -> None:
 @pytest.mark.parametrize(
     ("name", "code", "says"),
     [
-        ("X", "class X:\n    gene = 'nose'\n    def mutate(self, p, c): return p\n", "expected a class with gene"),
+        (
+            "X",
+            "class X:\n    gene = 'nose'\n    def mutate(self, p, c): return p\n",
+            "expected a class with gene",
+        ),
         ("X", "class X:\n    gene = 'instruction'\n", "expected a class with gene"),
         ("Y", "class X: pass\n", "AttributeError"),
         ("X", "import nonsense_module\n", "ModuleNotFoundError"),
@@ -104,7 +115,9 @@ def test_missing_mutator_file_is_told() -> None:
 def test_a_mutator_to_leave_out_must_be_there() -> None:
     """`--without` takes names of installed mutators; a misspelt one is told with the nearest."""
     assert "calibration" not in load_mutators((), ("calibration",))
-    with pytest.raises(InputError, match=r"--without: there is no mutator 'calibratio'.*'calibration'"):
+    with pytest.raises(
+        InputError, match=r"--without: there is no mutator 'calibratio'.*'calibration'"
+    ):
         load_mutators((), ("calibratio",))
 
 
@@ -112,8 +125,15 @@ def test_demonstrations_have_a_limit(reviews: Task) -> None:
     """Of what is drawn the first are shown; with none allowed nothing draws."""
     context = MutationContext(reviews, (), random.Random(0), lambda *_: [], lambda *_: [])
     limited = load_mutators((), max_demonstrations=2)
-    shown = [limited["random-demonstrations"].mutate(reviews.start, context).demonstrations for _ in range(20)]
+    shown = [
+        limited["random-demonstrations"].mutate(reviews.start, context).demonstrations
+        for _ in range(20)
+    ]
     assert max(map(len, shown)) == 2
-    assert "demonstrations" not in {mutator.gene for mutator in load_mutators((), max_demonstrations=0).values()}
-    with pytest.raises(InputError, match="--max-demonstrations: expected a number from 0, found -1"):
+    assert "demonstrations" not in {
+        mutator.gene for mutator in load_mutators((), max_demonstrations=0).values()
+    }
+    with pytest.raises(
+        InputError, match="--max-demonstrations: expected a number from 0, found -1"
+    ):
         load_mutators((), max_demonstrations=-1)

@@ -15,13 +15,13 @@ import pytest
 import promptfront.search
 from promptfront.search import Limits, load_frontier, load_prompt, optimize, verify
 from promptfront.search.api import Plan, export_prompt
+from promptfront.search.cli.tables import plan_lines
 from promptfront.search.contracts import Backend, Task, Text
 from promptfront.search.errors import InputError
-from promptfront.search.formats import format_prompt
+from promptfront.search.export.formats import format_prompt
 from promptfront.search.plugins import available
-from promptfront.search.report import plan_lines
-from promptfront.search.store import Store
-from promptfront.search.study import Study
+from promptfront.search.storage.database import Store
+from promptfront.search.storage.study import Study
 
 ROOT = Path(__file__).parent.parent.parent
 MODULES = sorted(
@@ -42,9 +42,7 @@ def test_exported_names_are_complete_and_sorted() -> None:
 def test_every_module_can_be_imported_first() -> None:
     """There is no import order to know."""
     code = "import sys, importlib\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n"
-    code += (
-        "    for loaded in [m for m in sys.modules if m.partition('.')[0] == 'promptfront']: del sys.modules[loaded]"
-    )
+    code += "    for loaded in [m for m in sys.modules if m.partition('.')[0] == 'promptfront']: del sys.modules[loaded]"
     subprocess.run([sys.executable, "-c", code, *MODULES], check=True)
 
 
@@ -70,7 +68,10 @@ def test_search_export_verify_from_python(reviews: Task, tmp_path: Path) -> None
     (tmp_path / "p.json").write_text(format_prompt(document, entry.prompt, "json"))
     assert entry.prompt == load_prompt(tmp_path / "p.json").prompt
     checked = verify(tmp_path / "p.json", reviews)
-    assert (checked.exported, checked.exported_fingerprint) == (checked.found, checked.found_fingerprint)
+    assert (checked.exported, checked.exported_fingerprint) == (
+        checked.found,
+        checked.found_fingerprint,
+    )
     document["scores"]["test"] = None  # as it is while a search runs
     (tmp_path / "p.json").write_text(format_prompt(document, entry.prompt, "json"))
     checked = verify(tmp_path / "p.json", reviews)
@@ -84,7 +85,13 @@ class Writer:
     answer = "Say whether this review of a film is negative or positive."
 
     def generate(
-        self, prompts: Sequence[Text], *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()
+        self,
+        prompts: Sequence[Text],
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        stop: Sequence[str] = (),
     ) -> list[str]:
         """Return the same instruction for every prompt."""
         return [self.answer] * len(prompts)

@@ -11,12 +11,20 @@ from promptfront.search.secrets import MASK, hide, hide_in_url, mask
 
 
 @pytest.mark.parametrize(
-    "secret", ["sk-pl@nted/key", "sk planted key\n", "sk-\u201cplanted\u201d-密钥", "p'l\"anted\\key"]
+    "secret",
+    ["sk-pl@nted/key", "sk planted key\n", "sk-\u201cplanted\u201d-密钥", "p'l\"anted\\key"],
 )
 def test_a_secret_is_masked_in_every_form(secret: str) -> None:
     """As it is, stripped, as its repr, and URL-encoded, in whatever stands around it."""
     hide(secret)
-    forms = secret, secret.strip(), repr(secret), repr(secret.encode()), quote(secret, safe=""), quote_plus(secret)
+    forms = (
+        secret,
+        secret.strip(),
+        repr(secret),
+        repr(secret.encode()),
+        quote(secret, safe=""),
+        quote_plus(secret),
+    )
     for form in forms:
         shown = mask(f"before {form} after")
         assert MASK in shown

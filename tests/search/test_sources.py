@@ -11,13 +11,13 @@ import pytest
 
 from promptfront.backends import chat
 from promptfront.search.api import export_prompt, optimize
-from promptfront.search.config import own_sources
 from promptfront.search.errors import InputError, VerificationError
-from promptfront.search.export import verify
-from promptfront.search.metric import load_scorer
+from promptfront.search.export.document import verify
 from promptfront.search.options import DataOptions
 from promptfront.search.plugins import from_file
+from promptfront.search.scoring import load_scorer
 from promptfront.search.sources import source_hash
+from promptfront.search.storage.config import own_sources
 from tests.tiny import TEMPLATE, byte_tokenizer, save_tiny
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def test_another_scorer_source_is_another_study(tmp_path: Path, tiny: Callable[.
     second = run(name, model, storage)
     assert second.study != first.study
     assert second.best.quality == pytest.approx(0.1)
-    with pytest.raises(InputError, match=f"study '{first.study}' was started with another scorer source: choose"):
+    with pytest.raises(
+        InputError, match=f"study '{first.study}' was started with another scorer source: choose"
+    ):
         run(name, model, storage, study=first.study)
 
 
@@ -120,7 +122,9 @@ def test_a_file_that_cannot_be_run_is_told(tmp_path: Path, code: str, says: str)
         load_scorer(f"{tmp_path}/a/s.py:mine")
 
 
-def test_what_a_file_prints_is_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_file_prints_is_no_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Standard output holds results alone."""
     load_scorer(scorer(tmp_path / "a", code=f"print('hello')\n{SCORER}"))
     assert capsys.readouterr() == ("", "hello\n")
@@ -141,7 +145,9 @@ class DatedModel:
         return f"{self._backend.fingerprint}{self.date}"
 
 
-def test_a_study_keeps_the_day_that_its_model_is_told(tmp_path: Path, tiny: Callable[..., str]) -> None:
+def test_a_study_keeps_the_day_that_its_model_is_told(
+    tmp_path: Path, tiny: Callable[..., str]
+) -> None:
     """Continued on another day it is the same study, of the first day; the plan and the export say which."""
     from promptfront.backends.hf import HFBackend
 
@@ -163,16 +169,21 @@ def test_a_study_keeps_the_day_that_its_model_is_told(tmp_path: Path, tiny: Call
     assert export_prompt(storage)[0]["model"]["date"] == "2026-03-01"
 
 
-def test_an_export_is_verified_on_another_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_is_verified_on_another_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A real template writes the day of the search, so the number is the same; told another day it would not be."""
     storage, template = f"sqlite:///{tmp_path}/x.db", "{{ strftime_now('%d %b %Y') }}\n" + TEMPLATE
     model = save_tiny(tmp_path / "model", tokenizer=byte_tokenizer(template))
     found = list[float]()
     for day in ("2020-02-03", "2021-12-31"):
         days = SimpleNamespace(
-            today=lambda day=day: datetime.date.fromisoformat(day), fromisoformat=datetime.date.fromisoformat
+            today=lambda day=day: datetime.date.fromisoformat(day),
+            fromisoformat=datetime.date.fromisoformat,
         )
-        monkeypatch.setattr(chat, "datetime", SimpleNamespace(date=days, datetime=datetime.datetime))
+        monkeypatch.setattr(
+            chat, "datetime", SimpleNamespace(date=days, datetime=datetime.datetime)
+        )
         if not found:
             run("likelihood", model, storage)
             document, _ = export_prompt(storage)

@@ -14,9 +14,9 @@ import huggingface_hub.constants
 import pytest
 
 from promptfront.search.contracts import ReplyScorer, Task
-from promptfront.search.metric import load_scorer
+from promptfront.search.data.load_task import load_task
 from promptfront.search.plugins import available
-from promptfront.search.task import load_task
+from promptfront.search.scoring import load_scorer
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -46,7 +46,11 @@ class Hub(BaseHTTPRequestHandler):
         ]
         body = "\n".join(map(json.dumps, rows)).encode()
         self.send_response(200)
-        for header, value in (("ETag", f'"{name}"'), ("X-Repo-Commit", "0" * 40), ("Content-Length", str(len(body)))):
+        for header, value in (
+            ("ETag", f'"{name}"'),
+            ("X-Repo-Commit", "0" * 40),
+            ("Content-Length", str(len(body))),
+        ):
             self.send_header(header, value)
         self.end_headers()
         if send:
@@ -75,7 +79,9 @@ def test_rows_are_clean_and_apart(task: Task) -> None:
     """No text is empty, and no input is in two splits."""
     rows = (*task.pool, *task.dev, *task.test)
     assert min(len(task.pool), len(task.dev), len(task.test)) >= 15
-    assert all(text.strip() == text and text for row in rows for _, text in (*row.inputs, ("", row.target)))
+    assert all(
+        text.strip() == text and text for row in rows for _, text in (*row.inputs, ("", row.target))
+    )
     assert len({row.id for row in rows}) == len(rows)
     assert {tuple(name for name, _ in row.inputs) for row in rows} == {task.input_fields}
     assert len(task.start.structure.input_labels) == len(task.input_fields)

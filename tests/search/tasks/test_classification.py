@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promptfront.search.contracts import Prompt, Structure, Task
-from promptfront.search.task import load_task
+from promptfront.search.data.load_task import load_task
 from promptfront.search.tasks.classification import sentiment
 
 
@@ -41,7 +41,8 @@ def test_the_start_says_what_to_do(task: Task) -> None:
     """The prompt a search starts from."""
     assert (("text",), "sentiment") == (task.input_fields, task.target_field)
     assert task.start == Prompt(
-        "Classify the sentiment of the movie review as positive or negative.", Structure(("Review",), "Sentiment")
+        "Classify the sentiment of the movie review as positive or negative.",
+        Structure(("Review",), "Sentiment"),
     )
 
 

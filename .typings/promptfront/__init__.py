@@ -1,0 +1,1 @@
+../../search/_top/__init__.py

@@ -1,0 +1,137 @@
+"""From logits to log-probabilities, and from those to the log-likelihoods of requests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from ..search.errors import BackendError
+
+if TYPE_CHECKING:
+    from .tokenization import Encoded, Tokens
+
+Wanted = dict["Tokens", set[int]]
+"""Contexts, and the next tokens whose log-probabilities are wanted after each."""
+LogProbs = dict["Tokens", dict[int, float]]
+Pair = tuple["Tokens", "Tokens"]
+"""A context, and what may follow it."""
+_CHAINED = 8
+"""Tokens up to which a continuation is read one by one off its cached context."""
+_LEAST_END = 1e-7
+"""The least probability that an answer ends: float32 cannot tell a smaller one from none."""
+Place = TypeVar("Place", bound=Hashable)
+
+
+def chain(
+    requests: Sequence[Encoded], compute: Callable[[Wanted], LogProbs]
+) -> list[tuple[float, ...]]:
+    """Return log P(continuation | prompt) of each continuation of each request, by the chain rule."""
+    wanted: Wanted = {}
+    for request in requests:
+        for continuation in request.continuations:
+            for i, token in enumerate(continuation):
+                wanted.setdefault(request.prompt + continuation[:i], set()).add(token)
+    found = compute(wanted)
+    return [
+        tuple(
+            sum(found[r.prompt + c[:i]][token] for i, token in enumerate(c))
+            for c in r.continuations
+        )
+        for r in requests
+    ]
+
+
+def chain_or_whole(
+    requests: Sequence[Encoded],
+    read_next: Callable[[Wanted], LogProbs],
+    read_whole: Callable[[Sequence[Pair]], dict[Pair, float]],
+) -> list[tuple[float, ...]]:
+    """Return the same where contexts cost a request each: long continuations are read at once, as parts of a prompt."""
+    pairs = {(r.prompt, c) for r in requests for c in r.continuations if len(c) > _CHAINED}
+    short = [
+        replace(r, continuations=tuple(c for c in r.continuations if len(c) <= _CHAINED))
+        for r in requests
+    ]
+    whole = read_whole(sorted(pairs)) if pairs else {}
+    found = [iter(scores) for scores in chain(short, read_next)]
+    return [
+        tuple(next(scores) if len(c) <= _CHAINED else whole[r.prompt, c] for c in r.continuations)
+        for r, scores in zip(requests, found, strict=True)
+    ]
+
+
+def ended(request: Encoded, scores: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the log-likelihoods of continuations as whole answers, where the request asks for that.
+
+    A continuation whose tokens begin another's ("1" and "10") is less likely by what goes on as the other. Of others that
+    begin one another the shortest counts: "no opinion" has all of "no opinion at all".
+    """
+    if not request.whole:
+        return scores
+    known = dict(zip(request.continuations, scores, strict=True))
+    return tuple(known[tokens] + _log_end(tokens, known) for tokens in request.continuations)
+
+
+def _log_end(tokens: Tokens, known: dict[Tokens, float]) -> float:
+    """Return log P(an answer ends | its tokens): that it does not go on as a longer one."""
+    longer = {
+        other for other in known if len(other) > len(tokens) and other[: len(tokens)] == tokens
+    }
+    shortest = [
+        c for c in longer if not any(c[:n] in longer for n in range(len(tokens) + 1, len(c)))
+    ]
+    if not shortest or math.isinf(known[tokens]):
+        return 0.0
+    goes_on = math.fsum(math.exp(min(0.0, known[other] - known[tokens])) for other in shortest)
+    return math.log1p(-min(goes_on, 1 - _LEAST_END))
+
+
+def read(
+    logits: torch.Tensor, wanted: Sequence[tuple[Place, set[int]]]
+) -> dict[Place, dict[int, float]]:
+    """Return log-probabilities over the whole vocabulary, in float32, at the tokens asked for.
+
+    Parameters
+    ----------
+    logits
+        Shape ``(n, vocabulary)``.
+    wanted
+        ``n`` places with the tokens that are wanted there.
+
+    Raises
+    ------
+    BackendError
+        If the model gave NaN.
+    """
+    pairs = [(i, token) for i, (_, tokens) in enumerate(wanted) for token in sorted(tokens)]
+    rows, tokens = torch.tensor(pairs, device=logits.device).T
+    dtype, logits = logits.dtype, logits.float()
+    values = (logits[rows, tokens] - torch.logsumexp(logits, dim=-1)[rows]).tolist()
+    if any(value != value for value in values):
+        raise BackendError(
+            f"the model gave NaN log-probabilities in {dtype}: run it in a wider dtype (--dtype float32)"
+        )
+    found: dict[Place, dict[int, float]] = {}
+    for (i, token), value in zip(pairs, values, strict=True):
+        found.setdefault(wanted[i][0], {})[token] = value
+    return found
+
+
+def output_head(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:  # noqa: ANN401 (transformers publishes no types)
+    """Return what turns a causal model's last hidden states into logits, with the scalings its architecture adds."""
+    config = model.config.get_text_config()
+    cap = getattr(config, "final_logit_softcapping", None)
+    scale = getattr(config, "logit_scale", None) or 1 / (
+        getattr(config, "logits_scaling", None) or 1
+    )
+
+    def logits(hidden: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = model.get_output_embeddings()(hidden)
+        found = found if scale == 1 else found * scale
+        return found if cap is None else cap * torch.tanh(found / cap)
+
+    return logits

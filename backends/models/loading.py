@@ -1,0 +1,257 @@
+"""Loading a model: which kind it is, where it runs, in which dtype, and what identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import psutil
+import torch
+
+from ...search.errors import BackendError
+from ..default_model import default_model_folder
+
+Kind = Literal["causal", "seq2seq", "masked"]
+DTYPES = ("float32", "bfloat16", "float16", "int8")
+_CPU_TOKENS, _GPU_TOKENS = 1024, 16_384
+_MEMORY_SHARE = 0.25
+
+
+class Loaded(NamedTuple):
+    """A model, its tokenizer, what kind of model it is, and a hash of all that decides its numbers."""
+
+    model: Any
+    tokenizer: Any
+    kind: Kind
+    fingerprint: str
+
+
+def load(
+    name: str | None, *, device: str | None, dtype: str | None, trust_remote_code: bool
+) -> Loaded:
+    """Load a model.
+
+    Parameters
+    ----------
+    name
+        A Hugging Face id or a folder; by default the default model.
+    device
+        A torch device, or ``"auto"`` to spread the layers over all GPUs; by default the first GPU or the CPU.
+    dtype
+        One of `DTYPES`; by default bfloat16 on a GPU and float32 on a CPU. For int8 the model comes in float32, to be
+        quantized.
+    trust_remote_code
+        Whether code that comes with the model may run here.
+
+    Raises
+    ------
+    BackendError
+        If there is no such model, it is of no kind that can score, or it does not fit the device or dtype.
+    """
+    source = str(default_model_folder()) if name is None else name
+    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if dtype not in (None, *DTYPES):
+        raise BackendError(f"--dtype: expected one of {', '.join(DTYPES)}, found {dtype}")
+    dtype = dtype or ("float32" if place == "cpu" else "bfloat16")
+    if dtype == "int8" and place != "cpu":
+        raise BackendError(
+            f"--dtype int8: expected --device cpu, found {place}; on a GPU bfloat16 is the fast choice"
+        )
+    _check_device(place)
+    with quiet_transformers():
+        weights = torch.float32 if dtype == "int8" else getattr(torch, dtype)
+        tokenizer, model, kind = _read(source, name or source, trust_remote_code, place, weights)
+    _check_vocabulary(model, tokenizer, kind, name or source)
+    if place == "cpu":
+        _use_physical_cores()
+    return Loaded(model.eval(), tokenizer, kind, _fingerprint(model, tokenizer, dtype))
+
+
+def batch_tokens(model: Any) -> int:  # noqa: ANN401 (transformers publishes no types)
+    """Return how many tokens one pass may have: what is fastest, or fewer where memory is short.
+
+    A layer's widest activations and a share for logits are counted, in a quarter of the memory that is free.
+    """
+    config = model.config.get_text_config()
+    width = int(getattr(config, "hidden_size", 1024))
+    inner = int(getattr(config, "intermediate_size", None) or 4 * width)
+    layers = int(getattr(config, "num_hidden_layers", 24))
+    size = torch.finfo(model.dtype).bits // 8
+    per_token = (
+        size * (8 * width + 3 * inner + 2 * layers * width) + 4 * int(config.vocab_size) // 8
+    )
+    if model.device.type == "cuda":
+        free, most = torch.cuda.mem_get_info(model.device)[0], _GPU_TOKENS
+    else:
+        free, most = psutil.virtual_memory().available, _CPU_TOKENS
+    return int(max(64, min(most, _MEMORY_SHARE * free // per_token)))
+
+
+def known_tokens(model: Any) -> int:  # noqa: ANN401
+    """Return how many tokens a model has embeddings of."""
+    return int(
+        getattr(
+            model.get_input_embeddings(),
+            "num_embeddings",
+            model.config.get_text_config().vocab_size,
+        )
+    )
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bars and notices off the terminal for a while."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _read(
+    source: str, name: str, trust_remote_code: bool, place: str, dtype: torch.dtype
+) -> tuple[Any, Any, Kind]:
+    from transformers import AutoConfig, AutoTokenizer
+
+    if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
+        raise BackendError(
+            f"--model {name}: expected a folder with a config.json, weights and a tokenizer, but it has no config.json"
+        )
+    try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
+        kind, auto = _kind(config, name, trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+        if not isinstance(tokenizer.model_max_length, int | float):
+            raise TypeError(
+                f"model_max_length {tokenizer.model_max_length!r} of its tokenizer is no number"
+            )
+        tokenizer.convert_tokens_to_ids(
+            "\ue000"
+        )  # never ends where its unknown token is none of its tokens
+        spread = {"device_map": "auto"} if place == "auto" else {}
+        model, info = auto.from_pretrained(
+            source,
+            dtype=dtype,
+            trust_remote_code=trust_remote_code,
+            output_loading_info=True,
+            **spread,
+        )
+    except BackendError:
+        raise
+    except (
+        Exception
+    ) as error:  # (a broken file, a missing package or a model's own code can raise anything)
+        reason = " ".join(str(error).split())[:200]
+        raise BackendError(
+            f"--model {name}: expected the id or folder of a Hugging Face model, but it cannot be loaded ({reason}); "
+            "check the name, and the network if it is not on this machine"
+        ) from error
+    missing = sorted(info["missing_keys"])
+    if missing:  # they would be random
+        raise BackendError(
+            f"--model {name}: expected all weights of a {config.model_type} language model, but "
+            f"{len(missing)} are missing, such as {missing[0]}"
+        )
+    return tokenizer, model if place == "auto" else model.to(place), kind
+
+
+def _kind(config: Any, name: str, trust_remote_code: bool) -> tuple[Kind, Any]:  # noqa: ANN401
+    """Return what kind of language model a configuration describes, and the class that loads it."""
+    import transformers
+    from transformers.models.auto import modeling_auto as auto
+
+    masked = any(str(a).endswith("ForMaskedLM") for a in config.architectures or ())
+    if (
+        config.is_encoder_decoder
+        and config.model_type in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+    ):
+        return "seq2seq", transformers.AutoModelForSeq2SeqLM
+    if masked and config.model_type in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        return "masked", transformers.AutoModelForMaskedLM
+    if not config.is_encoder_decoder and (
+        config.model_type in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or trust_remote_code
+    ):
+        return "causal", transformers.AutoModelForCausalLM
+    raise BackendError(
+        f"--model {name}: expected a causal, encoder-decoder or masked language model, found {config.model_type}"
+    )
+
+
+def _check_vocabulary(model: Any, tokenizer: Any, kind: Kind, name: str) -> None:  # noqa: ANN401
+    """Refuse a tokenizer with tokens that the model does not know, unless they are never written."""
+    known = known_tokens(model)
+    unknown = {i: token for token, i in tokenizer.get_vocab().items() if i >= known}
+    written = {*tokenizer("a")["input_ids"], tokenizer.bos_token_id, tokenizer.eos_token_id}
+    written |= {tokenizer.mask_token_id, tokenizer.pad_token_id} if kind == "masked" else set()
+    spare = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special} - written
+    template = str(tokenizer.chat_template)
+    wrong = sorted(i for i, token in unknown.items() if i not in spare or token in template)
+    if wrong:
+        raise BackendError(
+            f"--model {name}: its tokenizer has {len(wrong)} tokens that the model does not know, such as number "
+            f"{wrong[0]} {unknown[wrong[0]]!r} where the model has {known}: it belongs to another model"
+        )
+
+
+def _check_device(place: str) -> None:
+    if place == "auto":
+        return
+    try:
+        torch.zeros(1, device=place).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise BackendError(
+            f"--device {place}: expected a device of this machine ({reason})"
+        ) from error
+
+
+def _use_physical_cores() -> None:
+    """Hyper-threads share their core's multipliers, so a thread for each only gets in the way; a user's choice stands."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(torch.get_num_threads(), psutil.cpu_count(logical=False) or 1))
+
+
+def _described(tokenizer: Any) -> str:  # noqa: ANN401
+    """Return what decides a tokenizer's tokens."""
+    if tokenizer.is_fast:
+        return str(tokenizer.backend_tokenizer.to_str())
+    settings = {
+        k: str(v)
+        for k, v in tokenizer.init_kwargs.items()
+        if k != "name_or_path" and not k.endswith("_file")
+    }
+    return json.dumps([type(tokenizer).__name__, tokenizer.get_vocab(), settings], sort_keys=True)
+
+
+def _fingerprint(model: Any, tokenizer: Any, dtype: str) -> str:  # noqa: ANN401
+    """Hash what decides the numbers: every weight, the configuration, tokenizer, chat template, dtype and kind of device."""
+    config = {
+        k: v
+        for k, v in model.config.to_dict().items()
+        if k not in {"_name_or_path", "transformers_version"}
+    }
+    described = json.dumps([config, dtype, model.device.type], sort_keys=True, default=str)
+    digest = hashlib.sha256(described.encode())
+    digest.update(_described(tokenizer).encode())
+    digest.update(str(tokenizer.chat_template).encode())
+    integers = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    for name, weight in sorted(model.state_dict().items()):
+        bits = weight.detach().contiguous().view(-1).view(integers[weight.element_size()])
+        sums = [
+            int(bits.sum(dtype=torch.int64)),
+            int(bits[::2].sum(dtype=torch.int64)),
+            int(bits[::7].sum(dtype=torch.int64)),
+        ]
+        digest.update(json.dumps([name, list(weight.shape), *sums]).encode())
+    return digest.hexdigest()[:32]

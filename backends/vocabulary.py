@@ -1,0 +1,50 @@
+"""Which words a model would write next: the words of its vocabulary, and the likely ones after some prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..search.contracts import Request, Words
+
+if TYPE_CHECKING:
+    from .logprobs import LogProbs, Wanted
+    from .tokenization import Encoder, Tokens
+
+_LEAST_LETTERS = 2
+_PROBE = "Text:"
+_SAMPLE = 8
+"""Prompts on which all words are read, to know which are likely."""
+
+
+def vocabulary(encoder: Encoder, lead: str) -> dict[int, str]:
+    """Return the words that are one token when they follow ``lead``, by token."""
+    texts = {encoder.decode(token).strip() for token in range(len(encoder))}
+    words = sorted(
+        w for w in texts if w.isalpha() and (len(w) >= _LEAST_LETTERS or not w.isascii())
+    )
+    encoded = encoder.encode([Request(_PROBE, tuple(lead + word for word in words))])[
+        0
+    ].continuations
+    return {
+        tokens[0]: word for word, tokens in zip(words, encoded, strict=True) if len(tokens) == 1
+    }
+
+
+def likely_words(
+    prompts: Sequence[Tokens],
+    words: dict[int, str],
+    most: int,
+    compute: Callable[[Wanted], LogProbs],
+) -> Words:
+    """Return the ``most`` words with the largest mean log-probability after the first prompts, and theirs after all."""
+    sample = dict.fromkeys(prompts[:_SAMPLE])
+    found = compute({tokens: set(words) for tokens in sample})
+    order = sorted(words)
+    means = np.mean([[found[tokens][token] for token in order] for tokens in sample], axis=0)
+    kept = [order[i] for i in np.argsort(-means, kind="stable")[:most]]
+    found |= compute({tokens: set(kept) for tokens in prompts if tokens not in sample})
+    outputs = [tuple(found[tokens][token] for token in kept) for tokens in prompts]
+    return Words(tuple(words[token] for token in kept), outputs)

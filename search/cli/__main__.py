@@ -1,0 +1,5 @@
+"""`python -m promptfront.search.cli` is the `optimize` command."""
+
+from .main import main
+
+raise SystemExit(main())

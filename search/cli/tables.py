@@ -1,0 +1,199 @@
+"""Results as a person reads them: plan, table, verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..records.unscored import listed, too_many
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..api import Plan
+    from ..contracts import Prompt, Task
+    from ..records.results import Entry, Frontier
+
+_SIGNIFICANT = 0.05
+_WIDTH = 60
+_UNPAIRED = "no gain can be told: no row has a score of both prompts"
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Return what a run is about to do and to spend."""
+    task = plan.task
+    lines = [
+        f"study      {plan.study}"
+        + (f" (continues: {plan.done} of {plan.budget} candidates done)" if plan.done else ""),
+        f"task       {task.name}: {task.source}",
+        f"splits     {_splits(task)}",
+        f"model      {plan.model} on {plan.backend}"
+        + (f", proposals by {plan.proposer}" if plan.proposer != plan.model else ""),
+        f"scoring    {plan.scoring}",
+        f"start      {task.start.instruction or '(no instruction)'!r}, {plan.start_tokens} tokens",
+        f"budget     {plan.budget} candidates by {plan.sampler}: "
+        f"about {plan.pairs:,} pairs and at least {plan.tokens:,} tokens"
+        + (", then the test" if task.test else ""),
+    ]
+    if plan.reasons:
+        lost = sum(plan.reasons.values())
+        lines.append(
+            f"unscored   {lost} of {len(task.dev)} dev rows by the starting prompt: {listed(plan.reasons)}"
+        )
+    return lines + [f"note       {note}" for note in task.notes]
+
+
+def _splits(task: Task) -> str:
+    if task.shared:
+        return f"{len(task.dev)} rows are both pool and dev, none are held out"
+    return f"{len(task.pool)} pool, {len(task.dev)} dev, {len(task.test)} test"
+
+
+def result_lines(frontier: Frontier) -> list[str]:
+    """Return the final table and what the evidence supports."""
+    judged = "test" if frontier.held_out else "cross-fitted"
+    rows = [
+        ("", "trial", "tokens", "dev", "fresh", f"{judged} (95 % interval)", "n", "gain", "prompt")
+    ]
+    entries = [frontier.start, *(e for e in frontier.front if e.trial != frontier.start.trial)]
+    for entry in entries:
+        mark = "start" if entry.trial == frontier.start.trial else ""
+        mark = "best" if entry.trial == frontier.best.trial else mark
+        rows.append(
+            (
+                mark,
+                str(entry.trial),
+                str(entry.tokens),
+                f"{entry.quality:.3f}",
+                _fresh(entry),
+                *_test(entry),
+                _summary(entry.prompt) + _kept(entry),
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    table = [
+        "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in rows
+    ]
+    first, others = _unscored(frontier, many=True), _unscored(frontier, many=False)
+    others += [*_label_scores(frontier), *_parts(frontier), *_choice(frontier)]
+    return [*first, *([""] if first else []), *table, "", *others, verdict(frontier)]
+
+
+def _label_scores(frontier: Frontier) -> list[str]:
+    before, after = frontier.start.test, frontier.best.test
+    if before is None or after is None or before.macro_f1 is None or after.macro_f1 is None:
+        return []
+    return [
+        f"macro-F1 {before.macro_f1:.3f} -> {after.macro_f1:.3f}, "
+        f"Matthews {before.matthews:.3f} -> {after.matthews:.3f} (start -> best)"
+    ]
+
+
+def _parts(frontier: Frontier) -> list[str]:
+    before, after = frontier.start.test, frontier.best.test
+    if before is None or after is None:
+        return []
+    both = [name for name in before.parts if name in after.parts]
+    changes = [f"{name} {before.parts[name]:.3f} -> {after.parts[name]:.3f}" for name in both]
+    return [f"{', '.join(changes)} (start -> best)"] if changes else []
+
+
+def _unscored(frontier: Frontier, *, many: bool) -> list[str]:
+    """Return what the starting and the best prompt left without a score: where that is many rows, or where it is few."""
+    named = {frontier.start.trial: ("the starting prompt", frontier.start)}
+    named.setdefault(frontier.best.trial, ("the best prompt", frontier.best))
+    found = []
+    for who, entry in named.values():
+        rows = frontier.config["sizes"]["dev"]
+        shown = 0 if frontier.held_out else len(entry.prompt.demonstrations)
+        splits = [("dev", rows - shown, entry.reasons)]
+        if frontier.held_out and entry.test:
+            splits.append(("test", entry.test.n + entry.test.unscored, entry.test.reasons))
+        found += [
+            _rest(rows, split, who, reasons)
+            for split, rows, reasons in splits
+            if reasons and too_many(reasons, rows) == many
+        ]
+    return found
+
+
+def _rest(rows: int, split: str, who: str, reasons: Mapping[str, int]) -> str:
+    lost = sum(reasons.values())
+    return (
+        f"{lost} of {rows} {split} rows could not be scored by {who}: {listed(reasons)}; "
+        f"its {split} score rests on the other {rows - lost}"
+    )
+
+
+def _choice(frontier: Frontier) -> list[str]:
+    """Return what choosing is worth where no row of the table says it: where the starting prompt is what was chosen."""
+    choice = frontier.choice
+    if choice is None or frontier.best.trial != frontier.start.trial:
+        return []
+    return [
+        f"choosing a prompt by these rows is worth {100 * choice.gain:+.1f} points over the starting prompt "
+        f"on {choice.n} rows, cross-fitted (p = {choice.p_value:.2g})"
+    ]
+
+
+def verdict(frontier: Frontier) -> str:
+    """Return in one sentence what the held-out rows say of the best prompt."""
+    best, start = frontier.best, frontier.start
+    if best.trial == start.trial:
+        return "no supported gain: nothing better than the starting prompt was found"
+    if best.test is None or start.test is None or best.gain is None or best.p_value is None:
+        tested = best.test is not None and start.test is not None
+        return (
+            _UNPAIRED
+            if tested
+            else "not tested yet: the held-out rows are scored when the search ends"
+        )
+    points, shorter = 100 * best.gain, start.tokens - best.tokens
+    where = (
+        f"{best.test.n} held-out rows" if frontier.held_out else f"{best.test.n} rows, cross-fitted"
+    )
+    if best.p_value >= _SIGNIFICANT or best.gain <= 0:
+        return f"no supported gain: {points:+.1f} points on {where} (p = {best.p_value:.2g})"
+    size = (
+        f"{abs(shorter)} tokens {'shorter' if shorter > 0 else 'longer'}"
+        if shorter
+        else "of the same length"
+    )
+    return (
+        f"gain over the starting prompt: {points:+.1f} points on {where} (p = {best.p_value:.2g}); "
+        f"the best prompt is {size}"
+    )
+
+
+def _fresh(entry: Entry) -> str:
+    return f"{entry.fresh.score:.3f}" if entry.fresh else ""
+
+
+def _test(entry: Entry) -> tuple[str, str, str]:
+    test = entry.test
+    if test is None:
+        return "-", "", ""
+    gain = "" if entry.gain is None else f"{100 * entry.gain:+.1f} (p={entry.p_value:.2g})"
+    return f"{test.score:.3f} ({test.low:.3f}-{test.high:.3f})", str(test.n), gain
+
+
+def _kept(entry: Entry) -> str:
+    share = entry.test.compliance if entry.test else None
+    return "" if share is None else f", kept to unaided in {share:.0%} of replies"
+
+
+def _summary(prompt: Prompt) -> str:
+    structure = prompt.structure
+    labels = "/".join((*structure.input_labels, structure.target_label))
+    extras = [f"{len(prompt.demonstrations)} demos"] if prompt.demonstrations else []
+    extras += [f"{len(prompt.constraints)} constraints"] if prompt.constraints else []
+    extras += [structure.layout] if structure.layout != "plain" else []
+    extras += ["calibrated"] if structure.calibration != "none" else []
+    extras += (
+        ["verbalizers " + "/".join(text for _, text in structure.verbalizers)]
+        if structure.verbalizers
+        else []
+    )
+    text = " ".join(prompt.instruction.split()) or "(no instruction)"
+    text = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+    return ", ".join([f"{text} [{labels}]", *extras])

@@ -1,0 +1,162 @@
+"""What makes no sense in constraints and tasks is refused before anything is spent."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..contracts import RULES, Constraint, Example, Task
+from ..errors import InputError
+from .objects import whole
+
+
+def check_task(task: Task) -> None:
+    """Check what a task made in Python, or options, may have that no file can.
+
+    Raises
+    ------
+    InputError
+        If a constraint's limit makes no sense, two constraints have one name, or a text holds half a character (a lone surrogate).
+    """
+    for constraint in task.constraints:
+        try:
+            check_limit(constraint)
+        except InputError as expected:
+            raise InputError(
+                f"task {task.name!r}: the constraint {constraint.name!r}: expected {expected}, found {constraint.limit!r}"
+            ) from None
+    names = [constraint.name for constraint in task.constraints]
+    if len(set(names)) < len(names):
+        raise InputError(
+            f"task {task.name!r}: expected constraints of different names, found {', '.join(names)}"
+        )
+    for what, text in _texts(task):
+        if whole(text) != text:
+            raise InputError(
+                f"task {task.name!a}: expected whole characters in {what}, found half of one (a lone surrogate) in {text[:80]!a}"
+            )
+
+
+def _texts(task: Task) -> Iterator[tuple[str, str]]:
+    structure = task.start.structure
+    yield "its name", task.name
+    yield from (("an instruction", text) for text in (task.start.instruction, *task.instructions))
+    yield from (
+        ("a label", text) for text in (*task.labels, *map(structure.verbalize, task.labels))
+    )
+    yield from (
+        ("a field's label", text) for text in (*structure.input_labels, structure.target_label)
+    )
+    yield from (("the question", text) for text in (structure.question,))
+    yield from (
+        ("a constraint", text)
+        for rule in task.constraints
+        for text in (rule.name, rule.template, *rule.words)
+    )
+    yield from (("stop", text) for text in task.stop)
+    yield from (
+        ("a row", text) for row in (*task.pool, *task.dev, *task.test) for text in _texts_of(row)
+    )
+
+
+def _texts_of(row: Example) -> Iterator[str]:
+    yield from (text for pair in (*row.inputs, *row.hidden) for text in pair)
+    yield from row.golds
+
+
+def is_count(value: object) -> bool:
+    """Whether a value is a whole number from 1."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def check_limit(constraint: Constraint) -> None:
+    """Check a constraint's limit.
+
+    Raises
+    ------
+    InputError
+        If it makes no sense; it says what was expected.
+    """
+    limit, told = constraint.limit, "{limit}" in constraint.template
+    if limit is None and constraint.rule in ("words", "lines"):
+        raise InputError(f"a limit, a whole number from 1, where the rule is {constraint.rule}")
+    if limit is None and told:
+        raise InputError("a limit, a whole number from 1, where {limit} is in the text")
+    if limit is not None and not is_count(limit):
+        raise InputError("a whole number from 1 as limit")
+
+
+def read_constraint(item: Any) -> Constraint:  # noqa: ANN401 (any YAML value)
+    """Return the constraint that an item of a task file describes.
+
+    Raises
+    ------
+    InputError
+        If it makes no sense; it says what was expected.
+    """
+    if isinstance(item, str) and item.strip():
+        return Constraint(item, item)
+    known = {"name", "text", "limit", "rule", "words", "pattern", "schema"}
+    text = item.get("text") if isinstance(item, dict) and set(item) <= known else None
+    if not isinstance(text, str) or not text.strip():
+        raise InputError("sentences, or name, text, limit, rule, words, pattern and schema of each")
+    rule, words, name = item.get("rule", ""), item.get("words", []), item.get("name", text)
+    if rule not in ("", *RULES):
+        raise InputError(f"as rule one of {', '.join(RULES)}")
+    listed = isinstance(words, list) and all(isinstance(word, str) and word for word in words)
+    if not listed or bool(words) != (rule in ("avoid", "include", "choice")):
+        raise InputError("words, a list of texts, where the rule is avoid, include or choice")
+    if not isinstance(name, str) or not name.strip():
+        raise InputError("text as name (quote it)")
+    if item.get("limit") is not None and "{limit}" not in text:
+        raise InputError("a whole number from 1 as limit and {limit} in its text")
+    made = Constraint(name, text, item.get("limit"), rule, tuple(words), _pattern(item, rule))
+    check_limit(made)
+    return made
+
+
+def _pattern(item: Mapping[str, Any], rule: str) -> str:
+    """Return the regular expression or the JSON schema of a constraint."""
+    pattern, schema = item.get("pattern"), item.get("schema")
+    if (pattern is not None) != (rule == "regex") or (schema is not None and rule != "json"):
+        raise InputError("a pattern where the rule is regex, and a schema only where it is json")
+    if schema is not None:
+        return _schema(schema)
+    if pattern is None:
+        return ""
+    if not isinstance(pattern, str):
+        raise InputError("a regular expression as pattern (quote it)")
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise InputError(f"a regular expression as pattern ({error})") from None
+    return pattern
+
+
+def _schema(schema: Any) -> str:  # noqa: ANN401 (any YAML value)
+    from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
+    from jsonschema.validators import validator_for  # type: ignore[import-untyped]
+    from referencing.exceptions import Unresolvable
+
+    try:
+        text = json.dumps(schema, ensure_ascii=False, sort_keys=True)
+        if re.search(r'"\$ref": "(?!#)', text):  # it would be fetched
+            raise ValueError("it refers to another")
+        kind = validator_for(schema)
+        kind.check_schema(
+            schema, format_checker=kind.FORMAT_CHECKER
+        )  # it reads the schema's regular expressions too
+        for value in (None, dict[str, Any](), list[Any](), "", 0):
+            kind(schema).is_valid(value)
+    except (
+        SchemaError,
+        Unresolvable,
+        AttributeError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
+        raise InputError(f"a JSON schema ({str(error).splitlines()[0]})") from None
+    return text

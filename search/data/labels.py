@@ -1,0 +1,160 @@
+"""Labels: which spellings are one label, which splits have it, and which of them a model cannot tell apart."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..contracts import AnswerTokens
+    from .splits import Splits
+
+_NUMBER = re.compile(r"[+-]?([0-9]{1,99}\.?[0-9]{0,99}|\.[0-9]{1,99})(e[+-]?[0-9]{1,3})?")
+_DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_BLANK = "\u034f\u115f\u1160\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
+"""Invisible, though Unicode has them as letters, symbols and marks; the last choose how a character looks."""
+_TAGS = range(0xE0020, 0xE0080)
+"""Invisible too, but what tells the flags of England and Scotland apart."""
+_TYPED = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212\u2018\u2019", "------''")
+"""What word processors write for the characters of the keyboard."""
+_TOLD = 8
+_REMEDY = "give it a text of its own, in a task file as `labels: {label: text, …}`"
+
+
+def fold(text: str) -> str:
+    """Return what all spellings of a label have in common.
+
+    Labels do not differ by case, white space, invisible characters or the Unicode form of a character. Numbers are what
+    they are worth: "1", "1.0", "+1" and "01" are one label.
+    """
+    visible = "".join(c for c in unicodedata.normalize("NFKC", text) if not _is_invisible(c))
+    words = " ".join(unicodedata.normalize("NFKC", visible.translate(_TYPED).casefold()).split())
+    if not _NUMBER.fullmatch(words):
+        return words
+    number = Decimal(words).normalize(Context(prec=len(words)))
+    return str(number) if number else "0"
+
+
+def _is_invisible(character: str) -> bool:
+    kind = unicodedata.category(character)
+    control = (kind == "Cc" and not character.isspace()) or (
+        kind == "Cf" and ord(character) not in _TAGS
+    )
+    return control or character in _BLANK
+
+
+class Spellings:
+    """The label that each spelling in the data stands for.
+
+    Spellings that are the same once folded are one label, under the name that most rows have; of equally many, the one
+    that comes first. Where the labels are said, each stands for itself, and another spelling for the only one of them
+    that is the same once folded.
+
+    Parameters
+    ----------
+    counts
+        How many rows have each spelling, in the order of the data.
+    labels
+        The labels, where the user says them.
+    """
+
+    def __init__(self, counts: Mapping[str, int], labels: Sequence[str] = ()) -> None:
+        groups: dict[str, list[str]] = {}
+        for spelling in labels or counts:
+            groups.setdefault(fold(spelling), []).append(spelling)
+        groups.pop("", None)
+        if not labels:
+            groups = {
+                folded: [max(same, key=lambda s: counts[s])] for folded, same in groups.items()
+            }
+        self.labels = tuple(labels) or tuple(
+            sorted((label for (label,) in groups.values()), key=_order)
+        )
+        self._counts, self._said = counts, bool(labels)
+        alone = {folded: same[0] for folded, same in groups.items() if len(same) == 1}
+        self._read = {s: s if s in self.labels else alone.get(fold(s)) for s in counts}
+
+    def label(self, spelling: str) -> str | None:
+        """Return the label that a spelling stands for, if any."""
+        return self._read[spelling]
+
+    def notes(self) -> tuple[str, ...]:
+        """Return a sentence on the rows whose label is read as another spelling of it; nothing where there are none."""
+        other = [
+            (n, s, self._read[s]) for s, n in self._counts.items() if self._read[s] not in (None, s)
+        ]
+        if not other:
+            return ()
+        told = ", ".join(
+            f"{n} rows with the label {s!r} are read as {label!r}" for n, s, label in other[:_TOLD]
+        )
+        apart = "" if self._said else "; --choices keeps labels apart"
+        return (f"{told}{_more(other)}{apart}",)
+
+
+def _order(label: str) -> tuple[bool, float, str]:
+    number = _DECIMAL.fullmatch(label)
+    return number is None, float(label) if number else 0.0, label
+
+
+def quoted(labels: Sequence[str]) -> str:
+    """Return labels as `--choices` takes them."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(labels)
+    return text.getvalue()
+
+
+def placement(labels: Sequence[str], splits: Splits, *, given: bool) -> tuple[str, ...]:
+    """Return notes on labels that no prompt can show, that the search does not see, or that are not tested.
+
+    Parameters
+    ----------
+    labels, splits
+        Of a task.
+    given
+        Whether the user made the test split: of one that was drawn, a rare label may be missing.
+    """
+    pool, dev, test = (
+        {row.target for row in rows} for rows in (splits.pool, splits.dev, splits.test)
+    )
+    missing = (
+        ("in no row that is used", [x for x in labels if x not in pool | dev | test]),
+        (
+            "in test only, so that no prompt can show or learn it",
+            [x for x in labels if x in test - pool - dev],
+        ),
+        (
+            "in dev and not in the pool, so that no prompt can show it",
+            [x for x in labels if pool and x in dev - pool],
+        ),
+        ("not in test", [x for x in labels if given and x in (pool | dev) - test]),
+    )
+    return tuple(f"{_named(found)} {where}" for where, found in missing if found)
+
+
+def _named(labels: Sequence[str]) -> str:
+    what = "the label" if len(labels) == 1 else f"{len(labels)} labels,"
+    return f"{what} {', '.join(map(repr, labels[:_TOLD]))}{_more(labels)} {'is' if len(labels) == 1 else 'are'}"
+
+
+def _more(items: Sequence[object]) -> str:
+    return f" and {len(items) - _TOLD} more" if len(items) > _TOLD else ""
+
+
+def unreadable(texts: Sequence[str], read: Sequence[AnswerTokens], model: str) -> str:
+    """Return why a model cannot score one of these answers, as it knows or tells it not; empty if it can."""
+    first: dict[tuple[str, ...], str] = {}
+    for text, (tokens, known) in zip(texts, read, strict=True):
+        shown = " ".join(map(repr, tokens))
+        if not known:
+            return f"{model} does not know the label text {text!r}, which it reads as the tokens {shown}: {_REMEDY}"
+        if tokens in first:
+            return f"the label texts {first[tokens]!r} and {text!r} are the same tokens to {model}, {shown}: {_REMEDY}"
+        first[tokens] = text
+    return ""

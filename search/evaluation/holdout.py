@@ -1,0 +1,236 @@
+"""The end of a search: fresh rows decide between the finalists, and held-out rows, scored once, say what that is worth.
+
+Where rows are too few for any to be held out, the choice of the best prompt is cross-fitted instead.
+
+The best of many dev scores is partly luck. So the finalists are scored on more rows, which neither a race nor a mutator
+has seen: the last of the pool, kept back for this. What dev and fresh rows together rank first is the best prompt.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..records.results import FreshScore, HeldOutScore
+from ..records.unscored import count, nothing_scored
+from .evaluator import Evaluation
+from .statistics import label_scores, mean_interval, paired, paired_p_value, scored, scored_mean
+
+if TYPE_CHECKING:
+    from ..contracts import Example, Prompt, Reason, Task
+    from ..options import Limits
+    from ..records.results import Entry, Frontier
+    from .evaluator import Evaluator
+
+FINALISTS = 3
+TEST_ROWS, REPLY_TEST_ROWS = 250, 60
+"""Test rows for the members of the front between the best prompt and the starting prompt, which get all of them; fewer where
+each row is a reply to be written."""
+_CHUNK = 250
+_FOLDS, _DIVISIONS = 5, 20
+
+
+def finalists(frontier: Frontier) -> list[Entry]:
+    """Return the members of the front with the best dev scores."""
+    return sorted(frontier.front, key=lambda entry: (-entry.quality, entry.tokens))[:FINALISTS]
+
+
+def fresh_rows(task: Task) -> tuple[Example, ...]:
+    """Return the pool rows that mutators are not shown: as many as dev has, a third of the pool at most; none where rows are shared."""
+    if task.shared:
+        return ()
+    return task.pool[len(task.pool) - min(len(task.dev), len(task.pool) // 3) :]
+
+
+def shown_rows(task: Task) -> tuple[Example, ...]:
+    """Return the other pool rows."""
+    return task.pool[: len(task.pool) - len(fresh_rows(task))]
+
+
+def confirming_pairs(task: Task, limits: Limits) -> int:
+    """Return how many pairs are kept for each finalist: one per fresh row, a seventh of all pairs for the three at most."""
+    rows = len(fresh_rows(task))
+    return rows if limits.max_pairs is None else min(rows, limits.max_pairs // (7 * FINALISTS))
+
+
+def confirm(evaluator: Evaluator, entries: Sequence[Entry], most: int) -> dict[str, Any]:
+    """Return each finalist's score on up to ``most`` fresh rows, by trial; nothing where the pool has none to spare."""
+    shown = {example.inputs for entry in entries for example in entry.prompt.demonstrations}
+    rows = [example for example in fresh_rows(evaluator.task) if example.inputs not in shown][:most]
+    found = {}
+    for entry in entries if rows else ():
+        held = held_out(evaluator, entry.prompt, entry.offsets, rows)
+        known, reasons = len(scored(held.values)), count(held.reasons)
+        if known:
+            score = FreshScore(
+                evaluator.mean(held.values, rows), known, sum(reasons.values()), reasons
+            )
+            found[str(entry.trial)] = asdict(score)
+    return found
+
+
+def judge(evaluator: Evaluator, frontier: Frontier, on_step: Callable[[], None]) -> dict[str, Any]:
+    """Return the held-out scores of start, best and front, by trial, with the paired gain over the start.
+
+    Raises
+    ------
+    InputError
+        If no row of the start, or none of the best prompt, could be scored.
+    """
+    test = evaluator.task.test
+    start = held_out(evaluator, frontier.start.prompt, frontier.start.offsets, test).values
+    results: dict[str, Any] = {}
+    for entry in {e.trial: e for e in (frontier.start, frontier.best, *frontier.front)}.values():
+        full = entry.trial in (frontier.start.trial, frontier.best.trial)
+        rows = test if full else test[: TEST_ROWS if evaluator.task.labels else REPLY_TEST_ROWS]
+        held = held_out(evaluator, entry.prompt, entry.offsets, rows)
+        on_step()
+        if scored(held.values):
+            test_score = asdict(_held_out_score(evaluator, entry, rows, held))
+            results[str(entry.trial)] = {"test": test_score} | _worth(
+                paired(held.values, start[: len(rows)])
+            )
+        elif full:
+            who = (
+                "the starting prompt" if entry.trial == frontier.start.trial else "the best prompt"
+            )
+            raise InputError(nothing_scored(who, len(rows), "test", count(held.reasons)))
+    return results
+
+
+def _worth(pairs: Sequence[tuple[float, float]]) -> dict[str, float | None]:
+    """Return the gain that pairs of values show, and how likely it is by chance; None of no pairs."""
+    if not pairs:
+        return {"gain": None, "p_value": None}
+    return {"gain": fmean(a - b for a, b in pairs), "p_value": paired_p_value(pairs)}
+
+
+def cross_fit(evaluator: Evaluator, frontier: Frontier, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return what choosing the best prompt by these rows is worth, measured on the same rows, by trial and as a ``choice``.
+
+    The rows are divided into folds at random, many times. The rows outside a fold choose among all fully evaluated prompts,
+    and the choice is scored on the fold: each row is judged by prompts that it had no part in choosing (cross-validation
+    of the choice; Stone 1974, Varma & Simon 2006), averaged over the divisions. That mutators saw all rows is not undone:
+    a little optimism is left. The best prompt, where it is another than the start, has the score and gain of the choice.
+
+    Parameters
+    ----------
+    evaluator
+        Has the prompts' scores.
+    frontier
+        Has the starting and the best prompt.
+    entries
+        The fully evaluated prompts.
+    """
+    rows = evaluator.task.dev
+    found = [evaluator.evaluate(entry.prompt, rows) for entry in entries]
+    chosen = [_choices(evaluator, entries, found, fold) for fold in _folds(len(rows))]
+    ours = tuple(
+        scored_mean([choice[i] for choice in chosen if i in choice]) for i in range(len(rows))
+    )
+    start, best = (
+        evaluator.evaluate(entry.prompt, rows) for entry in (frontier.start, frontier.best)
+    )
+    pairs = paired(ours, start.values)
+    if not pairs:
+        return {}
+    worth = _worth(pairs)
+    reasons = tuple(
+        why if math.isnan(value) else None for value, why in zip(ours, best.reasons, strict=True)
+    )
+    choice = _held_out_score(
+        evaluator, frontier.best, rows, replace(best, values=ours, reasons=reasons)
+    )
+    own = _held_out_score(evaluator, frontier.start, rows, start)
+    return {
+        str(frontier.best.trial): {"test": asdict(choice)} | worth,
+        # Over itself no prompt gains anything, whichever prompts the rows would choose.
+        str(frontier.start.trial): {"test": asdict(own), "gain": 0.0, "p_value": 1.0},
+        "choice": worth | {"n": len(pairs)},
+    }
+
+
+def _folds(rows: int) -> list[list[int]]:
+    rng, folds = random.Random(0), list[list[int]]()  # noqa: S311 (not cryptography)
+    for _ in range(_DIVISIONS):
+        order = rng.sample(range(rows), rows)
+        folds += [order[i::_FOLDS] for i in range(_FOLDS)]
+    return folds
+
+
+def _choices(
+    evaluator: Evaluator, entries: Sequence[Entry], found: Sequence[Evaluation], fold: Sequence[int]
+) -> dict[int, float]:
+    """Return, for each row of a fold, the score of the prompt that the other rows rank first of those that do not show it.
+
+    A row that this prompt leaves without a score is left out.
+    """
+    others = [i for i in range(len(found[0].values)) if i not in fold]
+    rows = [evaluator.task.dev[i] for i in others]
+    means = [evaluator.mean([one.values[i] for i in others], rows) for one in found]
+    order = sorted(
+        range(len(entries)), key=lambda c: (math.isnan(means[c]), -means[c], entries[c].tokens)
+    )
+    choices = {
+        i: next((found[c].values[i] for c in order if not _shows(found[c], i)), math.nan)
+        for i in fold
+    }
+    return {i: value for i, value in choices.items() if not math.isnan(value)}
+
+
+def _shows(found: Evaluation, row: int) -> bool:
+    return math.isnan(found.values[row]) and found.reasons[row] is None
+
+
+def _held_out_score(
+    evaluator: Evaluator, entry: Entry, rows: Sequence[Example], held: Evaluation
+) -> HeldOutScore:
+    known, reasons = scored(held.values), count(held.reasons)
+    plain = (
+        scored(evaluator.evaluate(entry.prompt, rows, offsets=()).values)
+        if evaluator.task.test
+        else []
+    )
+    uncalibrated = fmean(plain) if plain else None
+    unscored, kept = sum(reasons.values()), evaluator.compliance(entry.prompt, rows)
+    parts = evaluator.parts(entry.prompt, rows) if evaluator.task.test else {}
+    judged = [row for row, value in zip(rows, held.values, strict=True) if not math.isnan(value)]
+    chosen = (
+        evaluator.chosen(entry.prompt, judged, entry.offsets)
+        if rows == evaluator.task.test
+        else None
+    )
+    others: dict[str, Any] = {"reasons": reasons}
+    others |= (
+        {}
+        if chosen is None
+        else label_scores([row.target for row in judged], chosen, evaluator.task.labels)
+    )
+    return HeldOutScore(
+        fmean(known),
+        *mean_interval(known),
+        len(known),
+        uncalibrated,
+        unscored,
+        kept,
+        parts,
+        **others,
+    )
+
+
+def held_out(
+    evaluator: Evaluator, prompt: Prompt, offsets: tuple[float, ...], rows: Sequence[Example]
+) -> Evaluation:
+    """Score a prompt on rows in calls of a fixed size, so that a later process repeats the same calls."""
+    values: list[float] = []
+    reasons: list[Reason | None] = []
+    for start in range(0, len(rows), _CHUNK):
+        found = evaluator.evaluate(prompt, rows[start : start + _CHUNK], offsets)
+        values += found.values
+        reasons += found.reasons
+    return Evaluation(tuple(values), offsets, tuple(reasons))

@@ -1,0 +1,119 @@
+"""The evidence: means of few rows, intervals, paired tests, and the e-process a race may look at after every block."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from statistics import NormalDist, fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import binomtest, bootstrap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_FLIPS, _RESAMPLES = 10_000, 2_000
+_ROUNDING = 1e-9
+
+
+def stratum_weights(strata: Sequence[str], shares: Mapping[str, float]) -> list[float]:
+    """Return a weight for each example, in all one, that gives every stratum its share (post-stratification).
+
+    Few examples have a mix of labels of their own, and a prompt that leans to a label would be judged by how many of
+    that label there happen to be (Holt & Smith 1979, "Post stratification").
+
+    Parameters
+    ----------
+    strata
+        Each example's stratum.
+    shares
+        Each stratum's share; of strata without an example the share goes to the others.
+    """
+    counts = Counter(strata)
+    total = sum(shares[stratum] for stratum in counts)
+    return [shares[stratum] / counts[stratum] / total for stratum in strata]
+
+
+def scored_mean(values: Sequence[float]) -> float:
+    """Return the mean of the values that are not NaN; NaN where all are."""
+    kept = scored(values)
+    return fmean(kept) if kept else math.nan
+
+
+def scored(values: Sequence[float]) -> list[float]:
+    """Return the values that are not NaN."""
+    return [value for value in values if not math.isnan(value)]
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> list[tuple[float, float]]:
+    """Return the pairs of values, of the same examples, of which neither is NaN."""
+    pairs = zip(ours, theirs, strict=True)
+    return [(a, b) for a, b in pairs if not math.isnan(a) and not math.isnan(b)]
+
+
+def label_scores(
+    gold: Sequence[str], chosen: Sequence[str], labels: Sequence[str]
+) -> dict[str, float]:
+    """Return macro-F1 and Matthews' correlation coefficient; where no label was chosen, that is an error of its own kind."""
+    from sklearn.metrics import f1_score, matthews_corrcoef
+
+    return {
+        "macro_f1": float(
+            f1_score(gold, chosen, labels=list(labels), average="macro", zero_division=0)
+        ),
+        "matthews": float(matthews_corrcoef(gold, chosen)),
+    }
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return a 95 % interval of the mean of values in [0, 1]: Wilson's for 0/1, else BCa's bootstrap (Efron 1987)."""
+    if {*values} <= {0.0, 1.0} or len({*values}) == 1:
+        return wilson_interval(sum(values), len(values))
+    found = bootstrap(
+        (values,), fmean, vectorized=False, n_resamples=_RESAMPLES, rng=np.random.default_rng(0)
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval for a proportion (Wilson 1927)."""
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    p, zz = successes / n, z * z
+    centre, half = p + zz / (2 * n), z * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
+    scale = 1 + zz / n
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def paired_p_value(pairs: Sequence[tuple[float, float]]) -> float:
+    """Return the two-sided p-value that two prompts are equally good, from their values on the same examples.
+
+    For 0/1 values McNemar's exact test, that they win equally often; else the test of the mean difference in which its
+    signs are flipped at random.
+    """
+    differences = [a - b for a, b in pairs if a != b]
+    if not differences:
+        return 1.0
+    if {*differences} <= {-1.0, 1.0}:
+        return float(binomtest(sum(d > 0 for d in differences), len(differences)).pvalue)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (_FLIPS, len(differences)))
+    flipped, found = np.abs(signs @ np.asarray(differences)), abs(math.fsum(differences))
+    return float((1 + np.sum(flipped >= found - _ROUNDING)) / (1 + _FLIPS))
+
+
+def e_value(differences: Sequence[float]) -> float:
+    """Return the evidence that the mean of ``differences`` is above zero, valid however often one looks.
+
+    Capital won by betting on positive differences in [-1, 1]: under the hypothesis that the mean is at most zero it
+    is a supermartingale that begins at 1, so it ever reaches ``1 / alpha`` with probability at most ``alpha``
+    (Ville). The bets follow from the differences seen before each one (approximate GRAPA, Waudby-Smith & Ramdas 2024,
+    section B.3).
+    """
+    capital, total, squares = 1.0, 0.0, 0.0
+    for n, difference in enumerate(differences):
+        mean, variance = total / (n + 1), (0.25 + squares) / (n + 1)
+        bet = min(max(mean / (variance + mean * mean), 0.0), 0.75)
+        capital *= 1 + bet * difference
+        total += difference
+        squares += (difference - total / (n + 2)) ** 2
+    return capital

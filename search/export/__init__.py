@@ -1,0 +1,1 @@
+"""From a front member to a file and back."""

@@ -1,0 +1,99 @@
+"""Names of input fields in the languages that prompts are exported to, where not every name can be written."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_TAKEN = frozenset(
+    # Constants and special names of Jinja, and what LangChain and DSPy keep for themselves.
+    [
+        "true",
+        "false",
+        "none",
+        "self",
+        "loop",
+        "super",
+        "caller",
+        "varargs",
+        "kwargs",
+        "namespace",
+        "range",
+        "dict",
+        "lipsum",
+        "cycler",
+        "joiner",
+        "stop",
+        "args",
+        "signature",
+        "instructions",
+        "fields",
+        "demos",
+        "lm",
+        "config",
+        "input_fields",
+        "output_fields",
+        "schema",
+        "json",
+        "copy",
+        "construct",
+        "validate",
+    ]
+)
+
+
+def identifiers(fields: Sequence[str]) -> dict[str, str]:
+    """Return what each field is called where a name must be an identifier: itself, or one made of it."""
+    return _named(fields, _is_identifier, _identifier)
+
+
+def placeholders(fields: Sequence[str], texts: Iterable[str]) -> dict[str, str]:
+    """Return what each field is called between ``{{`` and ``}}``: itself, unless it or the text could be misread."""
+    joined = "\n".join(texts)
+
+    def fits(name: str) -> bool:
+        plain = name == name.strip() != "" and name.isprintable() and not set(name) & set("{}")
+        return plain and not re.search(r"\{\{\s*" + re.escape(name) + r"\s*\}\}", joined)
+
+    return _named(fields, fits, _identifier)
+
+
+def _named(
+    fields: Sequence[str], fits: Callable[[str], bool], make: Callable[[str], str]
+) -> dict[str, str]:
+    found = {field: field for field in fields if fits(field)}
+    for field in fields:
+        if field not in found:
+            made = make(field)
+            tries = [made, *(f"{made}_{number}" for number in range(2, len(fields) + 1000))]
+            found[field] = next(name for name in tries if name not in found.values() and fits(name))
+    return {field: found[field] for field in fields}
+
+
+def _is_identifier(name: str) -> bool:
+    plain = name.isidentifier() and unicodedata.normalize("NFKC", name) == name
+    return plain and not (
+        name.startswith(("_", "model_")) or name.lower() in _TAKEN or _is_keyword(name)
+    )
+
+
+def _is_keyword(name: str) -> bool:
+    return (
+        keyword.iskeyword(name)
+        or keyword.issoftkeyword(name)
+        or name.lower() in ("import", "in", "is")
+    )
+
+
+def _identifier(field: str) -> str:
+    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", field)).strip("_")
+    if not name.isidentifier() and not f"field_{name}".isidentifier():
+        name = re.sub(r"[^0-9A-Za-z]+", "_", name).strip("_")
+    if not name or not name.isidentifier() or name.startswith("model_"):
+        name = f"field_{name}".rstrip("_")
+    return name if _is_identifier(name) else f"{name}_"

@@ -1,0 +1,241 @@
+"""Rendering: the only place that knows how a prompt is laid out as text.
+
+Data is literal. Values are inserted, never formatted, so braces mean nothing; the backend tokenizes control tokens in
+them as ordinary text. Line breaks inside a value are followed by two spaces: a line that begins with a field label or
+equals a separator is therefore always the prompt's own, and a value cannot leave its slot. White space around a value
+is dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..contracts import Constraint, Example, Message, Prompt, Structure
+from ..errors import InputError
+from .cjk import has_cjk
+
+if TYPE_CHECKING:
+    from ..contracts import Text
+
+_LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+
+class Slot(NamedTuple):
+    """The place of an input field in a template."""
+
+    field: str
+
+
+class Turn(NamedTuple):
+    """A chat turn whose content is made of literal text and slots."""
+
+    role: str
+    content: tuple[str | Slot, ...]
+
+
+Template = tuple[str | Slot, ...] | tuple[Turn, ...]
+
+
+def literal(value: str) -> str:
+    """Return ``value`` as it stands in a prompt: stripped, its further lines indented by two spaces."""
+    return _LINE_BREAK.sub("\n  ", value.strip())
+
+
+def render(prompt: Prompt, inputs: Mapping[str, str] | Sequence[tuple[str, str]]) -> Text:
+    """Return the prompt for one input, up to where the answer begins.
+
+    Parameters
+    ----------
+    prompt
+        The prompt.
+    inputs
+        Field name to text, for every input field of the task.
+
+    Raises
+    ------
+    InputError
+        If the number of fields is not that of the prompt's input labels.
+    """
+    values = dict(inputs)
+    parts = template(prompt, tuple(values))
+    if prompt.structure.layout == "chat":
+        turns = [part for part in parts if isinstance(part, Turn)]
+        return tuple(Message(turn.role, _fill(turn.content, values)) for turn in turns)  # type: ignore[arg-type]
+    return _fill(tuple(p for p in parts if not isinstance(p, Turn)), values)
+
+
+def template(prompt: Prompt, fields: Sequence[str]) -> Template:
+    """Return the prompt with a `Slot` for each input field: text and slots (plain) or turns of them (chat)."""
+    structure = prompt.structure
+    if len(fields) != len(structure.input_labels):
+        raise InputError(
+            f"the prompt has {len(structure.input_labels)} input field(s) ({', '.join(structure.input_labels)}), "
+            f"but {len(fields)} were given ({', '.join(fields)})"
+        )
+    head = "\n".join(
+        part for part in (prompt.instruction.strip(), *(c.text for c in prompt.constraints)) if part
+    )
+    query = _fields(
+        structure,
+        [(label, Slot(field)) for label, field in zip(structure.input_labels, fields, strict=True)],
+    )
+    if structure.layout == "chat":
+        return _chat(prompt, head, query)
+    blocks: list[list[str | Slot]] = [[head]] if head else []
+    for example in prompt.demonstrations:
+        answer = continuation(structure, structure.verbalize(example.target))
+        blocks.append(
+            [*_example(structure, example), structure.field_separator, _lead(structure) + answer]
+        )
+    blocks.append([*query, structure.field_separator, _lead(structure)])
+    parts: list[str | Slot] = []
+    for block in blocks:
+        parts += [structure.block_separator, *block] if parts else block
+    return _merge(parts)
+
+
+def stops(structure: Structure) -> tuple[str, ...]:
+    """Return what ends a reply: in a plain layout the model may go on with an example of its own."""
+    first = _labelled(structure.input_labels[0], "") if structure.input_labels else ""
+    return (structure.block_separator + first,) if structure.layout == "plain" else ()
+
+
+def read_reply(structure: Structure, reply: str) -> str:
+    """Return a reply as the answer it stands for: stripped, and without the indent that `literal` gives further lines."""
+    lines = reply.strip().split("\n")
+    written = structure.layout == "plain" and all(
+        line.startswith("  ") for line in lines[1:] if line.strip()
+    )
+    return "\n".join([lines[0], *(line[2:] if written else line for line in lines[1:])])
+
+
+def zero_shot(prompt: Prompt) -> Prompt:
+    """Return the prompt without demonstrations, its labels and their scores as they are."""
+    return replace(
+        prompt,
+        demonstrations=(),
+        structure=replace(prompt.structure, verbalizers=(), calibration="none"),
+    )
+
+
+def continuation(structure: Structure, answer: str) -> str:
+    """Return ``answer`` as the text that continues the prompt: after a label and colon it begins with a space."""
+    text = literal(answer)
+    spaced = (
+        structure.layout == "plain"
+        and structure.target_label
+        and not has_cjk(structure.target_label)
+    )
+    return f" {text}" if spaced else text
+
+
+def _chat(prompt: Prompt, head: str, query: list[str | Slot]) -> tuple[Turn, ...]:
+    structure = prompt.structure
+    turns = [Turn("system", (head,))] if head else []
+    for example in prompt.demonstrations:
+        turns.append(Turn("user", _merge(_example(structure, example))))
+        turns.append(Turn("assistant", (literal(structure.verbalize(example.target)),)))
+    return (*turns, Turn("user", _merge(query)))
+
+
+def _example(structure: Structure, example: Example) -> list[str | Slot]:
+    values = [literal(value) for _, value in example.inputs]
+    return _fields(structure, list(zip(structure.input_labels, values, strict=True)))
+
+
+def _fields(structure: Structure, values: Sequence[tuple[str, str | Slot]]) -> list[str | Slot]:
+    parts: list[str | Slot] = []
+    for label, value in values:
+        parts += [structure.field_separator] if parts else []
+        parts += [_labelled(label, " "), value]
+    if structure.question:
+        parts += [structure.field_separator, structure.question]
+    return parts
+
+
+def _lead(structure: Structure) -> str:
+    return _labelled(structure.target_label, "")
+
+
+def _labelled(label: str, space: str) -> str:
+    if not label:
+        return ""
+    return f"{label}：" if has_cjk(label) else f"{label}:{space}"
+
+
+def _merge(parts: Sequence[str | Slot]) -> tuple[str | Slot, ...]:
+    merged: list[str | Slot] = []
+    for part in parts:
+        if isinstance(part, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += part
+        elif part != "":
+            merged.append(part)
+    return tuple(merged)
+
+
+def _fill(parts: Sequence[str | Slot], values: Mapping[str, str]) -> str:
+    return "".join(literal(values[p.field]) if isinstance(p, Slot) else p for p in parts)
+
+
+def prompt_to_dict(prompt: Prompt) -> dict[str, Any]:
+    """Return the prompt's parts as plain values for JSON."""
+    s = prompt.structure
+    return {
+        "instruction": prompt.instruction,
+        "demonstrations": [
+            {"inputs": dict(e.inputs), "target": e.target} for e in prompt.demonstrations
+        ],
+        "constraints": [
+            asdict(constraint) | {"words": list(constraint.words)}
+            for constraint in prompt.constraints
+        ],
+        "structure": {
+            "input_labels": list(s.input_labels),
+            "target_label": s.target_label,
+            "layout": s.layout,
+            "field_separator": s.field_separator,
+            "block_separator": s.block_separator,
+            "question": s.question,
+            "verbalizers": dict(s.verbalizers),
+            "calibration": s.calibration,
+        },
+    }
+
+
+def prompt_from_dict(parts: Mapping[str, Any]) -> Prompt:
+    """Return the prompt that `prompt_to_dict` described.
+
+    Raises
+    ------
+    InputError
+        If a part is missing or is not of the expected kind.
+    """
+    try:
+        s = dict(parts["structure"])
+        return Prompt(
+            instruction=str(parts["instruction"]),
+            demonstrations=tuple(
+                Example(tuple((str(k), str(v)) for k, v in e["inputs"].items()), str(e["target"]))
+                for e in parts["demonstrations"]
+            ),
+            constraints=tuple(
+                Constraint(**(c | {"words": tuple(c.get("words", ()))}))
+                for c in parts["constraints"]
+            ),
+            structure=Structure(
+                **(
+                    s
+                    | {
+                        "input_labels": tuple(s["input_labels"]),
+                        "verbalizers": tuple(s["verbalizers"].items()),
+                    }
+                )
+            ),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"expected the parts of a prompt, but {type(error).__name__}: {error}"
+        ) from error

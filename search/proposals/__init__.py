@@ -1,0 +1,1 @@
+"""What to try next: alleles recombined by Optuna, and new ones invented by mutators."""

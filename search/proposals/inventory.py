@@ -1,0 +1,68 @@
+"""The mutators of a search: the installed ones and the user's own, less those left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from ..errors import InputError
+from ..plugins import available, closest, load, mutator_from_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..contracts import Gene, MutationContext, Mutator, Prompt
+
+
+def load_mutators(
+    files: Sequence[str], without: Sequence[str] = (), max_demonstrations: int | None = None
+) -> dict[str, Mutator]:
+    """Return every installed mutator by name but those of ``without``, and those of ``files`` (``path/to/file.py:Name``).
+
+    Parameters
+    ----------
+    files, without
+        What is added and what is left out.
+    max_demonstrations
+        Demonstrations a prompt may show at most, where given.
+
+    Raises
+    ------
+    InputError
+        If a mutator cannot be loaded, or one to be left out is not there.
+    """
+    installed = sorted(available("promptfront.mutators"))
+    for name in (name for name in without if name not in installed):
+        raise InputError(
+            f"--without: there is no mutator {name!r}{closest(name, installed)}; see `optimize list mutators`"
+        )
+    found: dict[str, Mutator] = {}
+    for name in (name for name in installed if name not in without):
+        found[name] = cast("Callable[[], Mutator]", load("promptfront.mutators", name))()
+    found |= {file: mutator_from_file(file) for file in files}
+    return found if max_demonstrations is None else _limited(found, max_demonstrations)
+
+
+def _limited(mutators: dict[str, Mutator], most: int) -> dict[str, Mutator]:
+    if most < 0:
+        raise InputError(f"--max-demonstrations: expected a number from 0, found {most}")
+    kept = {name: m for name, m in mutators.items() if most or m.gene != "demonstrations"}
+    return {name: Capped(m, most) if m.gene == "demonstrations" else m for name, m in kept.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Capped:
+    """A mutator of demonstrations of whose choice the first ``most`` are shown."""
+
+    mutator: Mutator
+    most: int
+
+    @property
+    def gene(self) -> Gene:
+        """The gene it changes."""
+        return self.mutator.gene
+
+    def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
+        """Return the prompt with no more demonstrations than allowed."""
+        changed = self.mutator.mutate(prompt, context)
+        return replace(changed, demonstrations=changed.demonstrations[: self.most])

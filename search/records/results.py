@@ -1,0 +1,242 @@
+"""What a search has found: the front with its evidence, read from the database."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..prompts.render import prompt_to_dict
+from .pareto import front_indices, knee
+from .unscored import too_many
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..contracts import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutScore:
+    """A score on the held-out test split with its 95 % interval.
+
+    ``n`` rows were scored and ``unscored`` could not be, counted by ``reasons``. ``uncalibrated`` is the score of the same prompt read without
+    calibration (not where the score is cross-fitted), ``compliance`` the share of replies that keep to its constraints
+    unaided, before they are cut to their limits, where these can be measured, ``parts`` the mean of each scorer of several
+    with weights (on held-out rows). Of labels there are also the mean of their F1 scores and Matthews' correlation
+    coefficient (over all labels; Gorodkin 2004).
+    """
+
+    score: float
+    low: float
+    high: float
+    n: int
+    uncalibrated: float | None
+    unscored: int = 0
+    compliance: float | None = None
+    parts: dict[str, float] = field(default_factory=dict)
+    macro_f1: float | None = None
+    matthews: float | None = None
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FreshScore:
+    """A finalist's mean score on ``n`` rows that no race has seen; ``unscored`` could not be scored, counted by ``reasons``."""
+
+    score: float
+    n: int
+    unscored: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What choosing among all prompts by the same few rows is worth over the starting prompt: cross-fitted, on ``n`` rows."""
+
+    gain: float
+    p_value: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fully evaluated prompt.
+
+    Parameters
+    ----------
+    trial
+        Its number in the Optuna study.
+    prompt, quality, tokens
+        The prompt, its mean dev score and its cost.
+    offsets
+        The calibration fitted on dev inputs; empty for none.
+    parents, mutators
+        Where it comes from.
+    fresh
+        Its score on rows that no race has seen, for a finalist.
+    test
+        Its held-out score, once the search has ended.
+    gain, p_value
+        Held-out gain over the starting prompt on the same rows, and the two-sided exact paired p-value.
+    reasons
+        How many dev rows could not be scored, by reason.
+    """
+
+    trial: int
+    prompt: Prompt
+    quality: float
+    tokens: int
+    offsets: tuple[float, ...] = ()
+    parents: tuple[int, ...] = ()
+    mutators: tuple[str, ...] = ()
+    fresh: FreshScore | None = None
+    test: HeldOutScore | None = None
+    gain: float | None = None
+    p_value: float | None = None
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def unscored(self) -> int:
+        """How many dev rows could not be scored."""
+        return sum(self.reasons.values())
+
+    def confirmed(self, dev_rows: int) -> float:
+        """Return the mean score over dev and fresh rows."""
+        if self.fresh is None:
+            return self.quality
+        scored = dev_rows - self.unscored
+        return (self.quality * scored + self.fresh.score * self.fresh.n) / (scored + self.fresh.n)
+
+    def to_dict(self, *, with_gain: bool = False) -> dict[str, Any]:
+        """Return the entry as plain values for JSON."""
+        values = {
+            "trial": self.trial,
+            "quality": self.quality,
+            "tokens": self.tokens,
+            "unscored": self.unscored,
+            "reasons": self.reasons,
+            "prompt": prompt_to_dict(self.prompt),
+            "fresh": asdict(self.fresh) if self.fresh else None,
+            "test": asdict(self.test) if self.test else None,
+        }
+        return values | {"gain": self.gain, "p_value": self.p_value} if with_gain else values
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """The result of a search.
+
+    Parameters
+    ----------
+    study, task, model, backend, seed
+        What was searched.
+    trials, pairs
+        Candidates tried, and prompt x example pairs evaluated for them.
+    start
+        The starting prompt.
+    best
+        The prompt of the front that dev and fresh rows together rank first; of equals the shortest.
+    front
+        The Pareto front in order of tokens.
+    config
+        Everything the study was started with.
+    choice
+        What choosing the best prompt is worth, where no rows were held out.
+    """
+
+    study: str
+    task: str
+    model: str
+    backend: str
+    seed: int
+    trials: int
+    pairs: int
+    start: Entry
+    best: Entry
+    front: tuple[Entry, ...]
+    config: dict[str, Any]
+    choice: Choice | None = None
+
+    @property
+    def held_out(self) -> bool:
+        """Whether rows were held out; if not, `Entry.test` and its gain are cross-fitted (`judging.cross_fit`)."""
+        return bool(self.config["sizes"]["test"])
+
+    @classmethod
+    def of(
+        cls, config: dict[str, Any], entries: list[Entry], *, study: str, trials: int, pairs: int
+    ) -> Frontier:
+        """Build the front of ``entries``; the first is the starting prompt.
+
+        Raises
+        ------
+        InputError
+            If nothing has been fully evaluated yet.
+        """
+        if not entries:
+            raise InputError(
+                f"study {study!r} holds no fully evaluated prompt yet: run `optimize` again to continue it"
+            )
+        rows = config["sizes"]["dev"]
+        front = tuple(front_of(entries, rows))
+        finalists = [entry for entry in front if entry.fresh] or front
+        best = max(finalists, key=lambda entry: (entry.confirmed(rows), -entry.tokens))
+        named = {key: config[key] for key in ("task", "model", "backend", "seed")}
+        return cls(
+            study=study,
+            trials=trials,
+            pairs=pairs,
+            start=entries[0],
+            best=best,
+            front=front,
+            config=config,
+            **named,
+        )
+
+    def pick(self, which: str) -> Entry:
+        """Return one prompt of the front: ``best``, ``knee``, ``shortest`` or a trial number.
+
+        Raises
+        ------
+        InputError
+            If ``which`` names none of the front or the starting prompt.
+        """
+        if which == "best":
+            return self.best
+        if which == "shortest":
+            return self.front[0]
+        if which == "knee":
+            return self.front[knee([(e.quality, e.tokens) for e in self.front])]
+        found = {str(entry.trial): entry for entry in (self.start, *self.front)}
+        if which not in found:
+            raise InputError(
+                f"--pick: expected best, knee, shortest or one of the trials {', '.join(found)}, found {which!r}"
+            )
+        return found[which]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain values for JSON; no times, so that equal fronts print the same bytes."""
+        return {
+            "study": self.study,
+            "task": self.task,
+            "model": self.model,
+            "backend": self.backend,
+            "seed": self.seed,
+            "trials": self.trials,
+            "pairs": self.pairs,
+            "start": self.start.to_dict(),
+            "best": self.best.to_dict(with_gain=True),
+            "front": [entry.to_dict() for entry in self.front],
+            "choice": asdict(self.choice) if self.choice else None,
+        }
+
+
+def front_of(entries: Sequence[Entry], rows: int) -> list[Entry]:
+    """Return the Pareto front in order of tokens.
+
+    The mean of a prompt that leaves many of its ``rows`` without a score is of those that were easy for it: where other
+    prompts do not, it is not compared with them.
+    """
+    sound = [entry for entry in entries if not too_many(entry.reasons, rows)] or entries
+    return [sound[i] for i in front_indices([(entry.quality, entry.tokens) for entry in sound])]

@@ -1,0 +1,65 @@
+"""What cannot be scored: which replies those are, counted by reason, and what to do about them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ..contracts import REASONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..contracts import Example, Reason
+
+_MANY = 0.1
+"""The part of the rows that may be unscored before the scores are not those of the task."""
+_MORE_TOKENS = (
+    "the model may be one that thinks before it answers: give its replies more tokens (max_tokens in a task file), "
+    "or take another --model"
+)
+_ADVICE: dict[Reason, str] = {
+    "empty": _MORE_TOKENS,
+    "cut": _MORE_TOKENS,
+    "refused": "say in the instruction what is asked for, or take another --model",
+    "filtered": "the rows or the instruction offend the server's filter: take another --model or other rows",
+    "no label": "name the labels and nothing else in the --instruction, or give those it writes with --choices",
+    "several labels": "ask in the --instruction for one label and nothing else",
+    "tie": "the model cannot tell the labels apart: give them other texts (labels in a task file), or take another --model",
+    "no number": "the --scorer must give some replies a number from 0 to 1",
+}
+
+
+def count(reasons: Sequence[Reason | None]) -> dict[str, int]:
+    """Return how many rows have no score, by reason, the most frequent first."""
+    found = Counter(reason for reason in reasons if reason is not None)
+    return {
+        reason: found[reason]
+        for reason in sorted(found, key=lambda reason: (-found[reason], reason))
+    }
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """Return counts as a person reads them: ``empty reply (20), labels are equally likely (3)``."""
+    words = dict[str, str](REASONS.items())
+    return ", ".join(f"{words.get(reason, reason)} ({n})" for reason, n in counts.items())
+
+
+def too_many(counts: Mapping[str, int], rows: int) -> bool:
+    """Return whether so many of the rows are unscored that the others do not stand for all."""
+    return sum(counts.values()) > _MANY * rows
+
+
+def nothing_scored(who: str, rows: int, split: str, counts: Mapping[str, int]) -> str:
+    """Return the sentence that ends a run in which no row could be scored."""
+    advice = dict.fromkeys(text for reason, text in _ADVICE.items() if reason in counts)
+    return f"none of the {rows} {split} rows could be scored by {who}: {listed(counts)}; {'; '.join(advice)}"
+
+
+def is_empty(reply: str, example: Example) -> bool:
+    """Return whether nothing to be seen was written where something was to be."""
+    return _blank(reply) and not any(map(_blank, example.golds))
+
+
+def _blank(text: str) -> bool:
+    return not any(character.isprintable() and not character.isspace() for character in text)

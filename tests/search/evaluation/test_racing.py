@@ -1,0 +1,197 @@
+"""Racing, on a made-up model whose accuracy per prompt is known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from promptfront.scorers.labels import LabelScorer
+from promptfront.search import Limits, optimize
+from promptfront.search.contracts import Candidate, Example, Prompt, Request, Structure, Task, Text
+from promptfront.search.errors import InputError
+from promptfront.search.evaluation.evaluator import Evaluator
+from promptfront.search.evaluation.racing import blocks, most_pairs, race
+from promptfront.search.loop import Search
+from promptfront.search.scoring import Metric
+from promptfront.search.storage.database import Store
+from promptfront.search.storage.study import Study
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from promptfront.search.contracts import Backend
+    from promptfront.search.proposals.composer import Space
+
+ROWS = tuple(Example((("text", f"row {i} is {'ab'[i % 2]}"),), "ab"[i % 2]) for i in range(160))
+START = Prompt("50", Structure(("Text",), "Label"))
+TASK = Task("made-up", "here", START, ("text",), "label", ("a", "b"), ROWS[:10], ROWS, ())
+
+
+class KnownModel:
+    """A model for pure logic: a prompt whose instruction is "70" is right on 70 % of rows, by a hash of both."""
+
+    model, fingerprint, revision, scoring, max_context = "known", "known", "", "known", 1000
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+        """Score by the instruction's number."""
+        self.calls.append(len(requests))
+        return [self._score(str(request.prompt)) for request in requests]
+
+    def _score(self, prompt: str) -> tuple[float, float]:
+        accuracy = int(prompt.split()[0])
+        gold = prompt.split(" is ")[-1][0]
+        right = self._luck(prompt) % 100 < accuracy
+        return (-0.3, -1.4) if (gold == "a") == right else (-1.4, -0.3)
+
+    def _luck(self, prompt: str) -> int:
+        return int(hashlib.sha256(prompt.encode()).hexdigest(), 16)
+
+    def generate(self, prompts: Sequence[Text], **_: object) -> list[str]:
+        """Reply how good the reply is: "0.70", give or take a tenth, for a prompt whose instruction is "70"."""
+        return [
+            f"{(int(p.split()[0]) + self._luck(p) % 21 - 10) / 100:.2f}" for p in map(str, prompts)
+        ]
+
+    def count_tokens(self, texts: Sequence[Text]) -> list[int]:
+        """Count words."""
+        return [len(str(text).split()) for text in texts]
+
+    def truncate(self, text: str, max_tokens: int) -> str:
+        """Keep the first words."""
+        return " ".join(text.split()[:max_tokens])
+
+
+def prompt(accuracy: int, words: int = 0) -> Prompt:
+    """Return a prompt of that accuracy, longer by some words."""
+    return replace(START, instruction=" ".join([str(accuracy), *["pad"] * words]))
+
+
+def test_blocks_grow_to_all_rows() -> None:
+    """Blocks end at 10, 15, 22 …, and the last one ends with the last row however few there are."""
+    assert [10, 15, 22, 33, 49, 100] == blocks(100)
+    assert [10, 20] == blocks(20)
+    assert [14] == blocks(14)
+    assert [3] == blocks(3)
+
+
+def test_pairs_go_to_contenders() -> None:
+    """All see the first block, few much more, and one of the best all; the reason is noted."""
+    model = KnownModel()
+    evaluator = Evaluator(TASK, model, LabelScorer())
+    prompts = [prompt(40 + 3 * i) for i in range(16)]
+    finishes = list(race(evaluator, dict.fromkeys(prompts, 0), [], [], lambda *_: None).values())
+    full = [i for i, f in enumerate(finishes) if not f.stopped]
+    assert 1 == len(full)
+    assert full[0] >= 9
+    assert 160 == finishes[full[0]].rows
+    assert all("outpaced" in f.stopped for i, f in enumerate(finishes) if i not in full)
+    assert sum(f.rows == 10 for f in finishes) >= 8
+    assert sum(model.calls) == sum(f.rows for f in finishes) <= most_pairs(16, 160, 16)
+
+
+def test_a_second_race_begins_where_the_first_ended() -> None:
+    """What was seen before is not shown again, and leaves more of the batch's pairs."""
+    evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
+    shown: list[int] = []
+    finishes = race(
+        evaluator,
+        {prompt(80): 33, prompt(40): 0},
+        [],
+        [],
+        lambda p, rows: shown.append(len(p) * len(rows)),
+    )
+    assert [10, 16] == shown[:2]
+    assert 160 == finishes[prompt(80)].rows
+
+
+@pytest.mark.parametrize("start", range(40, 46))
+def test_graded_scores_are_raced_to_the_end(start: int) -> None:
+    """Where candidates differ little and rows are few, one of each batch is still evaluated in full."""
+    evaluator = Evaluator(
+        replace(TASK, labels=(), dev=ROWS[:60]), KnownModel(), Metric("said", lambda r, _: float(r))
+    )
+    prompts = dict.fromkeys([prompt(start, i) for i in range(1, 9)], 0)
+    rival = Candidate(prompt(start), evaluator.evaluate(prompt(start), ROWS[:60]).quality, 2)
+    finishes = race(evaluator, prompts, [rival], [], lambda *_: None).values()
+    assert any(finish.rows == 60 for finish in finishes)
+    assert sum(finish.rows for finish in finishes) <= most_pairs(8, 60, 8)
+
+
+def test_what_is_plainly_worse_is_eliminated() -> None:
+    """Against a much better rival of no greater cost a candidate does not survive, even without competitors."""
+    evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
+    rival = Candidate(prompt(95), 0.95, 3)
+    finish = race(evaluator, {prompt(30, 4): 0}, [rival], [], lambda *_: None)[prompt(30, 4)]
+    assert finish.stopped.startswith("eliminated after 10 rows")
+    assert finish.estimate <= 0.6
+
+
+def test_a_cheaper_candidate_has_no_rival() -> None:
+    """Only front members of no greater cost can eliminate: a short prompt may be worse than a long one."""
+    evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
+    rival = Candidate(prompt(95, 20), 0.95, 23)
+    assert "" == race(evaluator, {prompt(70): 0}, [rival], [], lambda *_: None)[prompt(70)].stopped
+
+
+def test_a_few_tokens_less_are_no_merit() -> None:
+    """Rows go to who is better than what costs little more, and not to who is better only than what costs far less."""
+    evaluator = Evaluator(TASK, cast("Backend", KnownModel()), LabelScorer())
+    front = [Candidate(prompt(50), 0.5, 3), Candidate(prompt(80, 50), 0.8, 53)]
+    worse, better = prompt(65, 45), prompt(85, 90)
+    finishes = race(evaluator, {worse: 0, better: 0}, front, [], lambda *_: None)
+    assert finishes[worse].rows < finishes[better].rows == len(ROWS)
+
+
+def test_nothing_is_scored_twice(tmp_path: Path) -> None:
+    """A second race, in a new process so to say, scores only what is new."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    first, second = KnownModel(), KnownModel()
+    prompts = {prompt(60 + i): 0 for i in range(4)}
+    once = race(Evaluator(TASK, first, LabelScorer(), Store(url)), prompts, [], [], lambda *_: None)
+    again = race(
+        Evaluator(TASK, second, LabelScorer(), Store(url)), prompts, [], [], lambda *_: None
+    )
+    assert once == again
+    assert [] == second.calls
+    assert first.calls
+
+
+def test_a_prompt_over_the_context_is_told() -> None:
+    """What would not fit is known before anything is scored."""
+    with pytest.raises(InputError, match="the model reads at most 1000"):
+        Evaluator(TASK, KnownModel(), LabelScorer()).prompt_tokens(prompt(60, 1000))
+
+
+if TYPE_CHECKING:
+    _: Backend = KnownModel()
+
+
+def test_finalists_share_what_the_search_left(tmp_path: Path) -> None:
+    """Each is scored on all fresh rows only where there are pairs for it: mutators and a grown front may have used them."""
+    storage = f"sqlite:///{tmp_path}/a.db"
+    task = replace(TASK, pool=ROWS[:90], dev=ROWS[90:120], test=ROWS[120:])
+    front = optimize(task, budget=1, backend=cast("Backend", KnownModel()), storage=storage)
+    for most, rows in (
+        (None, 30),
+        (front.pairs + 1000, 30),
+        (front.pairs + 50, 16),
+        (front.pairs, 0),
+        (1, 0),
+    ):
+        study = Study(Store(storage), front.study)
+        search = Search(
+            Evaluator(task, KnownModel(), LabelScorer()),
+            cast("Space", None),
+            study,
+            Limits(1, most),
+            lambda _: None,
+            bool,
+        )
+        assert rows == search._confirming(3)

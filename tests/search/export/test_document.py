@@ -1,0 +1,190 @@
+"""Export, load, verify: the file holds the prompt exactly, and its number can be had again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+
+from promptfront.search.cli.main import main
+from promptfront.search.contracts import Constraint, Example, Prompt, Structure
+from promptfront.search.errors import InputError
+from promptfront.search.export.document import SCHEMA_VERSION, export, load_prompt, write_text
+from promptfront.search.export.formats import FORMATS, format_prompt
+from promptfront.search.prompts.render import render
+from promptfront.search.records.results import Entry, Frontier, HeldOutScore
+
+NASTY = "a {x} {{ y }} {% raw %} {# c #}\nReview: fake <|im_end|> 好 🎬\n"
+PROMPT = Prompt(
+    'Say "{mood}".',
+    Structure(
+        ("Review",),
+        "Sentiment",
+        verbalizers=(("negative", "bad"), ("positive", "good")),
+        calibration="batch",
+    ),
+    (Example((("text", NASTY),), "positive"),),
+    (Constraint("words", "At most {limit} words.", 2),),
+)
+CHAT = Prompt("Say it.", Structure(("Review",), "Sentiment", layout="chat"), PROMPT.demonstrations)
+CONFIG: dict[str, Any] = {
+    "task": "t", "model": "m", "backend": "hf", "seed": 0, "source": "s", "revision": "r", "fingerprint": "f", "scoring": "z",
+    "input_fields": ["text"], "target_field": "mood", "labels": ["negative", "positive"], "scorer": "labels",
+    "sizes": {"pool": 5, "dev": 40, "test": 50}, "data_hash": "h", "load": {}, "versions": {}, "identity": {},
+}  # fmt: skip
+
+
+def document(prompt: Prompt) -> dict[str, Any]:
+    """Return the export of a front of one prompt."""
+    offsets = (-1.5, -2.25) if prompt.structure.calibration == "batch" else ()
+    entry = Entry(
+        3,
+        prompt,
+        0.8,
+        20,
+        offsets,
+        (1,),
+        ("rewrite",),
+        None,
+        HeldOutScore(0.78, 0.7, 0.9, 50, 0.6),
+        0.2,
+        0.01,
+    )
+    return export(Frontier.of(CONFIG, [entry], study="s", trials=4, pairs=9), entry, [{"trial": 1}])
+
+
+@pytest.mark.parametrize("prompt", [PROMPT, CHAT])
+def test_a_loaded_prompt_renders_as_the_search_did(tmp_path: Path, prompt: Prompt) -> None:
+    """What is read back is the same prompt, down to the last character."""
+    write_text(tmp_path / "best.json", format_prompt(document(prompt), prompt, "json"))
+    loaded = load_prompt(tmp_path / "best.json")
+    expected = render(prompt, {"text": NASTY})
+    expected = expected if isinstance(expected, str) else [m._asdict() for m in expected]  # type: ignore[assignment]
+    assert expected == loaded.render(text=NASTY)
+    assert prompt == loaded.prompt
+    assert loaded.offsets == ((-1.5, -2.25) if prompt is PROMPT else ())
+    assert loaded.answers == ((" bad", " good") if prompt is PROMPT else ("negative", "positive"))
+
+
+def test_the_document_is_complete() -> None:
+    """Schema, parts, template, calibration, scores with intervals, model, data, seed, lineage and versions are there."""
+    made = document(PROMPT)
+    expected = {
+        "schema_version", "task", "prompt", "template", "answers", "calibration", "scores", "model", "data", "seed",
+        "lineage", "versions", "study", "trial", "tokens", "labels", "input_fields", "target_field", "scorer", "reply",
+    }  # fmt: skip
+    assert expected == set(made)
+    assert made["reply"] is None
+    assert {"negative": -1.5, "positive": -2.25} == made["calibration"]["offsets"]
+    assert made["scores"]["dev"]["low"] < 0.8 < made["scores"]["dev"]["high"]
+    filled = "".join(part.get("text", "X") for part in made["template"])
+    assert render(PROMPT, {"text": "X"}) == filled
+
+
+def test_jinja_renders_the_same_text() -> None:
+    """Data with Jinja syntax, and inputs with line breaks, come out as in the search."""
+    template = jinja2.Template(format_prompt(document(PROMPT), PROMPT, "jinja"))
+    for text in ("plain", "two\nlines {x}", "  好 \r\n b"):
+        assert render(PROMPT, {"text": text}) == template.render(text=text)
+
+
+def test_langchain_renders_the_same_text() -> None:
+    """The f-string template gives the search's text for a value of one line."""
+    made = json.loads(format_prompt(document(PROMPT), PROMPT, "langchain"))
+    assert render(PROMPT, {"text": "fine {x}"}) == made["template"].format(text="fine {x}")
+    assert ["text"] == made["input_variables"]
+
+
+def test_every_format_holds_the_prompt() -> None:
+    """Each is readable text with the instruction and the demonstration; messages keep the turns."""
+    for style in FORMATS:
+        text = format_prompt(document(PROMPT), PROMPT, style)
+        assert "Say" in text
+        assert "fake" in text
+    roles = [m["role"] for m in json.loads(format_prompt(document(CHAT), CHAT, "messages"))]
+    assert ["system", "user", "assistant", "user"] == roles
+    assert "{{text}}" in format_prompt(document(CHAT), CHAT, "text")
+    for style in ("jinja", "langchain"):
+        with pytest.raises(
+            InputError, match="this prompt is a chat; export it with --format messages"
+        ):
+            format_prompt(document(CHAT), CHAT, style)
+    with pytest.raises(InputError, match="expected one of json, text"):
+        format_prompt(document(PROMPT), PROMPT, "xml")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "it is not JSON"),
+        ("[]", "has no schema_version"),
+        (
+            '{"schema_version": 99}',
+            f"has schema version 99, this promptfront reads up to {SCHEMA_VERSION}",
+        ),
+        ('{"schema_version": 1}', "it lacks"),
+    ],
+)
+def test_other_files_are_told(tmp_path: Path, content: str, says: str) -> None:
+    """A file that is no export, or a newer one, is one sentence."""
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(InputError, match=says):
+        load_prompt(tmp_path / "x.json")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_prompt(tmp_path / "none.json")
+
+
+def test_wrong_fields_are_told(tmp_path: Path) -> None:
+    """Rendering names the fields that are expected."""
+    write_text(tmp_path / "best.json", format_prompt(document(PROMPT), PROMPT, "json"))
+    with pytest.raises(InputError, match="expected the fields text, found review"):
+        load_prompt(tmp_path / "best.json").render(review="x")
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A folder that is not there leaves nothing behind; an older file stays until the new one is complete."""
+    with pytest.raises(InputError, match="cannot be written"):
+        write_text(tmp_path / "no" / "best.json", "x")
+    write_text(tmp_path / "best.json", "old")
+    write_text(tmp_path / "best.json", "new")
+    assert ["best.json"] == [p.name for p in tmp_path.iterdir()]
+
+
+def test_verify_reproduces_the_number_and_notices_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a fresh process the exported score comes out to the last digit; a changed prompt or changed rows exit 1."""
+    rows = [{"text": f"{w} film {i}", "label": w} for i in range(55) for w in ("good", "bad")]
+    (tmp_path / "films.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+
+    def optimize(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "promptfront.search.cli", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (
+        0
+        == optimize(
+            "--data", "films.jsonl", "--budget", "9", "--without", "level-demonstrations"
+        ).returncode
+    )
+    done = optimize("export", "-o", "best.json")
+    assert 0 == done.returncode, done.stderr
+    exported = json.loads((tmp_path / "best.json").read_text())
+    done = optimize("verify", "best.json", "--json")
+    assert 0 == done.returncode, done.stderr
+    assert exported["scores"]["test"]["score"] == json.loads(done.stdout.splitlines()[-1])["found"]
+    changed = exported | {
+        "scores": exported["scores"] | {"test": exported["scores"]["test"] | {"score": 0.123}}
+    }
+    (tmp_path / "changed.json").write_text(json.dumps(changed))
+    monkeypatch.chdir(tmp_path)
+    assert 1 == main(["verify", "changed.json"])
+    assert "exported test score 0.123, found" in capsys.readouterr().err
+    (tmp_path / "films.jsonl").write_text("\n".join(json.dumps(row) for row in rows[:-2]))
+    assert 1 == main(["verify", "best.json"])
+    assert "measured on other rows" in capsys.readouterr().err
