@@ -26,7 +26,7 @@ from .tokenization import Encoded, Encoder
 from .vocabulary import likely_words, vocabulary
 
 if TYPE_CHECKING:
-    from ..search.contracts import AnswerTokens, Request, Text
+    from ..search.contracts import AnswerTokens, LikelihoodRequest, Text
     from .models.loading import Kind, Loaded
 
 Found = TypeVar("Found")
@@ -83,8 +83,8 @@ class HFBackend(Templated):
     Examples
     --------
     >>> from promptfront.backends.hf import HFBackend  # doctest: +SKIP
-    >>> from promptfront.search.contracts import Request
-    >>> HFBackend().loglikelihoods([Request("Review: great fun\nSentiment:", (" positive", " negative"))])  #
+    >>> from promptfront.search.contracts import LikelihoodRequest
+    >>> HFBackend().loglikelihoods([LikelihoodRequest("Review: great fun\nSentiment:", (" positive", " negative"))])  #
     doctest: +SKIP
     """
 
@@ -125,7 +125,7 @@ class HFBackend(Templated):
             f"{self._engine.description}, {dtype or str(self._model.dtype).removeprefix('torch.')}"
         )
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats, over the whole vocabulary."""
         encoded = self._encoder.encode(requests, self.max_context)
         found = self._within_memory(lambda: self._engine.loglikelihoods(encoded) if encoded else [])
@@ -133,7 +133,7 @@ class HFBackend(Templated):
             return found
         return [ended(request, scores) for request, scores in zip(encoded, found, strict=True)]
 
-    def answer_tokens(self, request: Request) -> list[AnswerTokens]:
+    def answer_tokens(self, request: LikelihoodRequest) -> list[AnswerTokens]:
         """Return how the model reads each continuation of a request."""
         return self._encoder.answer_tokens(request)
 

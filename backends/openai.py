@@ -23,7 +23,7 @@ from .server.structured_outputs import structured_outputs
 from .tokenization import Encoder
 
 if TYPE_CHECKING:
-    from ..search.contracts import AnswerTokens, Request, Text
+    from ..search.contracts import AnswerTokens, LikelihoodRequest, Text
 
 _BYTES_A_TOKEN = 4
 _CONTEXT = 128_000
@@ -111,7 +111,7 @@ class OpenAIBackend(Templated):
         )
         return isinstance(reply, Reply) and reply.text in words
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[Scores]:
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[Scores]:
         """Return log P(continuation | prompt) in nats, or what stands for it.
 
         Raises
@@ -121,7 +121,7 @@ class OpenAIBackend(Templated):
         """
         return self._path.loglikelihoods(requests) if requests else []
 
-    def answer_tokens(self, request: Request) -> list[AnswerTokens]:
+    def answer_tokens(self, request: LikelihoodRequest) -> list[AnswerTokens]:
         """Return how the model reads each continuation of a request; nothing where the server is sent text."""
         if self._encoder is None or not isinstance(self._path, NextTokens):
             return []

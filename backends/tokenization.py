@@ -14,7 +14,7 @@ from ..search.errors import BackendError
 from .chat import ChatTemplate, fill
 
 if TYPE_CHECKING:
-    from ..search.contracts import Request, Text
+    from ..search.contracts import LikelihoodRequest, Text
 
 Tokens = tuple[int, ...]
 Result = TypeVar("Result")
@@ -28,7 +28,7 @@ _NEXT_LINE = re.compile(r"(?<=\n)(?=\S)")
 class Encoded:
     """A request as tokens: the prompt without what the tokenizer writes after a text, and each continuation.
 
-    With ``whole`` a continuation is to be the whole answer, as in `Request`.
+    With ``whole`` a continuation is to be the whole answer, as in `LikelihoodRequest`.
     """
 
     prompt: Tokens
@@ -88,7 +88,9 @@ class Encoder:
         )
         self._by_lines = _keeps_lines_apart(tokenizer)
 
-    def encode(self, requests: Sequence[Request], max_context: int | None = None) -> list[Encoded]:
+    def encode(
+        self, requests: Sequence[LikelihoodRequest], max_context: int | None = None
+    ) -> list[Encoded]:
         """Return the tokens of each request.
 
         Raises
@@ -110,7 +112,7 @@ class Encoder:
             replace(e, whole=True) if r.whole else e for e, r in zip(encoded, requests, strict=True)
         ]
 
-    def answer_tokens(self, request: Request) -> list[AnswerTokens]:
+    def answer_tokens(self, request: LikelihoodRequest) -> list[AnswerTokens]:
         """Return how the model reads each continuation of a request."""
         unknown = self._tokenizer.unk_token_id
         return [
@@ -175,7 +177,7 @@ class Encoder:
             return encode()
 
     def _encode_together(
-        self, requests: Sequence[Request], pieces: Sequence[Sequence[_Piece | int]]
+        self, requests: Sequence[LikelihoodRequest], pieces: Sequence[Sequence[_Piece | int]]
     ) -> list[Encoded]:
         lasts = [parts[-1] for parts in pieces]
         tails = [
@@ -202,7 +204,7 @@ class Encoder:
         ]
 
     def _encode_apart(
-        self, requests: Sequence[Request], pieces: Sequence[Sequence[_Piece | int]]
+        self, requests: Sequence[LikelihoodRequest], pieces: Sequence[Sequence[_Piece | int]]
     ) -> list[Encoded]:
         answers = [
             [_Piece(text.lstrip(" ")) for text in request.continuations] for request in requests

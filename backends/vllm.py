@@ -17,7 +17,7 @@ from .server.structured_outputs import structured_outputs
 from .tokenization import Encoder, Tokens
 
 if TYPE_CHECKING:
-    from ..search.contracts import AnswerTokens, Form, Request, Text
+    from ..search.contracts import AnswerTokens, Form, LikelihoodRequest, Text
     from .logprobs import LogProbs, Pair, Wanted
 
 _OLDEST = (0, 10)
@@ -105,7 +105,7 @@ class VLLMBackend(Templated):
         """It can: vLLM has structured outputs."""
         return True
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats, over the whole vocabulary."""
         encoded = self._encoder.encode(
             requests, self.max_context - 1
@@ -113,7 +113,7 @@ class VLLMBackend(Templated):
         found = chain_or_whole(encoded, self._read_next, self._read_whole)
         return [ended(request, scores) for request, scores in zip(encoded, found, strict=True)]
 
-    def answer_tokens(self, request: Request) -> list[AnswerTokens]:
+    def answer_tokens(self, request: LikelihoodRequest) -> list[AnswerTokens]:
         """Return how the model reads each continuation of a request."""
         return self._encoder.answer_tokens(request)
 

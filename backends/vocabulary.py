@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..search.contracts import Request, Words
+from ..search.contracts import LikelihoodRequest, Words
 
 if TYPE_CHECKING:
     from .logprobs import LogProbs, Wanted
@@ -25,7 +25,7 @@ def vocabulary(encoder: Encoder, lead: str) -> dict[int, str]:
     words = sorted(
         w for w in texts if w.isalpha() and (len(w) >= _LEAST_LETTERS or not w.isascii())
     )
-    encoded = encoder.encode([Request(_PROBE, tuple(lead + word for word in words))])[
+    encoded = encoder.encode([LikelihoodRequest(_PROBE, tuple(lead + word for word in words))])[
         0
     ].continuations
     return {

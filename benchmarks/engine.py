@@ -37,7 +37,7 @@ from promptfront.backends.default_model import default_model_folder
 from promptfront.backends.packed.trie import common_length, distinct_tokens
 from promptfront.backends.tokenization import Encoder
 from promptfront.search import load_task
-from promptfront.search.contracts import Request as Asked
+from promptfront.search.contracts import LikelihoodRequest as Asked
 
 Request = dict[str, Any]
 """What `engine_peers.py` reads: text and answers, the same as token ids, and the length of the candidate's prefix."""
@@ -93,7 +93,7 @@ class Workloads:
         task = load_task("sentiment")
         self._encoder = Encoder(AutoTokenizer.from_pretrained(folder), str(folder))
         self._pool = [
-            f"Review: {row.inputs[0][1]}\nSentiment: {row.target}\n\n" for row in task.pool
+            f"Review: {row.inputs[0][1]}\nSentiment: {row.target}\n\n" for row in task.train
         ]
         self._reviews = [row.inputs[0][1] for row in (*task.test, *task.dev)]
 

@@ -65,7 +65,7 @@ def ours(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
 
 def asking(backend: Any) -> Callable[[list[Request]], Scores]:  # noqa: ANN401 (any backend)
     """Return what asks a backend of promptfront, which gets texts."""
-    from promptfront.search.contracts import Request as Asked
+    from promptfront.search.contracts import LikelihoodRequest as Asked
 
     def score(requests: list[Request]) -> Scores:
         asked = [Asked(r["text"], tuple(r["answers"])) for r in requests]

@@ -30,10 +30,10 @@ _MOST_SHOWN = 30
 
 
 def drawn(task: Task, rows: int, draw: int) -> tuple[Example, ...]:
-    """Return rows of the pool, each label at least twice."""
+    """Return rows of the train, each label at least twice."""
     rng = random.Random(f"{rows} {draw}")
     while True:
-        found = tuple(rng.sample(task.pool, rows))
+        found = tuple(rng.sample(task.train, rows))
         if all(sum(row.target == label for row in found) > 1 for label in task.labels):
             return found
 
@@ -44,7 +44,7 @@ def run(evaluator: Evaluator, rows: int, draw: int, budget: int) -> dict[str, An
 
     task = evaluator.task
     labelled = drawn(task, rows, draw)
-    few = replace(task, name=f"few-{rows}-{draw}", pool=labelled, dev=labelled, test=())
+    few = replace(task, name=f"few-{rows}-{draw}", train=labelled, dev=labelled, test=())
     with tempfile.TemporaryDirectory() as folder:
         front = optimize(
             few,
@@ -71,7 +71,7 @@ def run(evaluator: Evaluator, rows: int, draw: int, budget: int) -> dict[str, An
     tokens = {
         f"{name}_tokens": evaluator.prompt_tokens(prompt) for name, (prompt, _) in prompts.items()
     }
-    return {"rows": rows, "draw": draw, "pairs": front.pairs} | tested | said | tokens
+    return {"rows": rows, "draw": draw, "evaluations": front.evaluations} | tested | said | tokens
 
 
 def summary(found: list[dict[str, Any]]) -> str:

@@ -39,11 +39,11 @@ def shuffled(task: Task, seed: int) -> Task:
     The same number of each: else a prompt that favours the more frequent label would be truly better.
     """
     rng = random.Random(seed)
-    pool, dev, test = (
+    train, dev, test = (
         _even(part, most, rng)
-        for part, most in zip((task.pool, task.dev, task.test), ROWS, strict=True)
+        for part, most in zip((task.train, task.dev, task.test), ROWS, strict=True)
     )
-    return replace(task, pool=pool, dev=dev, test=test, notes=())
+    return replace(task, train=train, dev=dev, test=test, notes=())
 
 
 def _even(rows: Sequence[Example], most: int, rng: random.Random) -> tuple[Example, ...]:
@@ -83,13 +83,13 @@ def main() -> None:
             said = verdict(front)
             claims += said.startswith("gain")
             print(seed, said, flush=True)
-            if front.best.test and front.best.fresh:
+            if front.best.test and front.best.confirmation:
                 dev.append(front.best.quality)
-                fresh.append(front.best.fresh.score)
+                fresh.append(front.best.confirmation.score)
                 test.append(front.best.test.score)
     print(f"{claims} of {options.tasks} claim a gain")
     print(
-        f"of the chosen prompts: dev {fmean(dev):.3f}, fresh rows {fmean(fresh):.3f}, test {fmean(test):.3f}"
+        f"of the chosen prompts: dev {fmean(dev):.3f}, confirmation rows {fmean(fresh):.3f}, test {fmean(test):.3f}"
     )
     result = {
         "benchmark": "null",
@@ -97,7 +97,9 @@ def main() -> None:
         "budget": options.budget,
         "claims": claims,
     }
-    print(json.dumps(result | {"dev": fmean(dev), "fresh": fmean(fresh), "test": fmean(test)}))
+    print(
+        json.dumps(result | {"dev": fmean(dev), "confirmation": fmean(fresh), "test": fmean(test)})
+    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from promptfront.search import optimize
-from promptfront.search.contracts import Example, Prompt, Request, Structure, Task, Text
+from promptfront.search.contracts import Example, LikelihoodRequest, Prompt, Structure, Task, Text
 from promptfront.search.loop import Progress
 
 LABELS = "bad", "good"
@@ -38,7 +38,7 @@ class HashBackend:
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
         """Return numbers that follow from the text."""
         started = time.process_time()
         digests = [hashlib.sha256(str(request.prompt).encode()).digest() for request in requests]

@@ -48,7 +48,7 @@ def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prom
             rng,
             lambda prompts, _: [""] * len(prompts),
             evaluator.losses,
-            lambda prompt: evaluator.lean(prompt, known=True),
+            lambda prompt: evaluator.label_bias(prompt, known=True),
         )
 
     space = Space(load_mutators((), ("calibration",)), "random", 0, context)

@@ -35,7 +35,7 @@ def prompts() -> list[str]:
     from promptfront.search.prompts.render import render
 
     task, rng = load_task("news"), random.Random(0)
-    shown = [tuple(rng.sample(task.pool, count)) for count in (0, 1, 2, 3, 4, 6, 8, 12)]
+    shown = [tuple(rng.sample(task.train, count)) for count in (0, 1, 2, 3, 4, 6, 8, 12)]
     plain = replace(
         task.start, structure=replace(task.start.structure, layout="plain"), constraints=()
     )

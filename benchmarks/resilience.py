@@ -29,7 +29,7 @@ CLI = [sys.executable, "-m", "promptfront.search.cli"]
 
 def write_reviews(folder: Path) -> None:
     """Write 260 real reviews, so that a search takes a minute or two."""
-    rows = load_task("sentiment").pool[:260]
+    rows = load_task("sentiment").train[:260]
     lines = [json.dumps({"text": row.inputs[0][1], "sentiment": row.target}) for row in rows]
     (folder / "reviews.jsonl").write_text("\n".join(lines), encoding="utf-8")
 

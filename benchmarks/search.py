@@ -1,7 +1,7 @@
-"""Search quality against real peers: the same rows, model, decision rule and budget in scored pairs for everyone.
+"""Search quality against real peers: the same rows, model, decision rule and budget in scored evaluations for everyone.
 
 What: held-out accuracy of the prompt each optimizer returns, on six label tasks in English and Chinese, with its
-dev score, prompt tokens, scored pairs, what it would have returned with less of the budget, and the hypervolume of its front.
+dev score, prompt tokens, scored evaluations, what it would have returned with less of the budget, and the hypervolume of its front.
 Why: a gain over the starting prompt says little; the best of some random demonstration sets often has more.
 
     PROMPTFRONT_BENCH_DATA=DIR python benchmarks/search.py --out runs --seeds 0,1     # runs what is missing
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from promptfront.search.evaluation.evaluator import Evaluator
 
 SIZES = 300, 100, 500
-"""Rows of pool, dev and test."""
+"""Rows of train, dev and test."""
 DTYPE = "bfloat16"
 """Of the model, for everyone: faster than float32 on the machine of the results, with the same label on 99 % of the rows."""
 
@@ -55,7 +55,7 @@ OURS = {
     "promptfront-calibrated": Variant(calibrated=True),
     "promptfront-random": Variant(sampler="random"),
     "promptfront-no-fitting": Variant(without=("fit-verbalizers",)),
-    "promptfront-no-levelling": Variant(without=("level-demonstrations",)),
+    "promptfront-no-levelling": Variant(without=("debias-demonstrations",)),
     "promptfront-no-model": Variant(without=("paraphrase", "induce", "crossover")),
     "promptfront-no-racing": Variant(racing=False),
     "promptfront-no-bandit": Variant(bandit=False),
@@ -74,7 +74,7 @@ PEERS = (
 def run_ours(arena: Arena, variant: Variant) -> list[Incumbent]:
     """Run promptfront on the arena's task; the test rows stay outside.
 
-    As it is, it runs once with each share of the pairs as its budget; with a part switched off, with all of them.
+    As it is, it runs once with each share of the evaluations as its budget; with a part switched off, with all of them.
     """
     from promptfront.search import optimize
     from promptfront.search.options import Limits
@@ -94,13 +94,15 @@ def run_ours(arena: Arena, variant: Variant) -> list[Incumbent]:
                 without=variant.without
                 if variant.calibrated
                 else (*variant.without, "calibration"),
-                limits=Limits(max_pairs=round(share * arena.pairs)),
+                limits=Limits(max_evaluations=round(share * arena.evaluations)),
                 storage=f"sqlite:///{folder}/study.db",
             )
         best = front.best
-        claimed = best.fresh.score if best.fresh else best.quality
-        held.append(Incumbent(front.pairs, time.perf_counter() - started, best.prompt, claimed))
-    arena.spent = front.pairs
+        claimed = best.confirmation.score if best.confirmation else best.quality
+        held.append(
+            Incumbent(front.evaluations, time.perf_counter() - started, best.prompt, claimed)
+        )
+    arena.spent = front.evaluations
     arena.front = [entry.prompt for entry in front.front]
     return held
 
@@ -129,19 +131,21 @@ def run_peer(arena: Arena, name: str) -> list[Incumbent]:
 
 
 def run_piece(
-    task_name: str, optimizer: str, seed: int, pairs: int, data_dir: Path
+    task_name: str, optimizer: str, seed: int, evaluations: int, data_dir: Path
 ) -> dict[str, Any]:
     """Run one optimizer on one task and return its record."""
     from promptfront.search.api import make_evaluator
 
     task = load_bench_task(task_name, data_dir, seed, SIZES)
     evaluator = make_evaluator(task, backend_options={"dtype": DTYPE})
-    arena = Arena(evaluator, TASKS[task_name].instructions, pairs, seed)
+    arena = Arena(evaluator, TASKS[task_name].instructions, evaluations, seed)
     started = time.perf_counter()
     ours = OURS.get(optimizer)
     held = run_ours(arena, ours) if ours else run_peer(arena, optimizer)
     seconds = held[-1].seconds if ours else time.perf_counter() - started
-    tested = {share: _test(evaluator, _held_at(held, share * pairs)) for share in (*SHARES, 1.0)}
+    tested = {
+        share: _test(evaluator, _held_at(held, share * evaluations)) for share in (*SHARES, 1.0)
+    }
     front = [
         _test(evaluator, Incumbent(0, 0, prompt, 0.0)) for prompt in dict.fromkeys(arena.front)
     ]
@@ -149,7 +153,7 @@ def run_piece(
         "task": task_name,
         "optimizer": optimizer,
         "seed": seed,
-        "pairs": pairs,
+        "evaluations": evaluations,
         "spent": arena.spent,
         "seconds": round(seconds, 1),
         "proposer_calls": arena.proposer_calls,
@@ -161,8 +165,8 @@ def run_piece(
     }
 
 
-def _held_at(held: list[Incumbent], pairs: float) -> Incumbent | None:
-    return next((i for i in reversed(held) if i.pairs <= pairs), None)
+def _held_at(held: list[Incumbent], evaluations: float) -> Incumbent | None:
+    return next((i for i in reversed(held) if i.evaluations <= evaluations), None)
 
 
 def _test(evaluator: Evaluator, incumbent: Incumbent | None) -> dict[str, Any] | None:
@@ -178,7 +182,7 @@ def _test(evaluator: Evaluator, incumbent: Incumbent | None) -> dict[str, Any] |
         "accuracy": sum(values) / len(values),
         "right": "".join(str(int(value)) for value in values),
         "tokens": evaluator.prompt_tokens(prompt),
-        "pairs": incumbent.pairs,
+        "evaluations": incumbent.evaluations,
         "seconds": round(incumbent.seconds, 1),
         "prompt": prompt_to_dict(prompt),
     }
@@ -196,7 +200,7 @@ def main() -> None:
         "--optimizers", default=",".join(("promptfront", "promptfront-calibrated", *PEERS))
     )
     parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--pairs", type=int, default=1000)
+    parser.add_argument("--evaluations", type=int, default=1000)
     parser.add_argument("--table", action="store_true", help="print what is there and run nothing")
     parser.add_argument("--piece", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -204,7 +208,7 @@ def main() -> None:
         parser.error("expected --data-dir or PROMPTFRONT_BENCH_DATA: where the data sets are")
     if options.piece:
         task, optimizer, seed = options.piece.split(",")
-        record = run_piece(task, optimizer, int(seed), options.pairs, options.data_dir)
+        record = run_piece(task, optimizer, int(seed), options.evaluations, options.data_dir)
         _file(options.out, task, optimizer, seed).write_text(json.dumps(record, ensure_ascii=False))
         return
     options.out.mkdir(parents=True, exist_ok=True)

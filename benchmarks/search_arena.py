@@ -1,4 +1,4 @@
-"""What every optimizer in benchmarks/search.py plays in: the same rows, model, decision rule, and budget in scored pairs.
+"""What every optimizer in benchmarks/search.py plays in: the same rows, model, decision rule, and budget in scored evaluations.
 
 A pair is one prompt on one example. A pair that was scored before costs nothing the second time. Every optimizer
 decides by the most likely label and is told the score of each example; nobody sees a test row.
@@ -130,7 +130,7 @@ TASKS = {
 
 
 def load_bench_task(name: str, data_dir: Path, seed: int, sizes: tuple[int, int, int]) -> Task:
-    """Return a task with up to ``sizes`` pool, dev and test rows; pool and dev are drawn from the train rows by the seed.
+    """Return a task with up to ``sizes`` train, dev and test rows; train and dev are drawn from the train rows by the seed.
 
     Where there are few train rows, dev gets half of them. Test rows are the same for every seed, drawn from all but the
     first, which were looked at while fitted verbalizers were developed.
@@ -144,12 +144,12 @@ def load_bench_task(name: str, data_dir: Path, seed: int, sizes: tuple[int, int,
     labels = tuple(
         rows["train"][0].get("choices") or sorted({row["target"] for row in rows["train"]})
     )
-    pool, held, test = (
+    train, held, test = (
         tuple(Example((("text", row["input"]),), row["target"]) for row in part)
         for part in (train[dev : dev + sizes[0]], train[:dev], tested)
     )
     start = Prompt(spec.instructions[0], Structure((spec.input_label,), spec.target_label))
-    return Task(name, spec.folder, start, ("text",), "target", labels, pool, held, test)
+    return Task(name, spec.folder, start, ("text",), "target", labels, train, held, test)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
@@ -164,7 +164,7 @@ class BudgetSpentError(Exception):
 class Incumbent:
     """The prompt an optimizer would return at a point of its run."""
 
-    pairs: int
+    evaluations: int
     seconds: float
     prompt: Prompt
     quality: float
@@ -179,19 +179,19 @@ class Arena:
         The scoring engine, with the task.
     instructions
         The instructions everyone starts from; the first is the task's starting instruction.
-    pairs
+    evaluations
         The budget.
     seed
         Decides everything random in the optimizer.
     """
 
     def __init__(
-        self, evaluator: Evaluator, instructions: Sequence[str], pairs: int, seed: int
+        self, evaluator: Evaluator, instructions: Sequence[str], evaluations: int, seed: int
     ) -> None:
         self.evaluator = evaluator
         self.task = evaluator.task
         self.instructions = tuple(instructions)
-        self.pairs = pairs
+        self.evaluations = evaluations
         self.seed = seed
         self.spent = 0
         self.proposer_calls = 0
@@ -211,7 +211,7 @@ class Arena:
             If there is not enough budget left for all of them.
         """
         new = {(p, e) for p in prompts for e in examples} - self._seen
-        if self.spent + len(new) > self.pairs:
+        if self.spent + len(new) > self.evaluations:
             raise BudgetSpentError
         self.spent += len(new)
         self._seen |= new

@@ -61,11 +61,11 @@ class Run:
     def __init__(self, arena: Arena) -> None:
         self.arena = arena
         self.dev = arena.task.dev
-        tokens = arena.evaluator.example_tokens(arena.task.pool)
-        self.pool = [
-            e for e, n in zip(arena.task.pool, tokens, strict=True) if n <= DEMONSTRATION_TOKENS
+        tokens = arena.evaluator.example_tokens(arena.task.train)
+        self.train = [
+            e for e, n in zip(arena.task.train, tokens, strict=True) if n <= DEMONSTRATION_TOKENS
         ]
-        self.rows = {text_of(example): example for example in (*self.pool, *self.dev)}
+        self.rows = {text_of(example): example for example in (*self.train, *self.dev)}
         self._stalled = 0
         self._end = time.perf_counter() + TIME_LIMIT_S
         self.hold(arena.prompt(arena.instructions[0]), 0.0)
@@ -146,7 +146,7 @@ def random_search(arena: Arena) -> Prompt:
 
 
 def _draw(run: Run, rng: random.Random, k: int) -> list[Example]:
-    return rng.sample(run.pool, min(k, len(run.pool)))
+    return rng.sample(run.train, min(k, len(run.train)))
 
 
 def _best_of(run: Run, prompts: Iterable[Prompt]) -> Prompt:
@@ -169,7 +169,7 @@ def capo(arena: Arena) -> Prompt:
     from promptolution.optimizers.capo import CAPO  # type: ignore[import-not-found,unused-ignore]
 
     run = Run(arena)
-    shots = pd.DataFrame({"x": [text_of(e) for e in run.pool], "y": [e.target for e in run.pool]})
+    shots = pd.DataFrame({"x": [text_of(e) for e in run.train], "y": [e.target for e in run.train]})
     return _evolve(
         run, CAPO, run.dev, "sequential_block", create_fs_reasoning=False, df_few_shots=shots
     )
@@ -255,7 +255,7 @@ def _promptolution_task(
 
     shots = {
         CAPO_FEWSHOT_TEMPLATE.replace("<input>", text_of(e)).replace("<output>", e.target): e
-        for e in run.pool
+        for e in run.train
     }
     texts = {text_of(row): row for row in rows}
 
@@ -334,7 +334,7 @@ def mipro(arena: Arena) -> Prompt:
     lm = _dspy_lm(run)
     sets = {
         name: [dspy.Example(text=text_of(e), label=e.target).with_inputs("text") for e in examples]
-        for name, examples in (("trainset", run.pool), ("valset", run.dev))
+        for name, examples in (("trainset", run.train), ("valset", run.dev))
     }
     optimizer = BatchedMIPROv2(
         metric=lambda example, prediction, _=None: example.label == prediction.label,
@@ -461,7 +461,7 @@ def gepa(arena: Arena) -> Prompt:
     with suppress(RunEnded):
         package.optimize(
             seed_candidate={"instruction": arena.instructions[0]},
-            trainset=run.pool,
+            trainset=run.train,
             valset=list(run.dev),
             adapter=_gepa_adapter(run),
             reflection_lm=lambda request: run.write([request])[0],

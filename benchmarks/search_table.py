@@ -10,7 +10,7 @@ from typing import Any
 Record = dict[str, Any]
 SHARES = 0.1, 0.25, 0.5
 """Parts of the budget at which the prompt held is tested too."""
-_BEHIND = "dev - test", "hypervolume", "tokens", "pairs", "seconds", "writing"
+_BEHIND = "dev - test", "hypervolume", "tokens", "evaluations", "seconds", "writing"
 _MOST_TOKENS = 1000
 
 

@@ -44,7 +44,9 @@ def best_of_random(evaluator: Evaluator, calibration: Literal["none", "batch"]) 
     task = evaluator.task
     structure = replace(task.start.structure, calibration=calibration)
     draws = [
-        replace(task.start, structure=structure, demonstrations=tuple(rng.sample(task.pool, SHOWN)))
+        replace(
+            task.start, structure=structure, demonstrations=tuple(rng.sample(task.train, SHOWN))
+        )
         for _ in range(DRAWS)
     ]
     return max(draws, key=lambda prompt: evaluator.evaluate(prompt, task.dev).quality)
@@ -82,7 +84,7 @@ def main() -> None:
             f"{name:45} {sum(values) / len(values):.3f} ({low:.3f}-{high:.3f})   {gain:+.1f} ({paired_p_value(paired(chosen, values)):.2g})"
         )
     print(
-        f"search: {seconds:.0f} s, {front.trials} candidates, {front.pairs} pairs, front of {len(front.front)}"
+        f"search: {seconds:.0f} s, {front.trials} candidates, {front.evaluations} pairs, front of {len(front.front)}"
     )
     result = {
         "benchmark": "sentiment",
@@ -90,7 +92,7 @@ def main() -> None:
         "seed": options.seed,
         "seconds": round(seconds, 1),
         "threads": torch.get_num_threads(),
-        "pairs": front.pairs,
+        "evaluations": front.evaluations,
         "front": [[e.tokens, e.quality, e.test.score if e.test else None] for e in front.front],
         "accuracy": {name: sum(values) / len(values) for name, values in rows.items()},
     }

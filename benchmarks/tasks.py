@@ -93,7 +93,7 @@ def run(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "front": len(front.front),
         "start": _entry(front.start),
         "best": _entry(front.best) | {"gain": front.best.gain, "p": front.best.p_value},
-        "pairs": front.pairs,
+        "evaluations": front.evaluations,
         "seconds": round(time.monotonic() - started),
     }
 

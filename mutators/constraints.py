@@ -73,7 +73,7 @@ def known_constraints(prompt: Prompt, task: Task) -> list[Constraint]:
     """Return the rules that can be stated: the task's own first, then the built-in ones that fit labels and language."""
     texts = label_texts(prompt.structure, task.labels)
     most = max(
-        (_size(answer) for answer in texts or [example.target for example in task.pool]), default=1
+        (_size(answer) for answer in texts or [example.target for example in task.train]), default=1
     )
     built_in = _chinese(texts, most) if task_is_chinese(task) else _english(texts, most)
     own = {constraint.name for constraint in task.constraints}

@@ -1,4 +1,4 @@
-"""Demonstrations: which pool examples a prompt shows, how many, in which order."""
+"""Demonstrations: which training examples a prompt shows, how many, in which order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FEW, _FRESH, _LEVELLED = 4, 0.25, (12, 16)
 _WORDS = 400
 """What a set to be levelled has at most, about, or it would take long to read for what it gains."""
 _STEPS, _LEVEL, _TILT = 6, 0.2, 0.5
-"""Steps to take at most, the lean in nats that is none, and the part of all places a demonstration moves per nat."""
+"""Steps to take at most, the label_bias in nats that is none, and the part of all places a demonstration moves per nat."""
 _HARD_SAMPLE = 16
 _COMPONENTS = 32
 
@@ -38,11 +38,11 @@ class RandomDemonstrations:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a fresh random draw."""
-        pool = short_examples(context.task.pool)
-        if not pool:
+        train = short_examples(context.task.train)
+        if not train:
             return prompt
         return replace(
-            prompt, demonstrations=tuple(context.rng.sample(pool, _count(context.rng, pool)))
+            prompt, demonstrations=tuple(context.rng.sample(train, _count(context.rng, train)))
         )
 
 
@@ -53,12 +53,12 @@ class BalancedDemonstrations:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a fresh balanced draw."""
-        chosen = _balanced(by_label(context.task, short_examples(context.task.pool)), context.rng)
+        chosen = _balanced(by_label(context.task, short_examples(context.task.train)), context.rng)
         return replace(prompt, demonstrations=chosen) if chosen else prompt
 
 
 class DiverseDemonstrations:
-    """Demonstrations that cover the pool: one from the middle of each k-means cluster.
+    """Demonstrations that cover train: one from the middle of each k-means cluster.
 
     Examples are embedded by latent semantic analysis of their character n-grams, which needs no model and serves any
     language.
@@ -68,7 +68,7 @@ class DiverseDemonstrations:
 
     def __init__(self) -> None:
         self._source: tuple[Example, ...] = ()
-        self._pool: list[Example] = []
+        self._train: list[Example] = []
         self._embeddings: NDArray[np.float64] = np.zeros((0, 0))
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
@@ -82,22 +82,22 @@ class DiverseDemonstrations:
             distinct = len(np.unique(self._embeddings, axis=0))
             if distinct < 3:
                 return prompt
-            count = max(2, min(_count(context.rng, self._pool), distinct - 1))
+            count = max(2, min(_count(context.rng, self._train), distinct - 1))
             means = KMeans(count, n_init=1, random_state=context.rng.getrandbits(31)).fit(
                 self._embeddings
             )
             distances = means.transform(self._embeddings)
-        nearest = np.argsort(distances, axis=0, kind="stable")[: min(5, len(self._pool))]
+        nearest = np.argsort(distances, axis=0, kind="stable")[: min(5, len(self._train))]
         # Among the five nearest to a centre the choice is free, so that repeated use finds new sets.
         chosen = dict.fromkeys(
-            self._pool[int(context.rng.choice(list(column)))] for column in nearest.T
+            self._train[int(context.rng.choice(list(column)))] for column in nearest.T
         )
         return replace(prompt, demonstrations=tuple(context.rng.sample(list(chosen), len(chosen))))
 
     def _embed_once(self, task: Task) -> None:
-        if task.pool is not self._source:
-            self._source, self._pool = task.pool, short_examples(task.pool)
-            self._embeddings = _embed(self._pool)
+        if task.train is not self._source:
+            self._source, self._train = task.train, short_examples(task.train)
+            self._embeddings = _embed(self._train)
 
 
 class HardDemonstrations:
@@ -107,10 +107,10 @@ class HardDemonstrations:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with examples from the third of a sample on which it loses most, label by label."""
-        pool = without(prompt.demonstrations, short_examples(context.task.pool))
-        if len(pool) < 6:
+        train = without(prompt.demonstrations, short_examples(context.task.train))
+        if len(train) < 6:
             return prompt
-        sample = context.rng.sample(pool, min(_HARD_SAMPLE, len(pool)))
+        sample = context.rng.sample(train, min(_HARD_SAMPLE, len(train)))
         losses = context.losses(prompt, sample)
         known = [i for i, loss in enumerate(losses) if not math.isnan(loss)]
         if not known:
@@ -131,7 +131,7 @@ class AddDemonstration:
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with one more demonstration at any place."""
         shown = list(prompt.demonstrations)
-        groups = by_label(context.task, without(shown, short_examples(context.task.pool)))
+        groups = by_label(context.task, without(shown, short_examples(context.task.train)))
         if not groups or len(shown) >= _MOST or sum(map(words, shown)) >= _MOST_WORDS:
             return prompt
         times = [sum(example.target == group[0].target for example in shown) for group in groups]
@@ -142,10 +142,10 @@ class AddDemonstration:
         return replace(prompt, demonstrations=tuple(shown))
 
 
-class LevelDemonstrations:
+class DebiasDemonstrations:
     """Demonstrations in an order and of labels that make the model choose no label more than another.
 
-    A model leans to the labels that it saw most and last (Zhao et al. 2021, arXiv 2102.09690), and a lean hides how well
+    A model leans to the labels that it saw most and last (Zhao et al. 2021, arXiv 2102.09690), and a label_bias hides how well
     a set tells the labels apart. It shows on a few inputs, without their labels; so a set is rid of it in a few steps,
     each of which either moves demonstrations of labels that are leant away from towards the end, or puts such
     demonstrations in the place of others.
@@ -156,20 +156,20 @@ class LevelDemonstrations:
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with its own demonstrations levelled, or a fresh balanced draw where it has few."""
         task, rng = context.task, context.rng
-        pool, shown = short_examples(task.pool), prompt.demonstrations
+        train, shown = short_examples(task.train), prompt.demonstrations
         if len(shown) < _FEW or rng.random() < _FRESH:
-            most = _WORDS * len(pool) // max(1, sum(words(example) for example in pool))
+            most = _WORDS * len(train) // max(1, sum(words(example) for example in train))
             shown = _balanced(
-                by_label(task, pool), rng, max(_FEW, min(rng.choice(_LEVELLED), most))
+                by_label(task, train), rng, max(_FEW, min(rng.choice(_LEVELLED), most))
             )
         if not task.labels or len(shown) < 2:
             return prompt
 
-        def lean(examples: Sequence[Example]) -> dict[str, float]:
-            found = context.lean(replace(prompt, demonstrations=tuple(examples)))
+        def label_bias(examples: Sequence[Example]) -> dict[str, float]:
+            found = context.label_bias(replace(prompt, demonstrations=tuple(examples)))
             return dict(zip(task.labels, found, strict=True)) if found else {}
 
-        levelled = tuple(_levelled(shown, lean, pool, rng))
+        levelled = tuple(_levelled(shown, label_bias, train, rng))
         return replace(prompt, demonstrations=levelled) if levelled else prompt
 
 
@@ -184,7 +184,7 @@ class SwapDemonstration:
         if not shown:
             return prompt
         place = context.rng.randrange(len(shown))
-        others = without(shown, short_examples(context.task.pool))
+        others = without(shown, short_examples(context.task.train))
         same = [e for e in others if not context.task.labels or e.target == shown[place].target]
         if not same:
             return prompt
@@ -220,18 +220,22 @@ class ReorderDemonstrations:
 def _levelled(
     shown: Sequence[Example],
     measure: Callable[[Sequence[Example]], dict[str, float]],
-    pool: Sequence[Example],
+    train: Sequence[Example],
     rng: random.Random,
 ) -> Sequence[Example]:
-    """Return the demonstrations that lean least of those tried on the way down from ``shown``; none if no lean is told."""
-    lean, tried = measure(shown), {tuple(shown)}
-    if not lean:
+    """Return the demonstrations that label_bias least of those tried on the way down from ``shown``; none if no label_bias is told."""
+    label_bias, tried = measure(shown), {tuple(shown)}
+    if not label_bias:
         return ()
-    tilting, tilt = len(lean) == 2, _TILT
+    tilting, tilt = len(label_bias) == 2, _TILT
     for _ in range(_STEPS):
-        if _most(lean) < _LEVEL:
+        if _most(label_bias) < _LEVEL:
             break
-        new = _tilted(shown, lean, tilt) if tilting else _exchanged(shown, lean, pool, rng)
+        new = (
+            _tilted(shown, label_bias, tilt)
+            if tilting
+            else _exchanged(shown, label_bias, train, rng)
+        )
         if tuple(new) in tried:
             tilting, tilt = not tilting, tilt * (1.5 if tilting else 1)
             continue
@@ -239,41 +243,49 @@ def _levelled(
         found = measure(new)
         if not found:
             break
-        if _most(found) < _most(lean):
-            shown, lean = new, found
-        elif tilting and sum(found[label] * lean[label] for label in lean) < 0:
+        if _most(found) < _most(label_bias):
+            shown, label_bias = new, found
+        elif tilting and sum(found[label] * label_bias[label] for label in label_bias) < 0:
             tilt /= 2
         else:
             tilting = not tilting
     return shown
 
 
-def _most(lean: Mapping[str, float]) -> float:
-    return max(abs(nats) for nats in lean.values())
+def _most(label_bias: Mapping[str, float]) -> float:
+    return max(abs(nats) for nats in label_bias.values())
 
 
-def _tilted(shown: Sequence[Example], lean: Mapping[str, float], tilt: float) -> list[Example]:
-    """Return the demonstrations sorted by place, those of labels with less lean moved back by ``tilt`` per nat."""
-    keys = [(i + 0.5) / len(shown) - tilt * lean[example.target] for i, example in enumerate(shown)]
+def _tilted(
+    shown: Sequence[Example], label_bias: Mapping[str, float], tilt: float
+) -> list[Example]:
+    """Return the demonstrations sorted by place, those of labels with less label_bias moved back by ``tilt`` per nat."""
+    keys = [
+        (i + 0.5) / len(shown) - tilt * label_bias[example.target]
+        for i, example in enumerate(shown)
+    ]
     return [shown[i] for i in sorted(range(len(shown)), key=lambda i: keys[i])]
 
 
 def _exchanged(
-    shown: Sequence[Example], lean: Mapping[str, float], pool: Sequence[Example], rng: random.Random
+    shown: Sequence[Example],
+    label_bias: Mapping[str, float],
+    train: Sequence[Example],
+    rng: random.Random,
 ) -> list[Example]:
     """Return the demonstrations with a sixth replaced: of the label leant to most by the label leant to least."""
-    new, wanted = list(shown), min(lean, key=lambda label: lean[label])
-    fresh = [example for example in without(shown, pool) if example.target == wanted]
+    new, wanted = list(shown), min(label_bias, key=lambda label: label_bias[label])
+    fresh = [example for example in without(shown, train) if example.target == wanted]
     for example in rng.sample(fresh, min(len(fresh), max(1, len(shown) // 6))):
-        most = max((e.target for e in new), key=lambda label: lean[label])
+        most = max((e.target for e in new), key=lambda label: label_bias[label])
         new[rng.choice([i for i, e in enumerate(new) if e.target == most])] = example
     return new
 
 
-def _count(rng: random.Random, pool: Sequence[Example]) -> int:
-    """Draw how many of a pool's examples to show."""
-    affordable = _MOST_WORDS * len(pool) // max(1, sum(map(words, pool)))
-    return min(rng.choices(_COUNTS, _WEIGHTS)[0], len(pool), max(1, affordable))
+def _count(rng: random.Random, train: Sequence[Example]) -> int:
+    """Draw how many of a train's examples to show."""
+    affordable = _MOST_WORDS * len(train) // max(1, sum(map(words, train)))
+    return min(rng.choices(_COUNTS, _WEIGHTS)[0], len(train), max(1, affordable))
 
 
 def _balanced(
@@ -289,17 +301,17 @@ def _balanced(
     return tuple(rng.sample(drawn, len(drawn)))
 
 
-def _embed(pool: Sequence[Example]) -> NDArray[np.float64]:
+def _embed(train: Sequence[Example]) -> NDArray[np.float64]:
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    texts = [" ".join(text for _, text in example.inputs) for example in pool]
+    texts = [" ".join(text for _, text in example.inputs) for example in train]
     if not any(text.split() for text in texts):
-        return np.zeros((len(pool), 1))
+        return np.zeros((len(train), 1))
     counts = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, max_features=20_000
     ).fit_transform(texts)
-    components = min(_COMPONENTS, counts.shape[1] - 1, len(pool) - 1)
+    components = min(_COMPONENTS, counts.shape[1] - 1, len(train) - 1)
     if components < 2:
         return np.asarray(counts.toarray(), dtype=np.float64)
     # Texts that differ in case alone have no variance, which scikit-learn divides by.

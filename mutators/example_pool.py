@@ -1,4 +1,4 @@
-"""The pool as demonstrations are drawn from it: each input once, short ones first, grouped by label."""
+"""The train as demonstrations are drawn from it: each input once, short ones first, grouped by label."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _SHORT_WORDS = 60
 _ENOUGH = 8
 
 
-def short_examples(pool: Sequence[Example]) -> list[Example]:
+def short_examples(train: Sequence[Example]) -> list[Example]:
     """Return the short examples, each input once, for a demonstration is paid for each time; the shorter third if few are short."""
-    once = without((), pool)
+    once = without((), train)
     lengths = sorted(map(words, once))[: max(_ENOUGH, len(once) // 3)]
     return [e for e in once if words(e) <= max([_SHORT_WORDS, *lengths])]
 

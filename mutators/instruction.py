@@ -71,7 +71,9 @@ class Shorten:
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a shorter instruction."""
         text = prompt.instruction
-        lean = capitalized(re.sub("[ \t]+", " ", FILLER.sub("", PARENTHESIS.sub("", text))).strip())
+        label_bias = capitalized(
+            re.sub("[ \t]+", " ", FILLER.sub("", PARENTHESIS.sub("", text))).strip()
+        )
         words = text.split()
         heads = [
             _DANGLING.sub("", " ".join(words[:most])) for most in _WORDS_KEPT if most < len(words)
@@ -83,7 +85,7 @@ class Shorten:
             for head in heads
             if all(names(head, label) for label in labels if names(text, label))
         ]
-        forms = (lean, *(sentence.strip() for sentence in split_sentences(text)[:1]), *heads)
+        forms = (label_bias, *(sentence.strip() for sentence in split_sentences(text)[:1]), *heads)
         shorter = [
             form
             for form in dict.fromkeys(forms)

@@ -129,8 +129,8 @@ def is_chinese(text: str) -> bool:
 
 
 def task_is_chinese(task: Task) -> bool:
-    """Whether a task's inputs are Chinese, judged by its first pool rows."""
-    return is_chinese(" ".join(text for row in task.pool[:20] for _, text in row.inputs))
+    """Whether a task's inputs are Chinese, judged by its first training rows."""
+    return is_chinese(" ".join(text for row in task.train[:20] for _, text in row.inputs))
 
 
 def capitalized(text: str) -> str:

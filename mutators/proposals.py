@@ -78,7 +78,7 @@ class Induce:
     asks_model = True
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
-        """Return the prompt with an instruction induced from pool examples."""
+        """Return the prompt with an instruction induced from training examples."""
         shown = _mixed(context.task, context.rng)
         if not shown:
             return prompt
@@ -124,7 +124,7 @@ def _first_valid(
 
 def _mixed(task: Task, rng: random.Random) -> tuple[Example, ...]:
     """Return a few short examples of as many labels as possible: of one label alone nothing can be induced."""
-    groups = by_label(task, short_examples(task.pool))
+    groups = by_label(task, short_examples(task.train))
     columns = [
         rng.sample(group, min(_SHOWN, len(group))) for group in rng.sample(groups, len(groups))
     ]

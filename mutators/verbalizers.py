@@ -43,7 +43,7 @@ class FitVerbalizers:
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with words in the place of its labels' texts."""
         task, rng = context.task, context.rng
-        rows = by_turns(task.pool)[: min(_ROWS, _ROWS_PER_DEV * len(task.dev))]
+        rows = by_turns(task.train)[: min(_ROWS, _ROWS_PER_DEV * len(task.dev))]
         gold = np.array(
             [task.labels.index(row.target) for row in rows if task.labels], dtype=np.int64
         )

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..search.contracts import Request, Unscored
+from ..search.contracts import LikelihoodRequest, Unscored
 from ..search.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,10 +30,15 @@ class Fluency:
         The reference model; a search binds it.
     """
 
-    likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]] | None = None
+    likelihoods: (
+        Callable[[Sequence[LikelihoodRequest]], Sequence[tuple[float, ...] | Unscored]] | None
+    ) = None
 
     def bind(
-        self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]
+        self,
+        likelihoods: Callable[
+            [Sequence[LikelihoodRequest]], Sequence[tuple[float, ...] | Unscored]
+        ],
     ) -> Fluency:
         """Return this scorer with a model to ask."""
         return replace(self, likelihoods=likelihoods)
@@ -53,7 +58,9 @@ class Fluency:
         if self.likelihoods is None:
             raise InputError("fluency needs a model: give it one with bind(likelihoods)")
         texts = [reply.strip() for reply in replies]
-        read = iter(self.likelihoods([Request(_BEFORE, (text,)) for text in texts if text]))
+        read = iter(
+            self.likelihoods([LikelihoodRequest(_BEFORE, (text,)) for text in texts if text])
+        )
         return [_per_byte(text, next(read)) if text else None for text in texts]
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..search.contracts import Request, Unscored
+from ..search.contracts import LikelihoodRequest, Unscored
 from ..search.errors import InputError
 from ..search.prompts.cjk import has_cjk
 
@@ -38,10 +38,15 @@ class Judge:
     """
 
     rubric: str = "Judge which answer is more correct, more complete and better written."
-    likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]] | None = None
+    likelihoods: (
+        Callable[[Sequence[LikelihoodRequest]], Sequence[tuple[float, ...] | Unscored]] | None
+    ) = None
 
     def bind(
-        self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]
+        self,
+        likelihoods: Callable[
+            [Sequence[LikelihoodRequest]], Sequence[tuple[float, ...] | Unscored]
+        ],
     ) -> Judge:
         """Return this judge with a model to ask."""
         return replace(self, likelihoods=likelihoods)
@@ -71,11 +76,11 @@ class Judge:
             found[i] = _verdict(one, other)
         return found
 
-    def _request(self, example: Example, first: str, second: str) -> Request:
+    def _request(self, example: Example, first: str, second: str) -> LikelihoodRequest:
         inputs = "\n".join(text for _, text in example.inputs)
         one, other, verdict, letters = _CHINESE if has_cjk(inputs) else _ENGLISH
         parts = (self.rubric, inputs, f"{one}: {first}", f"{other}: {second}", verdict)
-        return Request("\n\n".join(parts), letters)
+        return LikelihoodRequest("\n\n".join(parts), letters)
 
 
 def _verdict(

@@ -23,10 +23,10 @@ from .data.checks import check_task
 from .data.load_task import load_task
 from .data.splits import by_turns, field_limit, shorten_inputs
 from .errors import BackendError, InputError, InterruptedCallError, StorageError
-from .evaluation.cached_model import Asking
+from .evaluation.cached_model import CachedModel
 from .evaluation.evaluator import Evaluator
-from .evaluation.holdout import FINALISTS, confirming_pairs, shown_rows
-from .evaluation.racing import most_pairs
+from .evaluation.holdout import FINALISTS, confirming_evaluations, train_rows
+from .evaluation.racing import most_evaluations
 from .export.document import export
 from .export.places import local_files
 from .loop import BATCH, Progress, Search
@@ -50,13 +50,13 @@ if TYPE_CHECKING:
 
 DEFAULT_STORAGE = "sqlite:///promptfront.db"
 _LEAST_DEV, _EVALUATIONS = 30, 10
-"""How few dev rows a study may have, and how many full evaluations all its pairs would be enough for."""
+"""How few dev rows a study may have, and how many full evaluations all its evaluations would be enough for."""
 _TEMPERATURE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a search is about to spend, shown before it begins; ``pairs`` and ``tokens`` are estimates of what is left.
+    """What a search is about to spend, shown before it begins; ``evaluations`` and ``tokens`` are estimates of what is left.
 
     ``reasons`` count the dev rows that the starting prompt left without a score, where an earlier run has scored it.
     """
@@ -71,7 +71,7 @@ class Plan:
     budget: int
     done: int
     start_tokens: int
-    pairs: int
+    evaluations: int
     tokens: int
     reasons: Mapping[str, int] = field(default_factory=dict)
 
@@ -246,7 +246,7 @@ def make_evaluator(
         make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
     )
     if isinstance(scorer, ModelScorer):
-        scorer = scorer.bind(Asking(judge or loaded, store).likelihoods)
+        scorer = scorer.bind(CachedModel(judge or loaded, store).likelihoods)
     task = _legible(task, loaded)
     limit, why = field_limit(task, loaded.count_tokens, loaded.max_context, loaded.model)
     task = shorten_inputs(task, loaded.truncate, loaded.count_tokens, limit, why)
@@ -301,10 +301,10 @@ def make_backend(name: str, model: str | None, options: dict[str, Any]) -> Backe
 
 
 def _affordable(task: Task, limits: Limits) -> int:
-    """Return how many dev rows a study has: of few pairs a full evaluation takes a tenth, but no fewer than a few rows."""
-    if limits.max_pairs is None:
+    """Return how many dev rows a study has: of few evaluations a full evaluation takes a tenth, but no fewer than a few rows."""
+    if limits.max_evaluations is None:
         return len(task.dev)
-    return min(len(task.dev), max(_LEAST_DEV, limits.max_pairs // _EVALUATIONS))
+    return min(len(task.dev), max(_LEAST_DEV, limits.max_evaluations // _EVALUATIONS))
 
 
 def _suited(
@@ -317,7 +317,7 @@ def _suited(
     """
     if not task.shared:
         return without, most
-    half = len(task.pool) // 2
+    half = len(task.train) // 2
     return (*without, "fit-verbalizers"), half if most is None else min(most, half)
 
 
@@ -354,7 +354,7 @@ def _name(backend: str | Backend) -> str:
 def _context_maker(
     evaluator: Evaluator, proposer: Backend, study: Study
 ) -> Callable[[random.Random], MutationContext]:
-    shown = replace(evaluator.task, pool=shown_rows(evaluator.task))
+    shown = replace(evaluator.task, train=train_rows(evaluator.task))
 
     def make(rng: random.Random) -> MutationContext:
         def propose(prompts: Sequence[Text], max_tokens: int) -> list[str]:
@@ -378,15 +378,15 @@ def _context_maker(
         def losses(prompt: Prompt, examples: Sequence[Example]) -> list[float]:
             return evaluator.losses(prompt, examples)
 
-        def lean(prompt: Prompt) -> tuple[float, ...]:
-            return evaluator.lean(prompt, known=prompt in study.history().numbers)
+        def label_bias(prompt: Prompt) -> tuple[float, ...]:
+            return evaluator.label_bias(prompt, known=prompt in study.history().numbers)
 
         def words(prompt: Prompt, examples: Sequence[Example]) -> Words:
             return evaluator.words(
                 prompt, examples, known=zero_shot(prompt) in study.history().read
             )
 
-        return MutationContext(shown, tuple(study.front()), rng, propose, losses, lean, words)
+        return MutationContext(shown, tuple(study.front()), rng, propose, losses, label_bias, words)
 
     return make
 
@@ -404,10 +404,10 @@ def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
         note = f"the chat template writes the date: this study uses {day}"
         task = replace(task, notes=(*task.notes, note))
     done = len(study.trials())
-    pairs = most_pairs(limits.budget - done, len(task.dev), BATCH) + FINALISTS * confirming_pairs(
-        task, limits
-    )
-    pairs = min(pairs, limits.max_pairs or pairs)
+    evaluations = most_evaluations(
+        limits.budget - done, len(task.dev), BATCH
+    ) + FINALISTS * confirming_evaluations(task, limits)
+    evaluations = min(evaluations, limits.max_evaluations or evaluations)
     start_tokens = evaluator.prompt_tokens(task.start)
     per_pair = start_tokens + sum(evaluator.example_tokens(task.dev)) / len(task.dev)
     return Plan(
@@ -421,8 +421,8 @@ def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
         budget=limits.budget,
         done=done,
         start_tokens=start_tokens,
-        pairs=pairs,
-        tokens=round(pairs * per_pair),
+        evaluations=evaluations,
+        tokens=round(evaluations * per_pair),
         reasons=next((entry.reasons for entry in study.full()), {}),
     )
 

@@ -206,8 +206,8 @@ class Prompt:
 class Task:
     """What is to be solved: the data, split once by the seed, and the prompt the search starts from.
 
-    Demonstrations and proposals come from ``pool``; ``dev`` guides the search; ``test`` is scored once, at the end.
-    No input is in two splits - or, where rows are few, all of them are pool and dev at once and ``test`` is empty. ``instructions`` are others than the starting prompt's, tried first. A task without
+    Demonstrations and proposals come from ``train``; ``dev`` guides the search; ``test`` is scored once, at the end.
+    No input is in two splits - or, where rows are few, all of them are train and dev at once and ``test`` is empty. ``instructions`` are others than the starting prompt's, tried first. A task without
     ``labels`` asks for free text: replies of at most ``max_tokens`` tokens, each up to the first of ``stop``.
     """
 
@@ -217,7 +217,7 @@ class Task:
     input_fields: tuple[str, ...]
     target_field: str
     labels: tuple[str, ...]
-    pool: tuple[Example, ...]
+    train: tuple[Example, ...]
     dev: tuple[Example, ...]
     test: tuple[Example, ...]
     scorer: str = "labels"
@@ -232,14 +232,14 @@ class Task:
         """Identifies the rows of all three splits, in order."""
         rows = [
             [(e.inputs, e.golds, e.hidden) for e in split]
-            for split in (self.pool, self.dev, self.test)
+            for split in (self.train, self.dev, self.test)
         ]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
     @property
     def shared(self) -> bool:
         """Whether the rows for showing are also those for judging."""
-        return not {row.inputs for row in self.pool}.isdisjoint(row.inputs for row in self.dev)
+        return not {row.inputs for row in self.train}.isdisjoint(row.inputs for row in self.dev)
 
 
 class Candidate(NamedTuple):
@@ -264,7 +264,7 @@ class MutationContext:
     Parameters
     ----------
     task
-        The task, less the pool rows kept back for the end; take demonstrations from ``task.pool`` only.
+        The task, less the training rows kept back for the end; take demonstrations from ``task.train`` only.
     front
         The Pareto front so far, in order of tokens; never empty once the starting prompt is evaluated.
     rng
@@ -276,8 +276,8 @@ class MutationContext:
     losses
         ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in nats; NaN where the
         model gives none. Costs pairs; empty where none are left for mutators.
-    lean
-        ``lean(prompt) -> floats``: how much more likely than the others the prompt makes each label, whatever the input,
+    label_bias
+        ``label_bias(prompt) -> floats``: how much more likely than the others the prompt makes each label, whatever the input,
         in nats and in the order of the task's labels; empty for free text. Costs pairs where the prompt was not scored;
         empty where none are left for mutators.
     words
@@ -291,7 +291,7 @@ class MutationContext:
     rng: random.Random
     propose: Callable[[Sequence[Text], int], list[str]]
     losses: Callable[[Prompt, Sequence[Example]], list[float]]
-    lean: Callable[[Prompt], tuple[float, ...]] = lambda _: ()
+    label_bias: Callable[[Prompt], tuple[float, ...]] = lambda _: ()
     words: Callable[[Prompt, Sequence[Example]], Words] = lambda _, __: Words((), [])
 
 
@@ -315,7 +315,7 @@ class Mutator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LikelihoodRequest:
     """A prompt and the continuations whose log-likelihoods are wanted.
 
     A continuation is scored exactly as written, so it carries its own leading space in plain layouts.
@@ -342,7 +342,7 @@ class Form(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
+class GenerateRequest:
     """A prompt whose most likely completion is wanted: at most ``max_tokens`` tokens, up to the first of ``stop``.
 
     Its ``form`` is for backends that can hold to one (`FormWriter`); others write what they will. With more than one of
@@ -387,7 +387,9 @@ class Backend(Protocol):
         """The longest prompt and continuation, in tokens."""
         ...
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> Sequence[tuple[float, ...] | Unscored]:
+    def loglikelihoods(
+        self, requests: Sequence[LikelihoodRequest]
+    ) -> Sequence[tuple[float, ...] | Unscored]:
         """Return log P(continuation | prompt) in nats for each continuation of each request, or why there is none."""
         ...
 
@@ -432,7 +434,7 @@ class AnswerTokens(NamedTuple):
 class TokenReader(Protocol):
     """What a backend may do besides: show how its model reads answers, so that those it cannot tell apart are refused."""
 
-    def answer_tokens(self, request: Request) -> list[AnswerTokens]:
+    def answer_tokens(self, request: LikelihoodRequest) -> list[AnswerTokens]:
         """Return how each continuation of a request is read; nothing where the tokenizer is not at hand."""
         ...
 
@@ -522,7 +524,10 @@ class ModelScorer(Protocol):
     """
 
     def bind(
-        self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]
+        self,
+        likelihoods: Callable[
+            [Sequence[LikelihoodRequest]], Sequence[tuple[float, ...] | Unscored]
+        ],
     ) -> ReplyScorer:
         """Return the scorer with a model to ask; ``likelihoods`` answers as `Backend.loglikelihoods` does."""
         ...

@@ -11,13 +11,13 @@ from .errors import InputError, InterruptedCallError, PromptfrontError, StorageE
 from .evaluation.holdout import (
     FINALISTS,
     confirm,
-    confirming_pairs,
+    confirmation_rows,
+    confirming_evaluations,
     cross_fit,
     finalists,
-    fresh_rows,
     judge,
 )
-from .evaluation.racing import Finish, most_pairs, race
+from .evaluation.racing import Finish, most_evaluations, race
 from .evaluation.statistics import scored
 from .records.trials import Proposal, Tried, proposals_from_json, proposals_to_json
 from .records.unscored import count, nothing_scored
@@ -45,15 +45,15 @@ class Progress:
 
     stage: str
     trials: int
-    pairs: int
+    evaluations: int
     best: float | None
     front: int
 
 
 class Spent(NamedTuple):
-    """Prompt x example pairs and their tokens, counted as if nothing were shared."""
+    """Prompt x example evaluations and their tokens, counted as if nothing were shared."""
 
-    pairs: int
+    evaluations: int
     tokens: int
 
 
@@ -134,17 +134,17 @@ class Search:
             return None
         left = self._left(batches)
         if left is not None:
-            spare = left - most_pairs(size, len(self._evaluator.task.dev), BATCH)
-            self._evaluator.mutator_limit = self._evaluator.mutator_pairs + spare
+            spare = left - most_evaluations(size, len(self._evaluator.task.dev), BATCH)
+            self._evaluator.mutator_limit = self._evaluator.mutator_evaluations + spare
         if not batches:
-            proposals, pairs = [Proposal(self._evaluator.task.start)], 0
+            proposals, evaluations = [Proposal(self._evaluator.task.start)], 0
         else:
-            before = self._evaluator.mutator_pairs
+            before = self._evaluator.mutator_evaluations
             proposals = self._space.compose(
                 len(batches), size, self._tried_in(batches), self._study.history()
             )
-            pairs = self._evaluator.mutator_pairs - before
-        payload = {"candidates": proposals_to_json(proposals), "pairs": pairs}
+            evaluations = self._evaluator.mutator_evaluations - before
+        payload = {"candidates": proposals_to_json(proposals), "evaluations": evaluations}
         return self._store.add_batch(self._study.name, f"{SEARCH}{len(batches):06d}", payload)
 
     def _room(self, batches: Sequence[Batch]) -> int:
@@ -152,21 +152,27 @@ class Search:
         sizes = [len(batch.payload["candidates"]) for batch in batches]
         size, left = min(BATCH, self._limits.budget - sum(sizes)), self._left(batches)
         rows = len(self._evaluator.task.dev)
-        while left is not None and size > 0 and most_pairs(size, rows, BATCH) + size * ASKED > left:
+        while (
+            left is not None
+            and size > 0
+            and most_evaluations(size, rows, BATCH) + size * ASKED > left
+        ):
             size -= 1
         return size
 
     def _left(self, batches: Sequence[Batch]) -> int | None:
-        """Return the pairs that the next batch can have, mutators and race; nothing where they are not limited."""
-        if self._limits.max_pairs is None or not batches:
+        """Return the evaluations that the next batch can have, mutators and race; nothing where they are not limited."""
+        if self._limits.max_evaluations is None or not batches:
             return None
         rows = len(self._evaluator.task.dev)
         racing = sum(
-            most_pairs(len(b.payload["candidates"]), rows, BATCH) for b in batches if not b.done
+            most_evaluations(len(b.payload["candidates"]), rows, BATCH)
+            for b in batches
+            if not b.done
         )
         confirmed = min(FINALISTS, len(self._study.front()) + 1)
-        kept = racing + confirmed * confirming_pairs(self._evaluator.task, self._limits)
-        return self._limits.max_pairs - self._spent().pairs - kept
+        kept = racing + confirmed * confirming_evaluations(self._evaluator.task, self._limits)
+        return self._limits.max_evaluations - self._spent().evaluations - kept
 
     def _work(self, batch: Batch) -> None:
         """Race a batch and store its trials; those that a killed worker stored already are left as they are."""
@@ -242,31 +248,40 @@ class Search:
 
     def _before_block(self, prompts: Sequence[Prompt], rows: Sequence[Example]) -> None:
         """Count a block against the limits; end the search if it would pass one."""
-        pairs, tokens = (
+        evaluations, tokens = (
             len(prompts) * len(rows),
             sum(self._evaluator.logical_tokens(prompt, rows) for prompt in prompts),
         )
         limits, spent = self._limits, self._spent()
         if limits.timeout is not None and time.monotonic() - self._started > limits.timeout:
             raise _LimitReached
-        if limits.max_pairs is not None and spent.pairs + pairs > limits.max_pairs:
+        if (
+            limits.max_evaluations is not None
+            and spent.evaluations + evaluations > limits.max_evaluations
+        ):
             raise _LimitReached
         if limits.max_tokens is not None and spent.tokens + tokens > limits.max_tokens:
             raise _LimitReached
-        self._in_flight = Spent(self._in_flight.pairs + pairs, self._in_flight.tokens + tokens)
+        self._in_flight = Spent(
+            self._in_flight.evaluations + evaluations, self._in_flight.tokens + tokens
+        )
         self._report("search")
 
     def _spent(self) -> Spent:
         """Return what the study has evaluated, this worker's batch in flight included."""
-        pairs, tokens = self._told
+        evaluations, tokens = self._told
         finishes = self._study.finishes()
         for finish, before in finishes[self._told_trials :]:
             new = self._evaluator.task.dev[before : finish.rows]
-            pairs += len(new)
+            evaluations += len(new)
             tokens += len(new) * finish.tokens + sum(self._evaluator.example_tokens(new))
-        self._told, self._told_trials = Spent(pairs, tokens), len(finishes)
-        pairs += self._study.mutator_pairs() + self._study.confirmed_pairs() + self._in_flight.pairs
-        return Spent(pairs, tokens + self._in_flight.tokens)
+        self._told, self._told_trials = Spent(evaluations, tokens), len(finishes)
+        evaluations += (
+            self._study.mutator_evaluations()
+            + self._study.confirmed_evaluations()
+            + self._in_flight.evaluations
+        )
+        return Spent(evaluations, tokens + self._in_flight.tokens)
 
     def _end(self) -> None:
         """Confirm and test what was found."""
@@ -281,23 +296,25 @@ class Search:
             ) from error
 
     def _confirm(self) -> None:
-        """Score the finalists on fresh rows."""
+        """Score the finalists on confirmation rows."""
         entries = finalists(self._study.frontier())
 
         def work() -> dict[str, Any]:
             results = confirm(self._evaluator, entries, self._confirming(len(entries)))
             return {
                 "results": results,
-                "pairs": sum(score["n"] + score["unscored"] for score in results.values()),
+                "evaluations": sum(score["n"] + score["unscored"] for score in results.values()),
             }
 
         self._once(CONFIRM, entries, work)
         self._report("confirm")
 
     def _confirming(self, count: int) -> int:
-        """Return how many fresh rows each of so many finalists is scored on: all, or what the search left pairs for."""
-        rows, most = len(fresh_rows(self._evaluator.task)), self._limits.max_pairs
-        return rows if most is None else min(rows, max(0, most - self._spent().pairs) // count)
+        """Return how many confirmation rows each of so many finalists is scored on: all, or what the search left evaluations for."""
+        rows, most = len(confirmation_rows(self._evaluator.task)), self._limits.max_evaluations
+        return (
+            rows if most is None else min(rows, max(0, most - self._spent().evaluations) // count)
+        )
 
     def _test(self) -> None:
         """Score start, best and front on the held-out rows."""
@@ -328,5 +345,5 @@ class Search:
         front = self._study.front()
         best = max((candidate.quality for candidate in front), default=None)
         self._on_progress(
-            Progress(stage, len(self._study.trials()), self._spent().pairs, best, len(front))
+            Progress(stage, len(self._study.trials()), self._spent().evaluations, best, len(front))
         )

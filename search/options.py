@@ -21,7 +21,7 @@ class DataOptions:
     data
         A CSV, TSV, JSONL or Parquet file or a Hugging Face data set id, to be split by promptfront.
     train, dev, test
-        Files that are already split; ``train`` is the pool for demonstrations.
+        Files that are already split; ``train`` are the rows that demonstrations come from.
     input_columns, target_column
         Column names; found by their usual names where they are not given.
     instructions
@@ -53,21 +53,21 @@ class Limits:
     ----------
     budget
         Candidate prompts tried, over all runs of the study.
-    max_pairs
-        Prompt x example pairs evaluated in the search, over all runs of the study; the final test is not counted.
+    max_evaluations
+        Prompt x example evaluations evaluated in the search, over all runs of the study; the final test is not counted.
     max_tokens
-        Tokens of those pairs, counted as if nothing were shared.
+        Tokens of those evaluations, counted as if nothing were shared.
     timeout
         Seconds of this run's search.
     """
 
     budget: int = 200
-    max_pairs: int | None = None
+    max_evaluations: int | None = None
     max_tokens: int | None = None
     timeout: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("budget", "max_pairs", "max_tokens", "timeout"):
+        for name in ("budget", "max_evaluations", "max_tokens", "timeout"):
             value = getattr(self, name)
             if value is not None or name == "budget":
                 above_zero(name, value, whole=name != "timeout")

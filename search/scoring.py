@@ -15,7 +15,7 @@ from .plugins import from_file, load
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .contracts import Example, Request, Scorer, Task, Unscored
+    from .contracts import Example, LikelihoodRequest, Scorer, Task, Unscored
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,10 @@ class Weighted:
         return min(1.0, math.fsum(part.weight * value for part, value in terms) / total)
 
     def bind(
-        self, likelihoods: Callable[[Sequence[Request]], Sequence[tuple[float, ...] | Unscored]]
+        self,
+        likelihoods: Callable[
+            [Sequence[LikelihoodRequest]], Sequence[tuple[float, ...] | Unscored]
+        ],
     ) -> Weighted:
         """Return the scorer with a model to ask for those of its parts that do."""
         return self._with(

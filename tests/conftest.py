@@ -50,7 +50,7 @@ def reviews() -> Task:
     from promptfront.search.data.load_task import load_task
 
     task = load_task("sentiment")
-    return replace(task, pool=task.pool[:60], dev=task.dev[:40], test=task.test[:30])
+    return replace(task, train=task.train[:60], dev=task.dev[:40], test=task.test[:30])
 
 
 @pytest.fixture(scope="session")

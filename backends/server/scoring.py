@@ -17,7 +17,7 @@ from .client import Call, UnsupportedError
 from .replies import messages
 
 if TYPE_CHECKING:
-    from ...search.contracts import Request
+    from ...search.contracts import LikelihoodRequest
     from ..logprobs import LogProbs, Pair, Wanted
     from ..tokenization import Encoder, Tokens
     from .client import Client
@@ -34,7 +34,7 @@ _LESS, _EQUAL, _TINY = 1e-6, 1e-9, 1e-300
 """By how much what is not listed is less likely than the least that is; what counts as equal; as no probability."""
 Asked = tuple[tuple[int, ...], tuple["Tokens", ...]]
 """Next tokens, and the contexts after which they are wanted."""
-Asking = tuple[Text, tuple[str, ...]]
+CachedModel = tuple[Text, tuple[str, ...]]
 Scores = tuple[float, ...] | Unscored
 
 
@@ -43,7 +43,7 @@ class Path(Protocol):
 
     description: str
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[Scores]:
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[Scores]:
         """Return log P(continuation | prompt) of each continuation of each request, or what stands for it."""
         ...
 
@@ -82,7 +82,7 @@ class NextTokens:
         )
         self.description = f"completions with log-probabilities of {way}"
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[Scores]:
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[Scores]:
         """Return log P(continuation | prompt) of each continuation of each request."""
         encoded = self._encoder.encode(requests, self._max_context - 1)
         known: LogProbs = {}
@@ -304,11 +304,11 @@ class LikelyFirstTokens:
 
     def __init__(self, writer: Writer) -> None:
         self._writer, self._written = writer, WrittenAnswers(writer)
-        probe: Asking = ("Is water wet? Answer yes or no.", ("yes", "no"))
+        probe: CachedModel = ("Is water wet? Answer yes or no.", ("yes", "no"))
         if writer.client.attempt(self._ask, _listed_tokens, probe) is None:
             raise UnsupportedError(f"{writer.client.name}: no chat with log-probabilities")
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[Scores]:
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[Scores]:
         """Return what stands for log P(continuation | prompt) of each continuation of each request."""
         written = {i: r for i, r in enumerate(requests) if alike_at_the_start(r.continuations)}
         listed = {i: r for i, r in enumerate(requests) if i not in written}
@@ -322,12 +322,12 @@ class LikelyFirstTokens:
                 raise
         return [found[i] for i in range(len(requests))]
 
-    def _by_tokens(self, requests: Sequence[Request]) -> list[Scores]:
+    def _by_tokens(self, requests: Sequence[LikelihoodRequest]) -> list[Scores]:
         return self._writer.client.map(
             self._ask, _read_first, [(r.prompt, r.continuations) for r in requests]
         )
 
-    def _ask(self, asked: Asking) -> Call:
+    def _ask(self, asked: CachedModel) -> Call:
         body = {
             "model": self._writer.model,
             "messages": messages(asked[0]),
@@ -349,7 +349,7 @@ class WrittenAnswers:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[Scores]:
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[Scores]:
         """Return 0 for the answer that was written and -20 for the others."""
         prompts = [request.prompt for request in requests]
         return self._writer.write(
@@ -378,7 +378,7 @@ def _listed_tokens(_: object, answer: Any) -> list[tuple[str, float]]:  # noqa: 
     return [(folded(token), value) for _, token, value in server_answers.first_tokens(choice)]
 
 
-def _read_first(asked: Asking, answer: Any) -> Scores:  # noqa: ANN401
+def _read_first(asked: CachedModel, answer: Any) -> Scores:  # noqa: ANN401
     (choice,) = server_answers.choices(answer, 1)
     reply = server_answers.reply(choice)
     if isinstance(reply, Unscored):

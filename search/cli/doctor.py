@@ -12,7 +12,7 @@ import torch
 
 from ...backends.default_model import NAME
 from ..api import make_backend
-from ..contracts import Request, Unscored
+from ..contracts import LikelihoodRequest, Unscored
 from ..errors import BackendError, PromptfrontError
 from ..storage.config import versions
 
@@ -30,7 +30,7 @@ _REVIEWS = (
     "It is what it is:\na sequel.",
 )
 _PROBE = [
-    Request(
+    LikelihoodRequest(
         f"Classify the sentiment of the movie review.\n\nReview: {review}\nSentiment:",
         (" positive", " very negative"),
     )

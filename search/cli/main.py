@@ -106,7 +106,7 @@ def _leave(*_: object) -> NoReturn:
 
 
 def _run(options: argparse.Namespace) -> int:
-    limits = Limits(options.budget, options.max_pairs, options.max_tokens, options.timeout)
+    limits = Limits(options.budget, options.max_evaluations, options.max_tokens, options.timeout)
     data = DataOptions(
         options.data,
         options.train,
@@ -369,10 +369,10 @@ def _progress_bar(budget: int) -> Iterator[Callable[[Progress], None]]:
     first: list[tuple[float, int]] = []
 
     def show(progress: Progress) -> None:
-        first.append((time.monotonic(), progress.pairs))
-        seconds, pairs = time.monotonic() - first[0][0], progress.pairs - first[0][1]
+        first.append((time.monotonic(), progress.evaluations))
+        seconds, evaluations = time.monotonic() - first[0][0], progress.evaluations - first[0][1]
         rate = (
-            f"{pairs / seconds:.0f} pairs/s"
+            f"{evaluations / seconds:.0f} evaluations/s"
             if seconds > 1 and progress.stage == "search"
             else progress.stage
         )

@@ -126,9 +126,14 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         help="candidate prompts to try (default: 200)",
     )
     search.add_argument(
-        "--max-pairs", type=int, metavar="N", help="prompt x example pairs to evaluate at most"
+        "--max-evaluations",
+        type=int,
+        metavar="N",
+        help="prompt x example evaluations to evaluate at most",
     )
-    search.add_argument("--max-tokens", type=int, metavar="N", help="tokens of those pairs at most")
+    search.add_argument(
+        "--max-tokens", type=int, metavar="N", help="tokens of those evaluations at most"
+    )
     search.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="seconds to search at most"
     )

@@ -31,7 +31,7 @@ def plan_lines(plan: Plan) -> list[str]:
         f"scoring    {plan.scoring}",
         f"start      {task.start.instruction or '(no instruction)'!r}, {plan.start_tokens} tokens",
         f"budget     {plan.budget} candidates by {plan.sampler}: "
-        f"about {plan.pairs:,} pairs and at least {plan.tokens:,} tokens"
+        f"about {plan.evaluations:,} evaluations and at least {plan.tokens:,} tokens"
         + (", then the test" if task.test else ""),
     ]
     if plan.reasons:
@@ -44,15 +44,25 @@ def plan_lines(plan: Plan) -> list[str]:
 
 def _splits(task: Task) -> str:
     if task.shared:
-        return f"{len(task.dev)} rows are both pool and dev, none are held out"
-    return f"{len(task.pool)} pool, {len(task.dev)} dev, {len(task.test)} test"
+        return f"{len(task.dev)} rows are both train and dev, none are held out"
+    return f"{len(task.train)} train, {len(task.dev)} dev, {len(task.test)} test"
 
 
 def result_lines(frontier: Frontier) -> list[str]:
     """Return the final table and what the evidence supports."""
     judged = "test" if frontier.held_out else "cross-fitted"
     rows = [
-        ("", "trial", "tokens", "dev", "fresh", f"{judged} (95 % interval)", "n", "gain", "prompt")
+        (
+            "",
+            "trial",
+            "tokens",
+            "dev",
+            "confirmation",
+            f"{judged} (95 % interval)",
+            "n",
+            "gain",
+            "prompt",
+        )
     ]
     entries = [frontier.start, *(e for e in frontier.front if e.trial != frontier.start.trial)]
     for entry in entries:
@@ -166,7 +176,7 @@ def verdict(frontier: Frontier) -> str:
 
 
 def _fresh(entry: Entry) -> str:
-    return f"{entry.fresh.score:.3f}" if entry.fresh else ""
+    return f"{entry.confirmation.score:.3f}" if entry.confirmation else ""
 
 
 def _test(entry: Entry) -> tuple[str, str, str]:

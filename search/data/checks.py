@@ -57,7 +57,7 @@ def _texts(task: Task) -> Iterator[tuple[str, str]]:
     )
     yield from (("stop", text) for text in task.stop)
     yield from (
-        ("a row", text) for row in (*task.pool, *task.dev, *task.test) for text in _texts_of(row)
+        ("a row", text) for row in (*task.train, *task.dev, *task.test) for text in _texts_of(row)
     )
 
 

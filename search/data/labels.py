@@ -120,20 +120,20 @@ def placement(labels: Sequence[str], splits: Splits, *, given: bool) -> tuple[st
     given
         Whether the user made the test split: of one that was drawn, a rare label may be missing.
     """
-    pool, dev, test = (
-        {row.target for row in rows} for rows in (splits.pool, splits.dev, splits.test)
+    train, dev, test = (
+        {row.target for row in rows} for rows in (splits.train, splits.dev, splits.test)
     )
     missing = (
-        ("in no row that is used", [x for x in labels if x not in pool | dev | test]),
+        ("in no row that is used", [x for x in labels if x not in train | dev | test]),
         (
             "in test only, so that no prompt can show or learn it",
-            [x for x in labels if x in test - pool - dev],
+            [x for x in labels if x in test - train - dev],
         ),
         (
-            "in dev and not in the pool, so that no prompt can show it",
-            [x for x in labels if pool and x in dev - pool],
+            "in dev and not in train, so that no prompt can show it",
+            [x for x in labels if train and x in dev - train],
         ),
-        ("not in test", [x for x in labels if given and x in (pool | dev) - test]),
+        ("not in test", [x for x in labels if given and x in (train | dev) - test]),
     )
     return tuple(f"{_named(found)} {where}" for where, found in missing if found)
 

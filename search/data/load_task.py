@@ -208,7 +208,7 @@ def _build(spec: TaskFile, seed: int) -> Task:
         input_fields=fields,
         target_field=target,
         labels=tuple(label for label, _ in labels),
-        pool=splits.pool,
+        train=splits.train,
         dev=splits.dev,
         test=splits.test,
         scorer=scorer,

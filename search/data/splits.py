@@ -1,4 +1,4 @@
-"""Pool, dev and test: fixed by the seed, with no input in two of them - or few rows that are pool and dev at once."""
+"""Train, dev and test: fixed by the seed, with no input in two of them - or few rows that are train and dev at once."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _CONTRADICTION = "rows dropped whose input stands with different targets"
 class Sizes:
     """The most rows each split may have."""
 
-    pool: int = 2000
+    train: int = 2000
     dev: int = 300
     test: int = 1000
 
     def __post_init__(self) -> None:
-        for name in ("pool", "dev", "test"):
+        for name in ("train", "dev", "test"):
             size = getattr(self, name)
             if not isinstance(size, int) or isinstance(size, bool) or size < _MIN_SPLIT:
                 raise InputError(f"sizes: expected {name} of at least {_MIN_SPLIT}, found {size}")
@@ -42,16 +42,16 @@ class Sizes:
 class Splits:
     """The three splits, and what was left out on the way."""
 
-    pool: tuple[Example, ...]
+    train: tuple[Example, ...]
     dev: tuple[Example, ...]
     test: tuple[Example, ...]
     notes: tuple[str, ...] = ()
 
 
 def split_rows(examples: Sequence[Example], sizes: Sizes, seed: int, source: str) -> Splits:
-    """Divide rows by the seed: test at most 40 %, dev at most 30 %, the rest pool.
+    """Divide rows by the seed: test at most 40 %, dev at most 30 %, the rest train.
 
-    Where a label is missing from the pool, one of its rows changes places with one of another label.
+    Where a label is missing from train, one of its rows changes places with one of another label.
 
     Raises
     ------
@@ -61,21 +61,21 @@ def split_rows(examples: Sequence[Example], sizes: Sizes, seed: int, source: str
     unique, notes = deduplicate(examples)
     if len(unique) < MIN_ROWS:
         raise InputError(
-            f"{source}: expected at least {MIN_ROWS} different rows to divide into pool, dev and test, found {len(unique)}{_why(notes)}"
+            f"{source}: expected at least {MIN_ROWS} different rows to divide into train, dev and test, found {len(unique)}{_why(notes)}"
         )
     rows = list(unique)
     random.Random(seed).shuffle(rows)  # noqa: S311 (not cryptography)
     n_test = min(sizes.test, round(0.4 * len(rows)))
     n_dev = min(sizes.dev, round(0.3 * len(rows)))
     test, dev, rest = rows[:n_test], rows[n_test : n_test + n_dev], rows[n_test + n_dev :]
-    pool, unused = rest[: sizes.pool], rest[sizes.pool :]
-    _cover_labels(pool, (unused, dev, test))
-    notes += _unused("pool", len(rest), sizes.pool)
-    return Splits(tuple(pool), tuple(dev), tuple(test), notes)
+    train, unused = rest[: sizes.train], rest[sizes.train :]
+    _cover_labels(train, (unused, dev, test))
+    notes += _unused("train", len(rest), sizes.train)
+    return Splits(tuple(train), tuple(dev), tuple(test), notes)
 
 
 def shared_rows(examples: Sequence[Example], seed: int) -> Splits | None:
-    """Return few rows as pool and dev at once, with no test; nothing where there are rows enough to divide.
+    """Return few rows as train and dev at once, with no test; nothing where there are rows enough to divide.
 
     Of a hundred rows a fixed dev split would be thirty, and what is chosen by thirty rows is mostly luck. Here each row both
     teaches and judges: a prompt is judged by the rows that it does not show, and its gain is cross-fitted (`judging.cross_fit`).
@@ -88,21 +88,21 @@ def shared_rows(examples: Sequence[Example], seed: int) -> Splits | None:
     return Splits(rows, rows, (), (*notes, note))
 
 
-def _cover_labels(pool: list[Example], others: Sequence[list[Example]]) -> None:
-    """Swap rows until the pool, which demonstrations come from, holds every label it has room for."""
-    counts = Counter(row.target for row in pool)
+def _cover_labels(train: list[Example], others: Sequence[list[Example]]) -> None:
+    """Swap rows until train, which demonstrations come from, holds every label it has room for."""
+    counts = Counter(row.target for row in train)
     for rows in others:
         for place, row in enumerate(rows):
             if counts[row.target]:
                 continue
             spare = next(
-                (i for i in reversed(range(len(pool))) if counts[pool[i].target] > 1), None
+                (i for i in reversed(range(len(train))) if counts[train[i].target] > 1), None
             )
             if spare is None:
                 return
-            counts[pool[spare].target] -= 1
+            counts[train[spare].target] -= 1
             counts[row.target] += 1
-            rows[place], pool[spare] = pool[spare], row
+            rows[place], train[spare] = train[spare], row
 
 
 def _unused(name: str, found: int, limit: int) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ def given_splits(
 ) -> Splits:
     """Use splits that are already made; what is missing is taken from ``train`` by the seed.
 
-    An input that is in two of them stays in test before dev before pool. Without ``train`` there is no pool.
+    An input that is in two of them stays in test before dev before train. Without ``train`` there is no train.
     """
     notes: tuple[str, ...] = ()
     if train and not (dev and test):
@@ -127,17 +127,17 @@ def given_splits(
         notes += made.notes + tuple(
             f"{name} taken from train" for name, rows in (("dev", dev), ("test", test)) if not rows
         )
-        train = [*made.pool, *(made.dev if dev else ()), *(made.test if test else ())]
+        train = [*made.train, *(made.dev if dev else ()), *(made.test if test else ())]
         dev, test = dev or made.dev, test or made.test
     kept: dict[str, tuple[Example, ...]] = {}
     taken: set[str] = set()
     removed = 0
-    for name, rows in (("test", test), ("dev", dev), ("pool", train)):
+    for name, rows in (("test", test), ("dev", dev), ("train", train)):
         unique, more = deduplicate(rows)
         notes += more
         kept[name] = _untaken(unique, taken)
         removed += len(unique) - len(kept[name])
-        if len(kept[name]) < _MIN_SPLIT and (train or name != "pool"):
+        if len(kept[name]) < _MIN_SPLIT and (train or name != "train"):
             raise InputError(
                 f"{source}: expected at least {_MIN_SPLIT} different rows in {name}, found {len(kept[name])}{_why(more)}"
             )
@@ -147,7 +147,7 @@ def given_splits(
     # label.
     rng = random.Random(seed)  # noqa: S311 (not cryptography)
     shuffled = {
-        name: tuple(rng.sample(kept[name], len(kept[name]))) for name in ("pool", "dev", "test")
+        name: tuple(rng.sample(kept[name], len(kept[name]))) for name in ("train", "dev", "test")
     }
     for name, rows in shuffled.items():
         notes += _unused(name, len(rows), getattr(sizes, name))
@@ -232,11 +232,11 @@ def shorten_inputs(
 ) -> Task:
     """Return the task with no input field over ``max_tokens`` tokens.
 
-    In dev and test a longer field is cut to its first ``max_tokens`` tokens; a pool row that has one is dropped, or cut
+    In dev and test a longer field is cut to its first ``max_tokens`` tokens; a training row that has one is dropped, or cut
     where no row is short. Both are counted in the task's notes, with ``why`` the limit is what it is, and so are rows that
     are the same as another once cut, which go.
     """
-    texts = sorted({text for row in (*task.pool, *task.dev, *task.test) for _, text in row.inputs})
+    texts = sorted({text for row in (*task.train, *task.dev, *task.test) for _, text in row.inputs})
     # A token is at least one byte, so short texts need no counting.
     doubtful = [text for text in texts if len(text.encode("utf-8", "surrogatepass")) > max_tokens]
     long = {
@@ -247,14 +247,14 @@ def shorten_inputs(
     if not long:
         return task
     cut = {text: truncate(text, max_tokens) for text in long}
-    short = tuple(row for row in task.pool if not any(text in long for _, text in row.inputs))
-    pool_cut = 0 if short else len(task.pool)
-    short = short or _cut(task.pool, cut)
+    short = tuple(row for row in task.train if not any(text in long for _, text in row.inputs))
+    train_cut = 0 if short else len(task.train)
+    short = short or _cut(task.train, cut)
     taken: set[str] = set()
     test, dev = (_untaken(rows, taken) for rows in (_cut(task.test, cut), _cut(task.dev, cut)))
-    pool = _untaken(short, set() if task.shared else taken)
+    train = _untaken(short, set() if task.shared else taken)
     if not all(
-        kept or not had for kept, had in ((pool, task.pool), (dev, task.dev), (test, task.test))
+        kept or not had for kept, had in ((train, task.train), (dev, task.dev), (test, task.test))
     ):
         raise InputError(
             f"{task.source}: too few rows have at most {max_tokens} tokens; give shorter rows"
@@ -264,15 +264,15 @@ def shorten_inputs(
             sum(any(text in long for _, text in row.inputs) for row in (*task.dev, *task.test)),
             f"dev or test rows over {max_tokens} tokens cut to their first {max_tokens}{why}",
         ),
-        (pool_cut, f"pool rows over {max_tokens} tokens cut, as none is shorter{why}"),
-        (len(task.pool) - len(short), f"pool rows over {max_tokens} tokens dropped{why}"),
+        (train_cut, f"training rows over {max_tokens} tokens cut, as none is shorter{why}"),
+        (len(task.train) - len(short), f"training rows over {max_tokens} tokens dropped{why}"),
         (
-            len(task.test) + len(task.dev) + len(short) - len(test) - len(dev) - len(pool),
+            len(task.test) + len(task.dev) + len(short) - len(test) - len(dev) - len(train),
             "rows dropped that are the same as another once cut",
         ),
     )
     notes = tuple(f"{count} {what}" for count, what in counts if count)
-    return replace(task, pool=pool, dev=dev, test=test, notes=task.notes + notes)
+    return replace(task, train=train, dev=dev, test=test, notes=task.notes + notes)
 
 
 def field_limit(
@@ -315,7 +315,7 @@ def field_limit(
 
 def _field_lengths(task: Task, count: Callable[[Sequence[Text]], list[int]]) -> list[list[int]]:
     """Return the tokens of each field of each row."""
-    rows = (*task.pool, *task.dev, *task.test)
+    rows = (*task.train, *task.dev, *task.test)
     texts = sorted({text for row in rows for _, text in row.inputs})
     lengths = dict(zip(texts, count(texts), strict=True))
     return [[lengths[text] for _, text in row.inputs] for row in rows]

@@ -294,10 +294,10 @@ class _Reader:
         value = self._values.get("sizes", {})
         if (
             not isinstance(value, dict)
-            or not set(value) <= {"pool", "dev", "test"}
+            or not set(value) <= {"train", "dev", "test"}
             or not all(isinstance(v, int) and not isinstance(v, bool) for v in value.values())
         ):
-            raise self._wrong("sizes", "whole numbers for pool, dev and test")
+            raise self._wrong("sizes", "whole numbers for train, dev and test")
         try:
             return Sizes(**value)
         except InputError as error:

@@ -8,7 +8,7 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, cast
 
-from ..contracts import FormWriter, Generation, Outputs, Request, Unscored
+from ..contracts import FormWriter, GenerateRequest, LikelihoodRequest, Outputs, Unscored
 from ..errors import InterruptedCallError
 
 if TYPE_CHECKING:
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from ..contracts import Backend
     from ..storage.database import Store
 
-Asked = Request | Generation
+Asked = LikelihoodRequest | GenerateRequest
 _TEMPERATURE = 0.8
 """At which several replies to one prompt are drawn (as Chen et al. 2021 do for pass@k of large k)."""
 
 
-class Asking:
+class CachedModel:
     """A backend whose answers are kept.
 
     One call of `outputs` is at most one call of the backend for each way a reply may end, and what each answers is stored in one
@@ -62,13 +62,15 @@ class Asking:
                 raise
         return [self._kept[key] for key in keys]
 
-    def likelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...] | Unscored]:
+    def likelihoods(
+        self, requests: Sequence[LikelihoodRequest]
+    ) -> list[tuple[float, ...] | Unscored]:
         """Return log P(continuation | prompt) in nats of each continuation of each request, or why there is none."""
         return cast("list[tuple[float, ...] | Unscored]", self.outputs(requests))
 
     def _ask(self, requests: Sequence[Asked]) -> Sequence[Outputs]:
         kind, prompts = requests[0], [request.prompt for request in requests]
-        if isinstance(kind, Generation):
+        if isinstance(kind, GenerateRequest):
             writer: Any = self.backend
             held = kind.form and isinstance(writer, FormWriter) and writer.holds_to_form
             # What is held to a form ends with it, and may have lines.
@@ -85,7 +87,7 @@ class Asking:
                 ) from error
             return list(_complete(dict(enumerate(drawn)), kind.samples).values())
         found = self.backend.loglikelihoods(
-            [request for request in requests if isinstance(request, Request)]
+            [request for request in requests if isinstance(request, LikelihoodRequest)]
         )
         return [Unscored("no number") if _without_number(outputs) else outputs for outputs in found]
 
@@ -101,7 +103,7 @@ def _calls(requests: dict[str, Asked]) -> list[dict[str, Asked]]:
     for key, request in requests.items():
         kind = (
             (request.max_tokens, request.stop, request.form, request.samples)
-            if isinstance(request, Generation)
+            if isinstance(request, GenerateRequest)
             else None
         )
         calls[kind][key] = request
@@ -131,7 +133,7 @@ def _without_number(outputs: tuple[float, ...] | Unscored) -> bool:
 
 
 def _key(request: Asked) -> str:
-    if isinstance(request, Generation):
+    if isinstance(request, GenerateRequest):
         parts = [
             request.prompt,
             request.max_tokens,

@@ -1,6 +1,6 @@
 """What a candidate would score on all dev examples, read off the few it was scored on.
 
-Prompts for one task largely agree on which examples lean towards which label; they differ in how far they lean to one
+Prompts for one task largely agree on which examples label_bias towards which label; they differ in how far they label_bias to one
 label overall, in how sharply they follow the others, and in how much more than those they know of the right label. So
 the log-odds of candidate c on example i for label k are modelled as
 ``shift[c, k] + sharpness[c] * row[i, k] + skill[c] * (k is right)``, whose rows candidates that saw all examples fill in
@@ -35,7 +35,7 @@ _IMPOSSIBLE = 20.0
 
 
 class Estimate(NamedTuple):
-    """A candidate's accuracy on all examples: ``quality`` as it decides, ``potential`` without its lean to some labels."""
+    """A candidate's accuracy on all examples: ``quality`` as it decides, ``potential`` without its label bias."""
 
     quality: float
     potential: float
@@ -165,9 +165,9 @@ def _estimate(
     gold: NDArray[np.int64],
     weights: Array,
 ) -> Estimate:
-    lean, own = expected.mean(axis=0), seen.sum() / (seen.sum() + _CORRECTION)
+    label_bias, own = expected.mean(axis=0), seen.sum() / (seen.sum() + _CORRECTION)
     found = []
-    for offset in (0.0, lean):
+    for offset in (0.0, label_bias):
         right = ((expected - offset + noise).argmax(axis=2) == gold).mean(axis=0)
         known = (odds[seen] - offset).argmax(axis=1) == gold[seen]
         missed = np.average(known - right[seen], weights=weights[seen]) if seen.any() else 0.0

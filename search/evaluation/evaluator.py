@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, cast
 from ..contracts import (
     Classifier,
     Example,
-    Generation,
+    GenerateRequest,
+    LikelihoodRequest,
     Outputs,
     Prompt,
     ReplyScorer,
-    Request,
     SampleScorer,
     Structure,
     Task,
@@ -34,7 +34,7 @@ from ..prompts.rules import bound, compliance, decoding_form, decoding_limit
 from ..prompts.written_answers import without_thinking
 from ..records.unscored import is_empty
 from ..scoring import Weighted, users_code
-from .cached_model import Asking
+from .cached_model import CachedModel
 from .estimates import Estimate, estimate
 from .statistics import scored_mean, stratum_weights
 
@@ -77,13 +77,13 @@ class Evaluator:
         self.task = task
         self.backend = backend
         self.scorer = scorer
-        self.mutator_pairs = 0
-        """Pairs that mutators asked for through `losses`, `lean` and `words`."""
+        self.mutator_evaluations = 0
+        """Pairs that mutators asked for through `losses`, `label_bias` and `words`."""
         self.mutator_limit: int | None = None
-        """How far `mutator_pairs` may go; beyond that they answer nothing."""
-        labelled = Counter(example.target for example in (*task.pool, *task.dev))
+        """How far `mutator_evaluations` may go; beyond that they answer nothing."""
+        labelled = Counter(example.target for example in (*task.train, *task.dev))
         self._shares = {label: n / labelled.total() for label, n in labelled.items()}
-        self._model = Asking(backend, store)
+        self._model = CachedModel(backend, store)
         self._known: dict[Prompt, dict[Example, Outputs]] = {}
         self._values: dict[tuple[Example, str], float] = {}
         self._parts: dict[tuple[Example, str], tuple[float | None, ...]] = {}
@@ -96,7 +96,7 @@ class Evaluator:
     def limit_dev(self, rows: int) -> None:
         """Judge by the first dev rows alone."""
         if rows < len(self.task.dev):
-            note = f"{rows} of {len(self.task.dev)} dev rows used: a tenth of --max-pairs"
+            note = f"{rows} of {len(self.task.dev)} dev rows used: a tenth of --max-evaluations"
             self.task = replace(self.task, dev=self.task.dev[:rows], notes=(*self.task.notes, note))
 
     def example_tokens(self, examples: Sequence[Example]) -> list[int]:
@@ -177,7 +177,7 @@ class Evaluator:
         BackendError
             If it does not.
         """
-        Asking(self.backend).outputs([self._request(self.task.start, self.task.dev[0])])
+        CachedModel(self.backend).outputs([self._request(self.task.start, self.task.dev[0])])
 
     def evaluate(
         self, prompt: Prompt, examples: Sequence[Example], offsets: tuple[float, ...] | None = None
@@ -200,7 +200,7 @@ class Evaluator:
         )
 
     def mean(self, values: Sequence[float], examples: Sequence[Example]) -> float:
-        """Return the mean of the examples' values, each label counted by its share in all of pool and dev; NaN without any."""
+        """Return the mean of the examples' values, each label counted by its share in all of train and dev; NaN without any."""
         known = [
             (value, example)
             for value, example in zip(values, examples, strict=True)
@@ -386,7 +386,7 @@ class Evaluator:
         with users_code(self.task.scorer):
             return cast("Scorer", self.scorer).fit(prompt, known) if known else ()
 
-    def lean(self, prompt: Prompt, *, known: bool) -> tuple[float, ...]:
+    def label_bias(self, prompt: Prompt, *, known: bool) -> tuple[float, ...]:
         """Return how much more likely than the others the prompt makes each label, in nats, whatever the input.
 
         The mean over the first block of dev inputs, whose labels are not looked at; empty for free text, where none of
@@ -459,33 +459,38 @@ class Evaluator:
     ) -> list[tuple[float, ...] | Unscored]:
         texts = [continuation(prompt.structure, gold) for gold in golds]
         requests = [
-            Request(render(prompt, e.inputs), (text,))
+            LikelihoodRequest(render(prompt, e.inputs), (text,))
             for e, text in zip(examples, texts, strict=True)
         ]
         return self._model.likelihoods(requests)
 
-    def _allowed(self, pairs: int) -> bool:
+    def _allowed(self, evaluations: int) -> bool:
         """Count pairs for a mutator, unless there are not so many left."""
-        if self.mutator_limit is not None and self.mutator_pairs + pairs > self.mutator_limit:
+        if (
+            self.mutator_limit is not None
+            and self.mutator_evaluations + evaluations > self.mutator_limit
+        ):
             return False
-        self.mutator_pairs += pairs
+        self.mutator_evaluations += evaluations
         return True
 
-    def _request(self, prompt: Prompt, example: Example) -> Request | Generation:
+    def _request(self, prompt: Prompt, example: Example) -> LikelihoodRequest | GenerateRequest:
         if isinstance(self.scorer, ReplyScorer):
             max_tokens, ends = decoding_limit(prompt.constraints, self.task.max_tokens)
             end = tuple(dict.fromkeys((*self.task.stop, *ends, *stops(prompt.structure))))
             form = decoding_form(prompt.constraints)
             samples = self.scorer.samples if isinstance(self.scorer, SampleScorer) else 1
-            return Generation(render(prompt, example.inputs), max_tokens, end, form, samples)
+            return GenerateRequest(render(prompt, example.inputs), max_tokens, end, form, samples)
         return self._answers(self.scorer, prompt, example)
 
-    def _answers(self, scorer: Scorer, prompt: Prompt, example: Example) -> Request:
+    def _answers(self, scorer: Scorer, prompt: Prompt, example: Example) -> LikelihoodRequest:
         """Return the request for an example's answers: for whole ones where one begins another."""
         with users_code(self.task.scorer):
             answers = scorer.answers(prompt, self.task, example)
             texts = tuple(continuation(prompt.structure, answer) for answer in answers)
-        return Request(render(prompt, example.inputs), texts, whole=_one_begins_another(texts))
+        return LikelihoodRequest(
+            render(prompt, example.inputs), texts, whole=_one_begins_another(texts)
+        )
 
 
 def _one_begins_another(texts: Sequence[str]) -> bool:

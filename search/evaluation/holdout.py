@@ -1,9 +1,9 @@
-"""The end of a search: fresh rows decide between the finalists, and held-out rows, scored once, say what that is worth.
+"""The end of a search: confirmation rows decide between the finalists, and held-out rows, scored once, say what that is worth.
 
 Where rows are too few for any to be held out, the choice of the best prompt is cross-fitted instead.
 
 The best of many dev scores is partly luck. So the finalists are scored on more rows, which neither a race nor a mutator
-has seen: the last of the pool, kept back for this. What dev and fresh rows together rank first is the best prompt.
+has seen: the last of train, kept back for this. What dev and confirmation rows together rank first is the best prompt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..records.results import FreshScore, HeldOutScore
+from ..records.results import ConfirmationScore, HeldOutScore
 from ..records.unscored import count, nothing_scored
 from .evaluator import Evaluation
 from .statistics import label_scores, mean_interval, paired, paired_p_value, scored, scored_mean
@@ -40,34 +40,40 @@ def finalists(frontier: Frontier) -> list[Entry]:
     return sorted(frontier.front, key=lambda entry: (-entry.quality, entry.tokens))[:FINALISTS]
 
 
-def fresh_rows(task: Task) -> tuple[Example, ...]:
-    """Return the pool rows that mutators are not shown: as many as dev has, a third of the pool at most; none where rows are shared."""
+def confirmation_rows(task: Task) -> tuple[Example, ...]:
+    """Return the training rows that mutators are not shown: as many as dev has, a third of train at most; none where rows are shared."""
     if task.shared:
         return ()
-    return task.pool[len(task.pool) - min(len(task.dev), len(task.pool) // 3) :]
+    return task.train[len(task.train) - min(len(task.dev), len(task.train) // 3) :]
 
 
-def shown_rows(task: Task) -> tuple[Example, ...]:
-    """Return the other pool rows."""
-    return task.pool[: len(task.pool) - len(fresh_rows(task))]
+def train_rows(task: Task) -> tuple[Example, ...]:
+    """Return the other training rows."""
+    return task.train[: len(task.train) - len(confirmation_rows(task))]
 
 
-def confirming_pairs(task: Task, limits: Limits) -> int:
-    """Return how many pairs are kept for each finalist: one per fresh row, a seventh of all pairs for the three at most."""
-    rows = len(fresh_rows(task))
-    return rows if limits.max_pairs is None else min(rows, limits.max_pairs // (7 * FINALISTS))
+def confirming_evaluations(task: Task, limits: Limits) -> int:
+    """Return how many pairs are kept for each finalist: one per confirmation row, a seventh of all pairs for the three at most."""
+    rows = len(confirmation_rows(task))
+    return (
+        rows
+        if limits.max_evaluations is None
+        else min(rows, limits.max_evaluations // (7 * FINALISTS))
+    )
 
 
 def confirm(evaluator: Evaluator, entries: Sequence[Entry], most: int) -> dict[str, Any]:
-    """Return each finalist's score on up to ``most`` fresh rows, by trial; nothing where the pool has none to spare."""
+    """Return each finalist's score on up to ``most`` confirmation rows, by trial; nothing where train has none to spare."""
     shown = {example.inputs for entry in entries for example in entry.prompt.demonstrations}
-    rows = [example for example in fresh_rows(evaluator.task) if example.inputs not in shown][:most]
+    rows = [
+        example for example in confirmation_rows(evaluator.task) if example.inputs not in shown
+    ][:most]
     found = {}
     for entry in entries if rows else ():
         held = held_out(evaluator, entry.prompt, entry.offsets, rows)
         known, reasons = len(scored(held.values)), count(held.reasons)
         if known:
-            score = FreshScore(
+            score = ConfirmationScore(
                 evaluator.mean(held.values, rows), known, sum(reasons.values()), reasons
             )
             found[str(entry.trial)] = asdict(score)

@@ -4,7 +4,7 @@ All of a batch see the first block; after that those *contend* that may still be
 of the score on all dev examples (`completion.py`), as leads over the best front member of not much greater cost (as in
 epsilon-dominance; Laumanns et al. 2002), give or take a doubt that shrinks with the examples seen. The next block goes to
 the contender with the highest upper bound and to the leader (after LUCB; Kalyanakrishnan et al. 2012), until one saw all
-examples and nobody may pass it, none may pass the front, or the batch's pairs are used. Who is left there was *outpaced*:
+examples and nobody may pass it, none may pass the front, or the batch's evaluations are used. Who is left there was *outpaced*:
 a decision about the budget and no claim about the prompt. A candidate is *eliminated* when the evidence that it is worse
 than that front member reaches ``1 / ALPHA``; the evidence is an e-process, so looking after every block is accounted for.
 Only candidates that saw all dev examples can enter the front.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 _GROWTH = 1.5
 _SHARED = 1.5
-"""The batch's pairs after the first block, in full evaluations."""
+"""The batch's evaluations after the first block, in full evaluations."""
 _WIDTH = 0.8
 """Standard errors that an estimate is given or taken; as benchmarks/racing.py has it."""
 _SPREAD = 0.5
@@ -50,7 +50,7 @@ class Finish:
     """How far a candidate came.
 
     ``quality`` is the mean over the ``rows`` it saw, ``estimate`` what it would have on all dev examples, ``potential``
-    the same were its lean to some labels taken away. ``offsets`` are its calibration, ``reasons`` count the rows that have
+    the same were its label bias taken away. ``offsets`` are its calibration, ``reasons`` count the rows that have
     no score. Of one that cannot be scored there is only the ``error`` that says why.
     """
 
@@ -82,8 +82,8 @@ def blocks(examples: int) -> list[int]:
     return [*ends, examples]
 
 
-def most_pairs(candidates: int, examples: int, batch: int) -> int:
-    """Return how many pairs racing so many candidates takes at most."""
+def most_evaluations(candidates: int, examples: int, batch: int) -> int:
+    """Return how many evaluations racing so many candidates takes at most."""
     full, rest = divmod(max(candidates, 0), batch)
     return full * _purse(batch, examples) + (_purse(rest, examples) if rest else 0)
 
@@ -127,8 +127,8 @@ def race(
     purse = _purse(len(seen), examples)
     going = [runner for runner, rows in seen.items() if not rows]
     while True:
-        pairs, flaws = _show(evaluator, going, seen, before_block)
-        purse -= pairs
+        evaluations, flaws = _show(evaluator, going, seen, before_block)
+        purse -= evaluations
         failed |= {runner.prompt: _failed(runner, why) for runner, why in flaws.items()}
         seen = {runner: rows for runner, rows in seen.items() if runner not in flaws}
         standings = _standings(evaluator, seen, references) if seen else {}
@@ -147,8 +147,8 @@ def _show(
     seen: dict[_Runner, int],
     before_block: Callable[[Sequence[Prompt], Sequence[Example]], None],
 ) -> tuple[int, dict[_Runner, str]]:
-    """Score each that goes on with its next block; return how many pairs that were, and who could not be scored and why."""
-    pairs, dev, flaws = 0, evaluator.task.dev, dict[_Runner, str]()
+    """Score each that goes on with its next block; return how many evaluations that were, and who could not be scored and why."""
+    evaluations, dev, flaws = 0, evaluator.task.dev, dict[_Runner, str]()
     for start in {seen[runner] for runner in going}:
         block = [runner for runner in going if seen[runner] == start]
         rows = dev[start : _end(start, len(dev))]
@@ -158,8 +158,8 @@ def _show(
         )
         flaws |= {runner: found[runner.prompt] for runner in block if runner.prompt in found}
         seen |= dict.fromkeys(block, start + len(rows))
-        pairs += len(block) * len(rows)
-    return pairs, flaws
+        evaluations += len(block) * len(rows)
+    return evaluations, flaws
 
 
 def _flaws(
@@ -241,7 +241,7 @@ def _failed(runner: _Runner, why: str) -> Finish:
 def _outpaced(finish: Finish, examples: int) -> Finish:
     if finish.stopped or finish.rows == examples:
         return finish
-    return replace(finish, stopped=f"outpaced after {finish.rows} rows")
+    return replace(finish, stopped=f"stopped after {finish.rows} rows")
 
 
 def _runner(evaluator: Evaluator, prompt: Prompt, front: Sequence[Candidate]) -> _Runner:

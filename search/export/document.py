@@ -139,7 +139,7 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
         "scores": {
             "dev": {"score": entry.quality, "low": low, "high": high, "n": n}
             | {"unscored": entry.unscored, "reasons": entry.reasons},
-            "fresh": asdict(entry.fresh) if entry.fresh else None,
+            "confirmation": asdict(entry.confirmation) if entry.confirmation else None,
             "test": asdict(entry.test) if entry.test else None,
             "gain": entry.gain,
             "p_value": entry.p_value,

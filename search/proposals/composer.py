@@ -1,6 +1,6 @@
 """What comes next: an Optuna sampler recombines the alleles found so far, and mutators invent new ones.
 
-Each gene has a pool of alleles, numbered in the order they were found. A trial is one allele number per gene, which
+Each gene has its alleles, numbered in the order they were found. A trial is one allele number per gene, which
 is what a sampler models well. The sampler works on a copy of the study that is rebuilt from the finished trials for
 each batch and seeded by (seed, batch): what it proposes depends on the history alone, so a run that was killed goes
 on exactly as it would have.
@@ -40,12 +40,12 @@ PROPOSER_CALLS = 1
 _PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (4.0, 1.0)}
 """Demonstrations carry most of what published searches gain (Opsahl-Ong et al. 2024, table 1; Zehle et al. 2025, ablations)."""
 _TWINS, _SECOND_LOOKS = 4, 2
-LEVEL, OTHERS, DIRECTED = "level-demonstrations", "others", 3
-"""The mutator that rids a prompt of its lean; all mutators that just try; and how many candidates of a batch may be aimed."""
+LEVEL, OTHERS, DIRECTED = "debias-demonstrations", "others", 3
+"""The mutator that rids a prompt of its label bias; all mutators that just try; and how many candidates of a batch may be aimed."""
 _LEANING, _DOUBT = 4, 0.3
 """How many prompts it begins with, and what is taken off their promise for being seen on one example alone."""
 _REWORDED = 0.3
-"""How often a prompt gets other verbalizers before it is rid of its lean."""
+"""How often a prompt gets other verbalizers before it is rid of its label bias."""
 _ATTEMPTS = 12
 
 
@@ -189,7 +189,7 @@ class Space:
         Verbalizers are fitted once in a batch: what a second fit to the same examples finds is much the same.
         """
         labels = len(context.task.labels)
-        # With more than two labels it takes many steps to be rid of a lean, and what is gained is less.
+        # With more than two labels it takes many steps to be rid of a label bias, and what is gained is less.
         useful = {LEVEL: labels == 2, FIT: labels > 1 and fit and bool(_fittable(context, history))}
         aimed = [name for name, is_useful in useful.items() if is_useful and name in self._mutators]
         arms = {name: [3.0, 1.0] for name in aimed} | {OTHERS: [1.0, 2.0]}
@@ -209,7 +209,7 @@ class Space:
         seen: Collection[Prompt],
         history: History,
     ) -> Proposal:
-        """Rid a prompt of its lean or fit its verbalizers; where that finds nothing new, just try."""
+        """Rid a prompt of its label bias or fit its verbalizers; where that finds nothing new, just try."""
         if means == OTHERS:
             return self._propose(sampled, context, seen, history)
         rng, applied = context.rng, list[str]()
@@ -304,7 +304,7 @@ def second_looks(history: History) -> list[Proposal]:
 
 
 def _leaning(history: History) -> list[Prompt]:
-    """Return the prompts that would be best without their lean to some labels, before any calibration."""
+    """Return the prompts that would be best without their label bias, before any calibration."""
     # Of many that were scored on few examples the best looks better than it is.
     sure = {
         o.prompt: o.potential - _DOUBT / math.sqrt(o.rows)
@@ -312,7 +312,7 @@ def _leaning(history: History) -> list[Prompt]:
         if o.prompt and o.potential is not None
     }
     best = sorted(sure, key=lambda prompt: -sure[prompt])
-    # Calibration takes the lean away by itself: what is left to level is the prompt without it.
+    # Calibration takes the label_bias away by itself: what is left to level is the prompt without it.
     plain = [
         replace(prompt, structure=replace(prompt.structure, calibration="none")) for prompt in best
     ]
@@ -387,8 +387,8 @@ def _apply(mutator: Mutator, name: str, prompt: Prompt, context: MutationContext
         raise _MutatorFailedError(
             f"mutator {name!r} may change {mutator.gene} only, but changed {', '.join(foreign)}"
         )
-    if not set(changed.demonstrations) <= set(prompt.demonstrations) | set(context.task.pool):
-        raise _MutatorFailedError(f"mutator {name!r} took a demonstration that is not in the pool")
+    if not set(changed.demonstrations) <= set(prompt.demonstrations) | set(context.task.train):
+        raise _MutatorFailedError(f"mutator {name!r} took a demonstration that is not in train")
     return changed
 
 

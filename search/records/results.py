@@ -41,7 +41,7 @@ class HeldOutScore:
 
 
 @dataclass(frozen=True, slots=True)
-class FreshScore:
+class ConfirmationScore:
     """A finalist's mean score on ``n`` rows that no race has seen; ``unscored`` could not be scored, counted by ``reasons``."""
 
     score: float
@@ -73,7 +73,7 @@ class Entry:
         The calibration fitted on dev inputs; empty for none.
     parents, mutators
         Where it comes from.
-    fresh
+    confirmation
         Its score on rows that no race has seen, for a finalist.
     test
         Its held-out score, once the search has ended.
@@ -90,7 +90,7 @@ class Entry:
     offsets: tuple[float, ...] = ()
     parents: tuple[int, ...] = ()
     mutators: tuple[str, ...] = ()
-    fresh: FreshScore | None = None
+    confirmation: ConfirmationScore | None = None
     test: HeldOutScore | None = None
     gain: float | None = None
     p_value: float | None = None
@@ -102,11 +102,13 @@ class Entry:
         return sum(self.reasons.values())
 
     def confirmed(self, dev_rows: int) -> float:
-        """Return the mean score over dev and fresh rows."""
-        if self.fresh is None:
+        """Return the mean score over dev and confirmation rows."""
+        if self.confirmation is None:
             return self.quality
         scored = dev_rows - self.unscored
-        return (self.quality * scored + self.fresh.score * self.fresh.n) / (scored + self.fresh.n)
+        return (self.quality * scored + self.confirmation.score * self.confirmation.n) / (
+            scored + self.confirmation.n
+        )
 
     def to_dict(self, *, with_gain: bool = False) -> dict[str, Any]:
         """Return the entry as plain values for JSON."""
@@ -117,7 +119,7 @@ class Entry:
             "unscored": self.unscored,
             "reasons": self.reasons,
             "prompt": prompt_to_dict(self.prompt),
-            "fresh": asdict(self.fresh) if self.fresh else None,
+            "confirmation": asdict(self.confirmation) if self.confirmation else None,
             "test": asdict(self.test) if self.test else None,
         }
         return values | {"gain": self.gain, "p_value": self.p_value} if with_gain else values
@@ -131,12 +133,12 @@ class Frontier:
     ----------
     study, task, model, backend, seed
         What was searched.
-    trials, pairs
-        Candidates tried, and prompt x example pairs evaluated for them.
+    trials, evaluations
+        Candidates tried, and prompt x example evaluations evaluated for them.
     start
         The starting prompt.
     best
-        The prompt of the front that dev and fresh rows together rank first; of equals the shortest.
+        The prompt of the front that dev and confirmation rows together rank first; of equals the shortest.
     front
         The Pareto front in order of tokens.
     config
@@ -151,7 +153,7 @@ class Frontier:
     backend: str
     seed: int
     trials: int
-    pairs: int
+    evaluations: int
     start: Entry
     best: Entry
     front: tuple[Entry, ...]
@@ -165,7 +167,13 @@ class Frontier:
 
     @classmethod
     def of(
-        cls, config: dict[str, Any], entries: list[Entry], *, study: str, trials: int, pairs: int
+        cls,
+        config: dict[str, Any],
+        entries: list[Entry],
+        *,
+        study: str,
+        trials: int,
+        evaluations: int,
     ) -> Frontier:
         """Build the front of ``entries``; the first is the starting prompt.
 
@@ -180,13 +188,13 @@ class Frontier:
             )
         rows = config["sizes"]["dev"]
         front = tuple(front_of(entries, rows))
-        finalists = [entry for entry in front if entry.fresh] or front
+        finalists = [entry for entry in front if entry.confirmation] or front
         best = max(finalists, key=lambda entry: (entry.confirmed(rows), -entry.tokens))
         named = {key: config[key] for key in ("task", "model", "backend", "seed")}
         return cls(
             study=study,
             trials=trials,
-            pairs=pairs,
+            evaluations=evaluations,
             start=entries[0],
             best=best,
             front=front,
@@ -224,7 +232,7 @@ class Frontier:
             "backend": self.backend,
             "seed": self.seed,
             "trials": self.trials,
-            "pairs": self.pairs,
+            "evaluations": self.evaluations,
             "start": self.start.to_dict(),
             "best": self.best.to_dict(with_gain=True),
             "front": [entry.to_dict() for entry in self.front],

@@ -41,7 +41,7 @@ class Proposal:
 class Outcome:
     """A finished trial as the search sees it.
 
-    ``quality`` is its estimated quality on all dev rows, ``potential`` the same were its lean to some labels taken away;
+    ``quality`` is its estimated quality on all dev rows, ``potential`` the same were its label bias taken away;
     both are missing for a failed one. ``rows`` are the dev rows it was scored on.
     """
 
@@ -99,27 +99,29 @@ class Tried:
     def add(self, prompt: Prompt) -> None:
         """Take in a prompt; a gene whose slots are full takes no more alleles."""
         self.prompts[prompt] = None
-        for gene, pool in self.alleles.items():
-            if len(pool) < SLOTS:
-                pool.setdefault(getattr(prompt, gene), len(pool))
+        for gene, alleles in self.alleles.items():
+            if len(alleles) < SLOTS:
+                alleles.setdefault(getattr(prompt, gene), len(alleles))
 
     def numbers(self, prompt: Prompt) -> dict[str, int] | None:
         """Return the prompt's allele number per gene; nothing if a gene's slots were full before it."""
         try:
-            return {gene: pool[getattr(prompt, gene)] for gene, pool in self.alleles.items()}
+            return {gene: alleles[getattr(prompt, gene)] for gene, alleles in self.alleles.items()}
         except KeyError:
             return None
 
     def distributions(self) -> dict[str, Any]:
         """Return the choices a sampler has."""
         return {
-            gene: CategoricalDistribution(tuple(range(len(pool))))
-            for gene, pool in self.alleles.items()
+            gene: CategoricalDistribution(tuple(range(len(alleles))))
+            for gene, alleles in self.alleles.items()
         }
 
     def prompt(self, numbers: Mapping[str, int]) -> Prompt:
         """Return the prompt made of those alleles."""
-        return Prompt(**{gene: list(pool)[numbers[gene]] for gene, pool in self.alleles.items()})
+        return Prompt(
+            **{gene: list(alleles)[numbers[gene]] for gene, alleles in self.alleles.items()}
+        )
 
 
 def proposals_to_json(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:

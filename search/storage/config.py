@@ -68,7 +68,7 @@ def study_config(
         "target_field": task.target_field,
         "labels": list(task.labels),
         "scorer": task.scorer,
-        "sizes": {"pool": len(task.pool), "dev": len(task.dev), "test": len(task.test)},
+        "sizes": {"train": len(task.train), "dev": len(task.dev), "test": len(task.test)},
         "data_hash": task.data_hash,
         "load": load,
         "versions": versions(),

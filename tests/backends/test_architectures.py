@@ -14,7 +14,7 @@ from promptfront.backends.hf import HFBackend
 from promptfront.backends.models.plain import PlainEngine
 from promptfront.backends.packed.engine import PackedEngine
 from promptfront.search.api import make_evaluator
-from promptfront.search.contracts import Message, Request
+from promptfront.search.contracts import LikelihoodRequest, Message
 from promptfront.search.data.load_task import load_task
 from promptfront.search.errors import BackendError
 
@@ -86,7 +86,9 @@ _PREFIXES = [
     "Classify the review as positive or negative.\n\n",
     "Review: loved it\nSentiment: positive\n\n" * 16,
 ]
-_REQUESTS = [Request(f"{p}Review: {t}\nSentiment:", _LABELS) for p in _PREFIXES for t in _TEXTS]
+_REQUESTS = [
+    LikelihoodRequest(f"{p}Review: {t}\nSentiment:", _LABELS) for p in _PREFIXES for t in _TEXTS
+]
 
 
 def saved(config: Any, auto: Any, folder: Path, backend: HFBackend) -> str:
@@ -219,7 +221,7 @@ def test_masked_models_are_exact(kind: str, tmp_path: Path, backend: HFBackend) 
     with pytest.raises(BackendError, match="cannot write any"):
         other.generate(["Say it"], max_tokens=4, temperature=0, seed=0)
     with pytest.raises(BackendError, match="does not fit into the 51"):
-        other.loglikelihoods([Request("word " * 600, _LABELS)])
+        other.loglikelihoods([LikelihoodRequest("word " * 600, _LABELS)])
 
 
 def test_what_cannot_be_packed_is_scored_plainly(tmp_path: Path, backend: HFBackend) -> None:
@@ -256,7 +258,9 @@ def test_chat_needs_a_template(tmp_path: Path, backend: HFBackend) -> None:
     folder = Path(saved(_CAUSAL["llama"](), transformers.AutoModelForCausalLM, tmp_path, backend))
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(BackendError, match="has no chat template"):
-        HFBackend(str(folder)).loglikelihoods([Request((Message("user", "Hi"),), _LABELS)])
+        HFBackend(str(folder)).loglikelihoods(
+            [LikelihoodRequest((Message("user", "Hi"),), _LABELS)]
+        )
     task = make_evaluator(load_task("poem"), model=str(folder)).task
     assert (task.start.structure.layout, load_task("poem").start.structure.layout) == (
         "plain",

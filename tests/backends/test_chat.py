@@ -9,7 +9,7 @@ import pytest
 
 from promptfront.backends.chat import ChatTemplate, fill
 from promptfront.backends.hf import HFBackend
-from promptfront.search.contracts import Dated, Message, Request
+from promptfront.search.contracts import Dated, LikelihoodRequest, Message
 from promptfront.search.errors import BackendError
 from tests.tiny import NO_SYSTEM, SYSTEM_LAST, TEMPLATE, byte_tokenizer, save_tiny
 
@@ -116,7 +116,7 @@ def test_the_day_is_given(dated: HFBackend) -> None:
     assert isinstance(dated, Dated)
     assert dated.writes_date
     assert dated.date == datetime.date.today().isoformat()
-    request = Request(CHAT, ("good", "bad"))
+    request = LikelihoodRequest(CHAT, ("good", "bad"))
     found: dict[str, list[Any]] = {}
     for day in ("2024-07-26", "2031-01-05", "2024-07-26"):
         dated.date = day

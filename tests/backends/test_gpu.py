@@ -9,7 +9,7 @@ import torch
 
 from promptfront.backends.hf import HFBackend
 from promptfront.backends.packed.engine import PackedEngine
-from promptfront.search.contracts import Message, Request
+from promptfront.search.contracts import LikelihoodRequest, Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ _LABELS = (" positive", " very good indeed", " very bad", "\n")
 _TEXTS = ["great fun", "a {x} mess {{y}}", "很好，推荐 🎬", "two\nlines", "", "long " * 90]
 _PREFIXES = ["", "Classify the review.\n\n", "Review: loved it\nSentiment: positive\n\n" * 16]
 _REQUESTS = [
-    Request(f"{prefix}Review: {text}\nSentiment:", _LABELS)
+    LikelihoodRequest(f"{prefix}Review: {text}\nSentiment:", _LABELS)
     for prefix in _PREFIXES
     for text in _TEXTS
 ]
@@ -53,7 +53,7 @@ def test_a_gpu_gives_the_numbers_of_the_cpu(dtype: str, tolerance: float, cpu: H
 
 
 def test_bfloat16_is_what_a_gpu_runs_by_default() -> None:
-    """Generation works there too, and the same seed gives the same replies."""
+    """GenerateRequest works there too, and the same seed gives the same replies."""
     gpu = HFBackend()
     assert (gpu._model.device.type, gpu._model.dtype) == ("cuda", torch.bfloat16)
     asked = [

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from promptfront.backends.hf import HFBackend
-from promptfront.search.contracts import Message, Request
+from promptfront.search.contracts import LikelihoodRequest, Message
 from promptfront.search.errors import BackendError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _TEXTS = [
 ]
 
 
-def reference(backend: HFBackend, request: Request) -> tuple[float, ...]:
+def reference(backend: HFBackend, request: LikelihoodRequest) -> tuple[float, ...]:
     """Return log-likelihoods from one plain forward pass per continuation, with nothing shared."""
     encoded = backend._encoder.encode([request])[0]
     found = []
@@ -44,9 +44,15 @@ def reference(backend: HFBackend, request: Request) -> tuple[float, ...]:
     return tuple(found)
 
 
-def requests(prefixes: Sequence[str], continuations: tuple[str, ...] = _LABELS) -> list[Request]:
+def requests(
+    prefixes: Sequence[str], continuations: tuple[str, ...] = _LABELS
+) -> list[LikelihoodRequest]:
     """Return every text after every prefix."""
-    return [Request(f"{p}Review: {t}\nSentiment:", continuations) for p in prefixes for t in _TEXTS]
+    return [
+        LikelihoodRequest(f"{p}Review: {t}\nSentiment:", continuations)
+        for p in prefixes
+        for t in _TEXTS
+    ]
 
 
 def close(found: Sequence[tuple[float, ...]], expected: Sequence[tuple[float, ...]]) -> bool:
@@ -120,7 +126,9 @@ def test_words_are_likely_and_scored_as_continuations_are(backend: HFBackend) ->
     ]
     found = backend.words(prompts, " ", 50)
     assert len(found.texts) == 50
-    answers = [Request(prompt, tuple(f" {word}" for word in found.texts)) for prompt in prompts]
+    answers = [
+        LikelihoodRequest(prompt, tuple(f" {word}" for word in found.texts)) for prompt in prompts
+    ]
     for row, expected in zip(found.outputs, backend.loglikelihoods(answers), strict=True):
         assert row == pytest.approx(expected, abs=1e-4)
     assert "Paris" in backend.words(prompts[1:2], " ", 50).texts[:5]
@@ -211,8 +219,8 @@ def test_control_tokens_in_data_are_text(backend: HFBackend) -> None:
     end = backend._tokenizer.convert_tokens_to_ids("<|im_end|>")
     plain, chat = backend._encoder.encode(
         [
-            Request("a<|im_end|>b", _LABELS),
-            Request((Message("user", "a<|im_end|>b <|im_start|>system"),), _LABELS),
+            LikelihoodRequest("a<|im_end|>b", _LABELS),
+            LikelihoodRequest((Message("user", "a<|im_end|>b <|im_start|>system"),), _LABELS),
         ]
     )
     assert end not in plain.prompt
@@ -232,14 +240,17 @@ def test_chat_prompts_are_the_models_template(backend: HFBackend) -> None:
         [t._asdict() for t in turns], add_generation_prompt=True
     )["input_ids"]
     assert tuple(ids) == backend._encoder.encode_prompts([turns])[0]
-    made = [Request(turns, ("Hello", "Good day"))]
+    made = [LikelihoodRequest(turns, ("Hello", "Good day"))]
     assert close(backend.loglikelihoods(made), [reference(backend, made[0])])
 
 
 def test_spaces_at_the_boundary_belong_to_the_answer(backend: HFBackend) -> None:
     """A prompt that ends with a space and an answer without one are the same as the other way round."""
     first, second = backend.loglikelihoods(
-        [Request("It was ", ("good", "bad")), Request("It was", (" good", " bad"))]
+        [
+            LikelihoodRequest("It was ", ("good", "bad")),
+            LikelihoodRequest("It was", (" good", " bad")),
+        ]
     )
     assert first == pytest.approx(second, abs=1e-5)
 
@@ -256,15 +267,15 @@ def test_order_and_duplicates_are_kept(backend: HFBackend) -> None:
 
 def test_an_empty_prompt_can_be_scored(backend: HFBackend) -> None:
     """Without any text the model's start token stands for it."""
-    assert all(score < 0 for score in backend.loglikelihoods([Request("", _LABELS)])[0])
+    assert all(score < 0 for score in backend.loglikelihoods([LikelihoodRequest("", _LABELS)])[0])
 
 
 def test_what_cannot_be_scored_is_told(backend: HFBackend) -> None:
     """An empty answer and a prompt over the context are sentences."""
     with pytest.raises(BackendError, match="has no tokens"):
-        backend.loglikelihoods([Request("x", ("",))])
+        backend.loglikelihoods([LikelihoodRequest("x", ("",))])
     with pytest.raises(BackendError, match="does not fit into the 8192"):
-        backend.loglikelihoods([Request("word " * 9000, _LABELS)])
+        backend.loglikelihoods([LikelihoodRequest("word " * 9000, _LABELS)])
 
 
 def test_tokens_are_counted_and_cut(backend: HFBackend) -> None:

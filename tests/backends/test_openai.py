@@ -14,7 +14,7 @@ import pytest
 
 from promptfront.backends.openai import OpenAIBackend
 from promptfront.search import optimize
-from promptfront.search.contracts import Message, Request, Unscored
+from promptfront.search.contracts import LikelihoodRequest, Message, Unscored
 from promptfront.search.errors import BackendError, InterruptedCallError
 from tests.backends.serving import model_handler, proxy_handler, running, url
 
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 
 _LABELS = (" positive", " very negative", " very good")
 _TEXTS = ["great fun", "a {x} mess {{y}}", "很好，推荐 🎬", "two\nlines", ""]
-_REQUESTS = [Request(f"Classify it.\n\nReview: {text}\nSentiment:", _LABELS) for text in _TEXTS]
+_REQUESTS = [
+    LikelihoodRequest(f"Classify it.\n\nReview: {text}\nSentiment:", _LABELS) for text in _TEXTS
+]
 _CHAT = [
-    Request((Message("user", f"Is this good or bad? {text}"),), ("good", "bad")) for text in _TEXTS
+    LikelihoodRequest((Message("user", f"Is this good or bad? {text}"),), ("good", "bad"))
+    for text in _TEXTS
 ]
 _KEY = "sk-secret-5d1c0de"
 
@@ -52,7 +55,7 @@ def address(backend: HFBackend) -> Iterator[str]:
 @pytest.fixture
 def few(reviews: Task) -> Task:
     """Return a task that a server without batches answers in seconds."""
-    return replace(reviews, pool=reviews.pool[:20], dev=reviews.dev[:10], test=reviews.test[:5])
+    return replace(reviews, train=reviews.train[:20], dev=reviews.dev[:10], test=reviews.test[:5])
 
 
 def worst(found: list[Any], expected: list[Any]) -> float:
@@ -77,7 +80,9 @@ def test_completions_give_the_numbers_of_the_model(
 ) -> None:
     """Whatever a server offers, labels of one and several tokens come out exact, plain and as chat."""
     long = [
-        Request("Tell me.", (" Once upon a time there was a small house at the edge of a wood.",))
+        LikelihoodRequest(
+            "Tell me.", (" Once upon a time there was a small house at the edge of a wood.",)
+        )
     ]
     with running(model_handler(backend, **abilities)) as server:
         remote = OpenAIBackend(base_url=url(server))
@@ -100,7 +105,7 @@ def test_chat_lists_likely_first_tokens(backend: HFBackend) -> None:
             "chat with log-probabilities of the 20 likeliest first tokens: approximate"
             in remote.scoring
         )
-        request = Request(
+        request = LikelihoodRequest(
             (Message("user", "Is water wet? Answer Yes or No."),), ("Yes", "Zanzibar")
         )
         yes, other = remote.loglikelihoods([request])[0]  # type: ignore[misc]
@@ -117,7 +122,10 @@ def test_written_answers_are_the_last_resort(backend: HFBackend) -> None:
         reply = remote.generate([prompt], max_tokens=8, temperature=0, seed=0)[0]
         word = str(reply).split()[0].strip("!,.")
         assert remote.loglikelihoods(
-            [Request(prompt, (word, "never")), Request(prompt, ("never", "ever"))]
+            [
+                LikelihoodRequest(prompt, (word, "never")),
+                LikelihoodRequest(prompt, ("never", "ever")),
+            ]
         ) == [
             (0.0, -20.0),
             Unscored("no label"),
@@ -127,7 +135,7 @@ def test_written_answers_are_the_last_resort(backend: HFBackend) -> None:
 def test_a_bad_network_loses_nothing_and_counts_nothing_twice(backend: HFBackend) -> None:
     """80 requests, a third of which meet a fault of each kind: all answered, each counted once, none from an error."""
     asked = [
-        Request(f"Review: film number {i}\nSentiment:", (" positive", " negative"))
+        LikelihoodRequest(f"Review: film number {i}\nSentiment:", (" positive", " negative"))
         for i in range(80)
     ]
     model = model_handler(backend)
@@ -216,7 +224,7 @@ def test_the_cost_ends_the_run(address: str) -> None:
     """No request is sent once the dollars are spent; a limit needs a price."""
     remote = OpenAIBackend(base_url=address, price=(1000.0, 1000.0), max_cost=0.2, concurrency=1)
     remote._path._together = 1  # type: ignore[attr-defined]
-    asked = [Request(f"Review {i}: great fun\nSentiment:", (" good",)) for i in range(30)]
+    asked = [LikelihoodRequest(f"Review {i}: great fun\nSentiment:", (" good",)) for i in range(30)]
     with pytest.raises(
         InterruptedCallError, match=r"--max-cost 0\.2: 0\.\d+ dollars are spent"
     ) as caught:

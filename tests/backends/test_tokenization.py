@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from promptfront.backends.default_model import default_model_folder
 from promptfront.backends.tokenization import Encoder
-from promptfront.search.contracts import Message, Request
+from promptfront.search.contracts import LikelihoodRequest, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ def test_lines_give_the_tokens_of_the_whole(
 ) -> None:
     """White space at every place, Chinese, emoji, combining characters and control tokens in the data."""
     by_lines, whole = encoders
-    requests = [Request(prompt, (" positive", f" a{continuation}")) for prompt in prompts]
+    requests = [LikelihoodRequest(prompt, (" positive", f" a{continuation}")) for prompt in prompts]
     assert by_lines.encode(requests) == whole.encode(requests)
     assert by_lines.encode_prompts(prompts) == whole.encode_prompts(prompts)
 
@@ -121,8 +121,8 @@ def test_chats_too() -> None:
     whole._by_lines = False
     chat = (Message("system", "a\n\nb"), Message("user", "\n {x}\n<|im_end|>\nend\n"))
     assert by_lines._by_lines
-    assert by_lines.encode([Request(chat, ("yes", "no"))]) == whole.encode(
-        [Request(chat, ("yes", "no"))]
+    assert by_lines.encode([LikelihoodRequest(chat, ("yes", "no"))]) == whole.encode(
+        [LikelihoodRequest(chat, ("yes", "no"))]
     )
 
 

@@ -21,7 +21,7 @@ from promptfront.backends.openai import OpenAIBackend
 from promptfront.backends.vllm import VLLMBackend
 from promptfront.search import load_task, optimize
 from promptfront.search.cli.doctor import examine
-from promptfront.search.contracts import Form, Message, Request
+from promptfront.search.contracts import Form, LikelihoodRequest, Message
 from promptfront.search.errors import BackendError
 from tests.backends.serving import proxy_handler, running, url
 
@@ -105,15 +105,19 @@ def texts() -> list[str]:
     return [row.inputs[0][1] for row in load_task("sentiment").test[:_ROWS]]
 
 
-def requests(texts: Sequence[str], answers: tuple[str, ...], *, chat: bool) -> list[Request]:
+def requests(
+    texts: Sequence[str], answers: tuple[str, ...], *, chat: bool
+) -> list[LikelihoodRequest]:
     """Return a zero-shot prompt for each text."""
     asked = "Classify the sentiment of the movie review."
     if chat:
         return [
-            Request((Message("user", f"{asked}\nReview: {t}"),), tuple(a.strip() for a in answers))
+            LikelihoodRequest(
+                (Message("user", f"{asked}\nReview: {t}"),), tuple(a.strip() for a in answers)
+            )
             for t in texts
         ]
-    return [Request(f"{asked}\n\nReview: {text}\nSentiment:", answers) for text in texts]
+    return [LikelihoodRequest(f"{asked}\n\nReview: {text}\nSentiment:", answers) for text in texts]
 
 
 def agree(found: Sequence[Any], expected: Sequence[Any]) -> None:
@@ -199,7 +203,7 @@ class TestInProcess:
             "A quiet film. 很好看", 3
         )
         with pytest.raises(BackendError, match="does not fit into the 2047"):
-            in_process.loglikelihoods([Request("word " * 3000, _LABELS)])
+            in_process.loglikelihoods([LikelihoodRequest("word " * 3000, _LABELS)])
 
     def test_what_cannot_be_loaded_is_told(self, tmp_path: Path) -> None:
         """One sentence for a folder without a model and for an option that vLLM lacks."""
@@ -224,7 +228,7 @@ class TestInProcess:
             "vllm",
             "--backend-option",
             "max_model_len=2048",
-            "--max-pairs",
+            "--max-evaluations",
             "100",
             "--storage",
             storage,
@@ -271,7 +275,9 @@ class TestServed:
 
     def test_a_bad_network_loses_nothing(self, address: str, backend: HFBackend) -> None:
         """1,000 requests, a fifth of which meet a fault: all answered, each counted once, none from an error body."""
-        asked = [Request(f"Review: film number {i}\nSentiment:", _LABELS) for i in range(1000)]
+        asked = [
+            LikelihoodRequest(f"Review: film number {i}\nSentiment:", _LABELS) for i in range(1000)
+        ]
         proxy = proxy_handler(int(address.rsplit(":", 1)[1].removesuffix("/v1")), share=0.2)
         with running(proxy) as bad:
             served = OpenAIBackend(base_url=url(bad))

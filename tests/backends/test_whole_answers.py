@@ -17,7 +17,7 @@ from promptfront.backends.openai import OpenAIBackend
 from promptfront.backends.tokenization import Encoded
 from promptfront.backends.vllm import VLLMBackend
 from promptfront.search import DataOptions, optimize
-from promptfront.search.contracts import Request
+from promptfront.search.contracts import LikelihoodRequest
 from tests.backends.serving import model_handler, running, url
 from tests.tiny import save_tiny
 
@@ -64,9 +64,9 @@ def test_the_end_of_an_answer_is_what_does_not_go_on(
             step(model, [*ids, five, nought], nought),
         )
         expected = by_hand(p5, p0), by_hand(p5 + p0, p00), p5 + p0 + p00, step(model, ids, seven)
-        (found,) = backend.loglikelihoods([Request(prompt, _NUMBERS, whole=True)])
+        (found,) = backend.loglikelihoods([LikelihoodRequest(prompt, _NUMBERS, whole=True)])
         assert found == pytest.approx(expected, abs=1e-5)
-        (plain,) = backend.loglikelihoods([Request(prompt, _NUMBERS)])
+        (plain,) = backend.loglikelihoods([LikelihoodRequest(prompt, _NUMBERS)])
         assert plain == pytest.approx((p5, p5 + p0, p5 + p0 + p00, expected[3]), abs=1e-5)
 
 
@@ -77,7 +77,7 @@ def test_an_encoder_decoder_ends_its_answers_too(tiny: Callable[..., str]) -> No
     one, nought = tokenizer("10", add_special_tokens=False)["input_ids"]
     read = torch.tensor([tokenizer(_PROMPTS[0])["input_ids"]])
     p1, p0 = step(model, [0], one, input_ids=read), step(model, [0, one], nought, input_ids=read)
-    (found,) = backend.loglikelihoods([Request(_PROMPTS[0], (" 1", " 10"), whole=True)])
+    (found,) = backend.loglikelihoods([LikelihoodRequest(_PROMPTS[0], (" 1", " 10"), whole=True)])
     assert found == pytest.approx((by_hand(p1, p0), p1 + p0), abs=1e-5)
 
 
@@ -87,7 +87,7 @@ def test_a_server_ends_its_answers_too(
     """Over HTTP, by token ids, the numbers are those of the model here."""
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     backend = HFBackend(tiny("base"))
-    asked = [Request(prompt, _NUMBERS, whole=True) for prompt in _PROMPTS]
+    asked = [LikelihoodRequest(prompt, _NUMBERS, whole=True) for prompt in _PROMPTS]
     with running(model_handler(backend)) as server:
         remote = OpenAIBackend(base_url=url(server), tokenizer=tiny("base"))
         for found, expected in zip(
@@ -110,7 +110,11 @@ def test_vllm_ends_its_answers_too(
     backend._encoder, backend.max_context = expected._encoder, expected.max_context
     monkeypatch.setattr(backend, "_read_next", plain.compute)
     monkeypatch.setattr(backend, "_read_whole", read_whole)
-    asked = [Request(_PROMPTS[0], (" no", " no opinion", " no opinion at all", " yes"), whole=True)]
+    asked = [
+        LikelihoodRequest(
+            _PROMPTS[0], (" no", " no opinion", " no opinion at all", " yes"), whole=True
+        )
+    ]
     assert backend.loglikelihoods(asked)[0] == pytest.approx(
         expected.loglikelihoods(asked)[0], abs=1e-4
     )
@@ -199,5 +203,7 @@ def test_a_longer_label_wins_where_the_model_writes_it(rater: str, tmp_path: Pat
     )
     assert found.start.quality == 1.0
     prompt = "Rate the film.\n\nText: great film 1\nRating:"
-    five, fifty, _ = HFBackend(rater).loglikelihoods([Request(prompt, (" 5", " 50", " 7"))])[0]
+    five, fifty, _ = HFBackend(rater).loglikelihoods(
+        [LikelihoodRequest(prompt, (" 5", " 50", " 7"))]
+    )[0]
     assert five > fifty  # so that it would be chosen by the probability of the beginning alone

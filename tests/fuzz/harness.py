@@ -75,8 +75,8 @@ class Done:
 
     def rows(self) -> int:
         """Return how many rows the plan tells of: those of the splits, and those that a note says were left out."""
-        shared = re.search(r"([\d,]+) rows are both pool and dev", self.err)
-        split = re.search(r"splits +([\d,]+) pool, ([\d,]+) dev, ([\d,]+) test", self.err)
+        shared = re.search(r"([\d,]+) rows are both train and dev", self.err)
+        split = re.search(r"splits +([\d,]+) train, ([\d,]+) dev, ([\d,]+) test", self.err)
         used = shared or split
         assert used, self.err
         counts = [*used.groups(), *_COUNTED.findall(self.err)]

@@ -13,7 +13,7 @@ from promptfront.search.prompts.render import literal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from promptfront.search.contracts import Request, Text
+    from promptfront.search.contracts import LikelihoodRequest, Text
 
 _NUMBERED = re.compile(r"row(\d+)x")
 
@@ -43,11 +43,11 @@ class Oracle:
     scoring: str = "known answers"
     max_context: int = 100_000
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
         """Return 0 for the answer of the row that a prompt ends with, and less for the others."""
         return [self._read(request) for request in requests]
 
-    def _read(self, request: Request) -> tuple[float, ...]:
+    def _read(self, request: LikelihoodRequest) -> tuple[float, ...]:
         text = _plain(request.prompt)
         found = list(_NUMBERED.finditer(text))
         number = int(found[-1].group(1)) if found else -1

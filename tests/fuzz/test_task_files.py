@@ -110,7 +110,7 @@ _KEYS: dict[str, st.SearchStrategy[Any]] = {
     "constraints": st.lists(_RULE | st.just("Be brief."), max_size=3),
     "max_tokens": st.sampled_from([1, 5, 0, -1, 10**9, True]),
     "stop": st.sampled_from(["\n", ["\n", "."], "", [], [""]]),
-    "sizes": st.dictionaries(st.sampled_from(["pool", "dev", "test", "x"]), st.sampled_from([2, 3, 4, 100, 0, -1, 10**30, True]), max_size=3),
+    "sizes": st.dictionaries(st.sampled_from(["train", "dev", "test", "x"]), st.sampled_from([2, 3, 4, 100, 0, -1, 10**30, True]), max_size=3),
 }  # fmt: skip
 _TEXTS = st.sampled_from([
     "data: &a [*a]", "data: rows.csv\ndata: rows.csv", "yes: x", "1.0: x", "~: x", "2020-01-01: x", "? [a, b]\n: x", "? {a: b}\n: x", "<<: {data: rows.csv}", "- data", "data", "",

@@ -30,12 +30,12 @@ def make_task(
     instruction: str, labels: tuple[str, ...] = SENTIMENT, text: str = "text", **structure: object
 ) -> Task:
     """Return a task of forty short rows."""
-    pool = tuple(
+    train = tuple(
         Example((("text", f"{text} {i}"),), labels[i % len(labels)] if labels else "an answer")
         for i in range(40)
     )
     start = Prompt(instruction, replace(Structure(("Review",), "Sentiment"), **structure))  # type: ignore[arg-type]
-    return Task("t", "here", start, ("text",), "label", labels, pool, (), ())
+    return Task("t", "here", start, ("text",), "label", labels, train, (), ())
 
 
 def results(name: str, task: Task, prompt: Prompt | None = None) -> list[Prompt]:

@@ -59,7 +59,7 @@ def reply(prompts: Sequence[Text], _: int) -> list[str]:
 
 
 def context(task: Task, seed: int) -> MutationContext:
-    """Return a context with losses that grow with the text, words that tell labels apart, a chatterer, a lean to the label shown last."""
+    """Return a context with losses that grow with the text, words that tell labels apart, a chatterer, a label_bias to the label shown last."""
     other = replace(task.start, instruction="Is it positive or negative?")
     front = (Candidate(task.start, 0.5, 9), Candidate(other, 0.6, 12))
 
@@ -70,7 +70,7 @@ def context(task: Task, seed: int) -> MutationContext:
         outputs = [(-1.0 if f else -5.0, -1.5, *noise, -5.0 if f else -1.0) for f in first]
         return Words(("awful", "the", *(f"word{c}" for c in "abcdefgh"), "lovely"), outputs)
 
-    def lean(prompt: Prompt) -> tuple[float, ...]:
+    def label_bias(prompt: Prompt) -> tuple[float, ...]:
         last = [example.target for example in prompt.demonstrations[-1:]]
         return tuple((label in last) - 1 / len(task.labels) for label in task.labels)
 
@@ -80,25 +80,25 @@ def context(task: Task, seed: int) -> MutationContext:
         random.Random(seed),
         reply,
         lambda _, rows: [float(len(row.inputs[0][1])) for row in rows],
-        lean,
+        label_bias,
         words=words,
     )
 
 
 def make_task(texts: Sequence[str], labels: tuple[str, ...], instruction: str) -> Task:
-    """Return a task whose pool are the texts, labelled in turn; without labels, each with a text of its own as target."""
-    pool = tuple(
+    """Return a task whose train are the texts, labelled in turn; without labels, each with a text of its own as target."""
+    train = tuple(
         Example((("text", text),), labels[i % len(labels)] if labels else f"about {text}")
         for i, text in enumerate(texts)
     )
     start = Prompt(instruction, Structure(("Review",), "Sentiment"))
-    return Task("t", "here", start, ("text",), "label", labels, pool, pool, ())
+    return Task("t", "here", start, ("text",), "label", labels, train, train, ())
 
 
 def full_prompt(task: Task) -> Prompt:
     """Return a prompt in which every gene holds something to change."""
     limit = Constraint("length", "At most {limit} words.", 8)
-    distinct = tuple({e.inputs: e for e in task.pool}.values())
+    distinct = tuple({e.inputs: e for e in task.train}.values())
     return replace(
         task.start, demonstrations=distinct[:3], constraints=(limit, Constraint("x", "Be {brief}."))
     )
@@ -132,7 +132,7 @@ _LABELS = st.sampled_from(
 def test_every_mutator_keeps_its_promises(
     name: str, texts: list[str], labels: tuple[str, ...], instruction: str, seed: int
 ) -> None:
-    """Only its own gene changes, by its generator alone, demonstrations are from the pool, and the result renders."""
+    """Only its own gene changes, by its generator alone, demonstrations are from the train, and the result renders."""
     task = make_task(texts, labels, instruction)
     for prompt in (task.start, full_prompt(task)):
         changed = make(name).mutate(prompt, context(task, seed))
@@ -140,7 +140,7 @@ def test_every_mutator_keeps_its_promises(
         assert [
             g for g in GENES if g != make(name).gene and getattr(changed, g) != getattr(prompt, g)
         ] == []
-        assert set(changed.demonstrations) <= set(task.pool)
+        assert set(changed.demonstrations) <= set(task.train)
         assert len({e.inputs for e in changed.demonstrations}) == len(changed.demonstrations)
         assert len({c.name for c in changed.constraints}) == len(changed.constraints)
         texts_of_labels = [changed.structure.verbalize(label) for label in labels]
@@ -165,7 +165,7 @@ def test_no_mutator_needs_a_large_pool(name: str, size: int) -> None:
     for labels in (("negative", "positive"), ()):
         task = make_task(["fine", "poor"][:size], labels, _ENGLISH)
         changed = make(name).mutate(full_prompt(task), context(task, 1))
-        assert set(changed.demonstrations) <= set(task.pool)
+        assert set(changed.demonstrations) <= set(task.train)
 
 
 def test_every_class_the_packaging_names_is_a_mutator() -> None:
@@ -199,7 +199,7 @@ def test_balanced_demonstrations_of_many_labels_stay_few() -> None:
 
 
 def test_diverse_demonstrations_come_from_different_clusters() -> None:
-    """Of a pool with two kinds of text, both are shown."""
+    """Of a train with two kinds of text, both are shown."""
     task = make_task(
         [f"film {i} camera actor" for i in range(20)] + [f"汤{i}很好喝面也好吃" for i in range(20)],
         ("a", "b"),
@@ -231,13 +231,13 @@ def test_hard_demonstrations_show_every_label_of_a_biased_prompt() -> None:
 
 
 def test_diverse_demonstrations_embed_a_pool_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The embedding of a pool is kept for as long as the task is the same."""
+    """The embedding of a train is kept for as long as the task is the same."""
     calls = list[int]()
     embed = demonstrations._embed
 
-    def counted(pool: Sequence[Example]) -> Any:
-        calls.append(len(pool))
-        return embed(pool)
+    def counted(train: Sequence[Example]) -> Any:
+        calls.append(len(train))
+        return embed(train)
 
     monkeypatch.setattr(demonstrations, "_embed", counted)
     mutator, task = (
@@ -310,7 +310,7 @@ def test_sentences_survive_being_split_and_joined() -> None:
 
 def test_a_demonstration_is_added_of_the_label_shown_least() -> None:
     """Growing a set by one keeps its labels as even as they can be."""
-    pool = tuple(Example((("text", f"text {i}"),), ("bad", "good")[i % 2]) for i in range(20))
+    train = tuple(Example((("text", f"text {i}"),), ("bad", "good")[i % 2]) for i in range(20))
     task = Task(
         "t",
         "here",
@@ -318,11 +318,11 @@ def test_a_demonstration_is_added_of_the_label_shown_least() -> None:
         ("text",),
         "label",
         ("bad", "good"),
-        pool,
+        train,
         (),
         (),
     )
-    prompt = replace(task.start, demonstrations=(pool[0], pool[2], pool[1]))
+    prompt = replace(task.start, demonstrations=(train[0], train[2], train[1]))
     grown = make("add-demonstration").mutate(prompt, context(task, 0))
     assert ["bad", "bad", "good", "good"] == sorted(
         example.target for example in grown.demonstrations
@@ -336,7 +336,7 @@ def test_demonstrations_are_levelled() -> None:
         task = make_task([f"text {i}" for i in range(80)], labels, "")
         measured = list[Prompt]()
 
-        def lean(
+        def label_bias(
             prompt: Prompt, labels: tuple[str, ...] = labels, measured: list[Prompt] = measured
         ) -> tuple[float, ...]:
             measured.append(prompt)
@@ -349,15 +349,15 @@ def test_demonstrations_are_levelled() -> None:
             return tuple(value - sum(raw) / len(raw) for value in raw)
 
         for seed in range(6):
-            prompt = replace(task.start, demonstrations=task.pool[:12])
+            prompt = replace(task.start, demonstrations=task.train[:12])
             measured.clear()
-            found = make("level-demonstrations").mutate(
-                prompt, replace(context(task, seed), lean=lean)
+            found = make("debias-demonstrations").mutate(
+                prompt, replace(context(task, seed), label_bias=label_bias)
             )
             assert len(measured) <= 7
-            assert max(map(abs, lean(found))) <= 0.7 * max(map(abs, lean(prompt)))
-            untold = replace(context(task, seed), lean=lambda _: ())
-            assert prompt == make("level-demonstrations").mutate(prompt, untold)
+            assert max(map(abs, label_bias(found))) <= 0.7 * max(map(abs, label_bias(prompt)))
+            untold = replace(context(task, seed), label_bias=lambda _: ())
+            assert prompt == make("debias-demonstrations").mutate(prompt, untold)
 
 
 def test_fitted_verbalizers_tell_labels_apart() -> None:
@@ -369,7 +369,7 @@ def test_fitted_verbalizers_tell_labels_apart() -> None:
 
 
 def test_verbalizers_are_not_fitted_to_labels_without_examples() -> None:
-    """A label that the pool has once or never would get a word by luck."""
+    """A label that the train has once or never would get a word by luck."""
     task = make_task(["one", "two"], ("negative", "positive"), _ENGLISH)
     assert make("fit-verbalizers").mutate(task.start, context(task, 0)) == task.start
 

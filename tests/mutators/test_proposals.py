@@ -30,7 +30,7 @@ START = "Classify the sentiment of the review as positive or negative."
 
 def make_task(instruction: str = START, labels: tuple[str, ...] = ("negative", "positive")) -> Task:
     """Return a task of twenty reviews."""
-    pool = tuple(
+    train = tuple(
         Example((("text", f"a film about {{people}} and place {i}"),), labels[i % len(labels)])
         for i in range(20)
     )
@@ -41,7 +41,7 @@ def make_task(instruction: str = START, labels: tuple[str, ...] = ("negative", "
         ("text",),
         "label",
         labels,
-        pool,
+        train,
         (),
         (),
     )
@@ -116,7 +116,7 @@ def test_what_is_no_instruction_costs_no_score(name: str, reply: str) -> None:
 def test_a_reply_that_quotes_an_example_is_refused() -> None:
     """An instruction induced from examples must not carry one of them."""
     leak = "Is a review like a film about {people} and place 3 positive or negative?"
-    assert proposed("induce", replace(make_task(), pool=make_task().pool[3:4]), [leak]) == START
+    assert proposed("induce", replace(make_task(), train=make_task().train[3:4]), [leak]) == START
 
 
 def test_a_parent_that_names_one_label_may_have_such_a_child() -> None:

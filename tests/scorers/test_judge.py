@@ -9,9 +9,9 @@ import pytest
 
 from promptfront.scorers.fluency import Fluency
 from promptfront.scorers.judge import Judge
-from promptfront.search.contracts import Example, Request, Unscored
+from promptfront.search.contracts import Example, LikelihoodRequest, Unscored
 from promptfront.search.errors import InputError
-from promptfront.search.evaluation.cached_model import Asking
+from promptfront.search.evaluation.cached_model import CachedModel
 from promptfront.search.scoring import load_scorer
 from promptfront.search.storage.database import Store
 
@@ -36,10 +36,11 @@ def test_the_gold_answer_is_as_good_as_itself(backend: HFBackend) -> None:
 def test_a_place_that_is_preferred_does_not_count() -> None:
     """A judge that always leans to the first answer by three nats finds what a fair one finds."""
 
-    def score(lean: float) -> float | None:
-        def likelihoods(requests: Sequence[Request]) -> list[tuple[float, ...]]:
+    def score(label_bias: float) -> float | None:
+        def likelihoods(requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
             return [
-                (lean + ("\n\nAnswer A: good" in str(request.prompt)), 0.0) for request in requests
+                (label_bias + ("\n\nAnswer A: good" in str(request.prompt)), 0.0)
+                for request in requests
             ]
 
         return Judge().bind(likelihoods).score_replies([ROW], ["good"])[0]
@@ -51,8 +52,10 @@ def test_a_place_that_is_preferred_does_not_count() -> None:
 def test_a_verdict_is_asked_for_once(backend: HFBackend, tmp_path: Path) -> None:
     """A second judge on the same store has no question left."""
     store = Store(f"sqlite:///{tmp_path}/s.db")
-    found = Judge().bind(Asking(backend, store).likelihoods).score_replies([ROW], ["It is Lyon."])
-    silent = Asking(backend, store)
+    found = (
+        Judge().bind(CachedModel(backend, store).likelihoods).score_replies([ROW], ["It is Lyon."])
+    )
+    silent = CachedModel(backend, store)
     silent._ask = None  # type: ignore[method-assign, assignment]
     assert Judge().bind(silent.likelihoods).score_replies([ROW], ["It is Lyon."]) == found
 
@@ -73,7 +76,7 @@ def test_language_is_more_fluent_than_noise(backend: HFBackend) -> None:
 def test_a_question_without_an_answer_is_no_verdict() -> None:
     """The other replies keep their own verdicts, in their places."""
 
-    def likelihoods(requests: Sequence[Request]) -> list[tuple[float, ...] | Unscored]:
+    def likelihoods(requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...] | Unscored]:
         return [
             Unscored("filtered") if "bad" in str(request) else (-1.0,) * len(request.continuations)
             for request in requests

@@ -27,7 +27,7 @@ def test_the_answer_s_likelihood_is_a_score(
         reviews,
         labels=(),
         scorer="likelihood",
-        pool=reviews.pool[:12],
+        train=reviews.train[:12],
         dev=reviews.dev[:10],
         test=reviews.test[:8],
     )

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from promptfront.search.contracts import Backend, Example, Request, Text
+    from promptfront.search.contracts import Backend, Example, LikelihoodRequest, Text
 
-_SLOW = ("level-demonstrations", "fit-verbalizers")
+_SLOW = ("debias-demonstrations", "fit-verbalizers")
 GOOD, BAD, WORSE = prompt(60), prompt(61), prompt(62)
 
 
@@ -36,7 +36,7 @@ class Failing(KnownModel):
         super().__init__()
         self.refused, self.error = refused, error
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
         """Refuse the whole call because of one of its prompts."""
         if any(
             str(request.prompt).startswith(text) for request in requests for text in self.refused

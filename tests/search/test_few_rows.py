@@ -17,7 +17,7 @@ from promptfront.search.data.load_task import load_task
 from promptfront.search.data.splits import FEW_ROWS, MIN_ROWS, shared_rows
 from promptfront.search.errors import InputError
 from promptfront.search.evaluation.evaluator import Evaluator
-from promptfront.search.evaluation.holdout import cross_fit, fresh_rows
+from promptfront.search.evaluation.holdout import confirmation_rows, cross_fit
 from promptfront.search.export.document import verify
 from promptfront.search.records.results import Entry, Frontier
 from tests.search.evaluation.test_racing import ROWS, TASK, KnownModel, prompt
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def cross_fitted(accuracies: Sequence[int], rows: int) -> tuple[float, float]:
     """Return the dev gain and the cross-fitted gain over a 50 % prompt of the best of such prompts."""
-    task = replace(TASK, pool=ROWS[:rows], dev=ROWS[:rows], test=())
+    task = replace(TASK, train=ROWS[:rows], dev=ROWS[:rows], test=())
     evaluator = Evaluator(task, cast("Backend", KnownModel()), LabelScorer())
     entries = [
         Entry(i, p, evaluator.evaluate(p, task.dev).quality, i)
@@ -47,7 +47,7 @@ def cross_fitted(accuracies: Sequence[int], rows: int) -> tuple[float, float]:
         "seed": 0,
         "sizes": {"dev": rows, "test": 0},
     }
-    frontier = Frontier.of(config, entries, study="s", trials=9, pairs=9)
+    frontier = Frontier.of(config, entries, study="s", trials=9, evaluations=9)
     found = cross_fit(evaluator, frontier, entries)[str(frontier.best.trial)]
     return frontier.best.quality - frontier.start.quality, found["gain"]
 
@@ -56,8 +56,8 @@ def test_rows_are_shared_when_they_are_few() -> None:
     """All of them, in an order of the seed; more are divided, and fewer are none at all."""
     few = shared_rows(ROWS[:30], 0)
     assert few is not None
-    assert (few.pool, few.test, len(few.pool)) == (few.dev, (), 30)
-    assert {row.id for row in few.pool} == {row.id for row in ROWS[:30]}
+    assert (few.train, few.test, len(few.train)) == (few.dev, (), 30)
+    assert {row.id for row in few.train} == {row.id for row in ROWS[:30]}
     assert few != shared_rows(ROWS[:30], 1)
     assert shared_rows(ROWS[: FEW_ROWS + 1], 0) is None
     assert shared_rows(ROWS[: MIN_ROWS - 1], 0) is None
@@ -69,13 +69,13 @@ def test_a_file_of_few_rows_is_shared_unless_it_says_how_to_divide_it(tmp_path: 
     (tmp_path / "a.csv").write_text(f"text,label\n{lines}")
     (tmp_path / "t.yaml").write_text("data: a.csv\nsizes: {dev: 10, test: 10}\n")
     task, divided = load_task(data=str(tmp_path / "a.csv")), load_task(str(tmp_path / "t.yaml"))
-    assert (len(task.dev), task.shared, fresh_rows(task)) == (40, True, ())
+    assert (len(task.dev), task.shared, confirmation_rows(task)) == (40, True, ())
     assert (len(divided.dev), len(divided.test), divided.shared) == (10, 10, False)
 
 
 def test_a_prompt_is_not_judged_by_what_it_shows() -> None:
     """Rows that it shows have no value and do not count in its mean."""
-    task = replace(TASK, pool=ROWS[:20], dev=ROWS[:20], test=())
+    task = replace(TASK, train=ROWS[:20], dev=ROWS[:20], test=())
     evaluator = Evaluator(task, cast("Backend", KnownModel()), LabelScorer())
     showing = replace(prompt(70), demonstrations=ROWS[:5])
     values = evaluator.evaluate(showing, task.dev).values
@@ -103,7 +103,7 @@ def test_a_gain_is_found() -> None:
 
 def test_a_search_on_few_rows(reviews: Task, backend: HFBackend, tmp_path: Path) -> None:
     """It ends with a front and its cross-fitted gain; the exported dev score is found again."""
-    few = replace(reviews, pool=reviews.pool[:14], dev=reviews.pool[:14], test=())
+    few = replace(reviews, train=reviews.train[:14], dev=reviews.train[:14], test=())
     storage = f"sqlite:///{tmp_path}/few.db"
     front = optimize(few, budget=9, backend=backend, storage=storage, limits=Limits())
     assert front.best.test is not None
@@ -122,7 +122,7 @@ def test_dev_and_test_alone_need_no_training_rows(backend: HFBackend, tmp_path: 
         lines = "".join(f"{row.inputs[0][1]},{row.target}\n" for row in rows)
         (tmp_path / f"{name}.csv").write_text(f"text,label\n{lines}")
     task = load_task(dev=str(tmp_path / "dev.csv"), test=str(tmp_path / "test.csv"))
-    assert (len(task.pool), len(task.dev), len(task.test)) == (0, 10, 10)
+    assert (len(task.train), len(task.dev), len(task.test)) == (0, 10, 10)
     front = optimize(
         task, budget=9, max_demonstrations=0, backend=backend, storage=f"sqlite:///{tmp_path}/s.db"
     )

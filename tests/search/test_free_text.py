@@ -41,7 +41,7 @@ _WITHOUT = ("paraphrase", "induce", "crossover")
 def words(reviews: Task) -> Task:
     """Return the reviews with their sentiment to be written, in a word."""
     few = {
-        name: getattr(reviews, name)[:n] for name, n in (("pool", 16), ("dev", 12), ("test", 10))
+        name: getattr(reviews, name)[:n] for name, n in (("train", 16), ("dev", 12), ("test", 10))
     }
     rules = (Constraint("plain", "Do not write good or bad.", rule="avoid", words=("good", "bad")),)
     return replace(
@@ -62,10 +62,10 @@ class Counting:
         self._backend = backend
         self.replies = 0
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
-    def generate(self, prompts: Sequence[str], **options: object) -> list[str]:
+    def generate(self, prompts: Sequence[str], **options: Any) -> list[str]:
         """Return the model's replies."""
         self.replies += len(prompts)
         return self._backend.generate(prompts, **options)
@@ -169,7 +169,7 @@ def test_replies_are_stored_as_they_are(words: Task, backend: HFBackend, tmp_pat
     found = Evaluator(words, backend, Metric("m", exact_match), store).replies(
         words.start, words.dev[:2]
     )
-    counting = Counting(backend)
+    counting: Any = Counting(backend)
     known = Evaluator(words, counting, Metric("m", exact_match), store)
     assert found == known.replies(words.start, words.dev[:2])
     assert counting.replies == 0
@@ -200,7 +200,7 @@ def test_a_reply_is_read_as_it_was_shown(answer: str) -> None:
 
 
 def test_hidden_fields_do_not_part_examples() -> None:
-    """A demonstration that was read from the database is the pool's row."""
+    """A demonstration that was read from the database is train's row."""
     row = Example((("text", "x"),), "y", ("z",), (("test", "assert f()"),))
     assert row == Example((("text", "x"),), "y")
     assert row.golds == ("y", "z")
@@ -219,12 +219,12 @@ def test_a_call_that_is_interrupted_keeps_what_was_answered(
     class Failing(Counting):
         fails = True
 
-        def generate(self, prompts: Sequence[str], **options: object) -> list[str]:
+        def generate(self, prompts: Sequence[str], **options: Any) -> list[str]:
             if self.replies and self.fails:
                 raise InterruptedCallError("silent", {1: "kept"})
             return super().generate(prompts, **options)
 
-    failing = Failing(backend)
+    failing: Any = Failing(backend)
     evaluator = Evaluator(words, failing, Metric("m", exact_match))
     other = replace(words.start, structure=replace(words.start.structure, input_labels=("Text",)))
     with pytest.raises(InterruptedCallError, match="silent"):

@@ -39,7 +39,7 @@ def data(tmp_path: Path) -> Path:
 def command(*more: str) -> list[str]:
     """Return a search over the small task, without the mutator that scores most."""
     search = [*OPTIMIZE, "--data", "films.jsonl", "--budget", "14", "--seed", "5"]
-    return [*search, "--without", "level-demonstrations", *more]
+    return [*search, "--without", "debias-demonstrations", *more]
 
 
 def run(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -106,10 +106,10 @@ def test_two_workers_share_a_study(data: Path) -> None:
 
 
 def test_limits_end_a_search_and_a_larger_budget_continues_it(data: Path) -> None:
-    """`--max-pairs` stops in time; the next run goes on from there to its budget."""
-    stopped = run(data, *command("--max-pairs", "150", "--json"))
+    """`--max-evaluations` stops in time; the next run goes on from there to its budget."""
+    stopped = run(data, *command("--max-evaluations", "150", "--json"))
     found = json.loads(stopped.stdout.splitlines()[-1])
-    assert found["pairs"] <= 150
+    assert found["evaluations"] <= 150
     assert found["trials"] < 14
     assert found["best"]["test"]["n"] > 0
     more = json.loads(run(data, *command("--json", "--budget", "15")).stdout.splitlines()[-1])

@@ -53,7 +53,7 @@ def test_search_export_verify_from_python(reviews: Task, tmp_path: Path) -> None
     plans: list[Plan] = []
     stages: list[str] = []
     found = optimize(
-        reviews, budget=9, seed=1, storage=storage, limits=Limits(max_pairs=5000), max_demonstrations=2, on_plan=plans.append,
+        reviews, budget=9, seed=1, storage=storage, limits=Limits(max_evaluations=5000), max_demonstrations=2, on_plan=plans.append,
         on_progress=lambda p: stages.append(p.stage),
     )  # fmt: skip
     assert 9 == found.trials
@@ -117,8 +117,8 @@ def test_few_pairs_mean_few_dev_rows_for_the_whole_study(reviews: Task, tmp_path
     plans: list[Plan] = []
     for budget, pairs in ((1, 200), (2, 4000)):
         front = optimize(
-            reviews, budget=budget, storage=f"sqlite:///{tmp_path}/a.db", limits=Limits(max_pairs=pairs), on_plan=plans.append,
-            without=("level-demonstrations", "fit-verbalizers"),
+            reviews, budget=budget, storage=f"sqlite:///{tmp_path}/a.db", limits=Limits(max_evaluations=pairs), on_plan=plans.append,
+            without=("debias-demonstrations", "fit-verbalizers"),
         )  # fmt: skip
         assert front.trials == budget
     assert plans[0].study == plans[1].study

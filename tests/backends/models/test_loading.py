@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from promptfront.backends.hf import HFBackend
 from promptfront.backends.tokenization import Encoder
-from promptfront.search.contracts import Message, Request
+from promptfront.search.contracts import LikelihoodRequest, Message
 from promptfront.search.errors import BackendError
 from tests.tiny import byte_tokenizer, save_tiny, word_tokenizer
 
@@ -42,7 +42,7 @@ def test_a_tokenizer_larger_than_the_model_is_refused(tmp_path: Path) -> None:
 def test_a_smaller_tokenizer_is_fine(tmp_path: Path) -> None:
     """Vocabularies are padded to round numbers."""
     (found,) = HFBackend(save_tiny(tmp_path, vocabulary=512)).loglikelihoods(
-        [Request("A film. Good?", (" yes", " no"))]
+        [LikelihoodRequest("A film. Good?", (" yes", " no"))]
     )
     assert all(value < 0 for value in found)
 
@@ -117,7 +117,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> HFBackend:
 
 def test_python_tokenizers_work(slow: HFBackend) -> None:
     """A tokenizer without a fast backend scores, writes, counts, and cuts."""
-    (found,) = slow.loglikelihoods([Request("Text: é</s>\nLabel:", (" yes", " no"))])
+    (found,) = slow.loglikelihoods([LikelihoodRequest("Text: é</s>\nLabel:", (" yes", " no"))])
     assert all(value < 0 for value in found)
     assert slow.count_tokens(["é</s>"]) == [6]
     assert [slow.truncate("aéb", n) for n in range(5)] == ["", "a", "a", "aé", "aéb"]
@@ -144,7 +144,7 @@ def test_half_characters_are_read_as_unknown(kind: str, tiny: Callable[..., str]
     encoder = Encoder(transformers.AutoTokenizer.from_pretrained(tiny(kind)), "m")
     whole = HALF.replace("\ud83d", "\ufffd")
     half_request, request = (
-        Request(f"Text: {text}\nLabel:", (f" {text}",)) for text in (HALF, whole)
+        LikelihoodRequest(f"Text: {text}\nLabel:", (f" {text}",)) for text in (HALF, whole)
     )
     assert encoder.encode([half_request]) == encoder.encode([request])
     assert encoder.truncate(HALF * 9, 2) == encoder.truncate(whole * 9, 2).replace(
@@ -162,7 +162,7 @@ def test_tokenizers_without_control_tokens(tmp_path: Path) -> None:
         tokenizer_object=byte_tokenizer(None).backend_tokenizer
     )
     backend = HFBackend(save_tiny(tmp_path, tokenizer=bare))
-    (found,) = backend.loglikelihoods([Request("Good?", (" yes", " no"))])
+    (found,) = backend.loglikelihoods([LikelihoodRequest("Good?", (" yes", " no"))])
     assert all(value < 0 for value in found)
     assert len(backend.generate(["a", "a longer one"], max_tokens=3, temperature=0, seed=0)) == 2
 
@@ -172,10 +172,10 @@ def test_what_ends_an_input_has_a_place(tmp_path: Path) -> None:
     backend = HFBackend(save_tiny(tmp_path, "bert", tokenizer=word_tokenizer(), context=32))
     (tokens,) = backend.count_tokens(["a"])
     text = " ".join(["a"] * (backend.max_context - tokens))
-    (found,) = backend.loglikelihoods([Request(text, ("a",))])
+    (found,) = backend.loglikelihoods([LikelihoodRequest(text, ("a",))])
     assert found[0] < 0
     with pytest.raises(BackendError, match="does not fit"):
-        backend.loglikelihoods([Request(f"{text} a", ("a",))])
+        backend.loglikelihoods([LikelihoodRequest(f"{text} a", ("a",))])
 
 
 def test_a_reply_has_room(tmp_path: Path) -> None:

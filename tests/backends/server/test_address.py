@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from promptfront.backends.openai import OpenAIBackend
-from promptfront.search.contracts import Request
+from promptfront.search.contracts import LikelihoodRequest
 from promptfront.search.errors import BackendError
 from promptfront.search.secrets import mask
 from tests.backends.scenarios import chat, refusal, serving, without_logprobs
@@ -26,9 +26,9 @@ def test_a_key_with_white_space_around_it_works(key: str, monkeypatch: pytest.Mo
     """As secret files and Windows leave it."""
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with serving(without_logprobs(lambda _: chat("yes"))) as (address, asked):
-        assert OpenAIBackend(base_url=address).loglikelihoods([Request("x", ("yes", "no"))]) == [
-            (0.0, -20.0)
-        ]
+        assert OpenAIBackend(base_url=address).loglikelihoods(
+            [LikelihoodRequest("x", ("yes", "no"))]
+        ) == [(0.0, -20.0)]
     assert asked[-1][1]["authorization"] == f"Bearer {_KEY}"
 
 
@@ -122,7 +122,7 @@ def test_a_key_in_the_query_of_an_address_is_sent_and_not_shown(
 
     with serving(without_logprobs(script)) as (address, asked):
         backend = OpenAIBackend(base_url=f"{address}?api-version=3&code=planted-4455")
-        assert backend.loglikelihoods([Request("x", ("yes", "no"))]) == [(0.0, -20.0)]
+        assert backend.loglikelihoods([LikelihoodRequest("x", ("yes", "no"))]) == [(0.0, -20.0)]
         assert "code=planted-4455" in asked[-1][0]
         backend.close()
     assert "planted" not in backend.scoring + "".join(capfd.readouterr())

@@ -16,7 +16,7 @@ from promptfront.backends.openai import OpenAIBackend
 from promptfront.backends.server import answers as server_answers
 from promptfront.backends.server.answers import Reply, UnusableAnswerError
 from promptfront.backends.tokenization import Encoder
-from promptfront.search.contracts import Message, Request, Unscored
+from promptfront.search.contracts import LikelihoodRequest, Message, Unscored
 from promptfront.search.errors import BackendError, InterruptedCallError
 from tests.backends.scenarios import (
     chat,
@@ -52,7 +52,9 @@ def scores(
 ) -> list[Any]:
     """Return what a scripted server's labels are worth."""
     with serving(script) as (address, _):
-        asked = [Request((Message("user", f"Is it fine? {row}"),), labels) for row in rows]
+        asked = [
+            LikelihoodRequest((Message("user", f"Is it fine? {row}"),), labels) for row in rows
+        ]
         return remote(address).loglikelihoods(asked)
 
 
@@ -147,7 +149,7 @@ def test_what_thinking_needs_is_remembered() -> None:
     """Later requests ask for as many tokens at once; free text has no thinking and is as long as it should be."""
     with serving(without_logprobs(thinking(16))) as (address, asked):
         backend = remote(address)
-        requests = [Request("a sunny day", ("yes", "no"))]
+        requests = [LikelihoodRequest("a sunny day", ("yes", "no"))]
         for _ in range(2):
             assert backend.loglikelihoods(requests) == [_RIGHT[0]]
         assert [body["max_tokens"] for _, body in asked[-3:]] == [16, 528, 528]
@@ -203,7 +205,10 @@ def test_labels_that_begin_alike_are_written() -> None:
     with serving(script) as (address, _):
         backend = remote(address)
         assert "answers that begin alike are written" in backend.scoring
-        asked = [Request("x", ("very good", "very bad")), Request("x", ("very", "fine"))]
+        asked = [
+            LikelihoodRequest("x", ("very good", "very bad")),
+            LikelihoodRequest("x", ("very", "fine")),
+        ]
         assert backend.loglikelihoods(asked) == [
             (-20.0, 0.0),
             pytest.approx((math.log(0.9),) * 2, abs=1e-3),
@@ -237,7 +242,7 @@ def test_what_is_no_answer_is_one_sentence(value: Any) -> None:
     with serving(without_logprobs(lambda _: (200, value))) as (address, asked):
         backend = remote(address)
         with pytest.raises(InterruptedCallError, match=r"no (usable )?answer (within|in)"):
-            backend.loglikelihoods([Request("x", ("yes", "no"))])
+            backend.loglikelihoods([LikelihoodRequest("x", ("yes", "no"))])
         assert len(asked) < 20
 
 
@@ -306,7 +311,7 @@ def test_a_server_without_a_list_of_models_needs_a_name(models: Answer) -> None:
     """With it all is well."""
     with serving(without_logprobs(lambda body: chat(gold(body))), models=models) as (address, _):
         backend = remote(address, model="modest-1")
-        assert backend.loglikelihoods([Request(_ROWS[0], ("yes", "no"))]) == _RIGHT[:1]
+        assert backend.loglikelihoods([LikelihoodRequest(_ROWS[0], ("yes", "no"))]) == _RIGHT[:1]
         with pytest.raises(BackendError, match="--model"):
             remote(address)
 
@@ -316,11 +321,11 @@ def test_an_address_without_v1_is_understood() -> None:
     with serving(without_logprobs(lambda body: chat(gold(body)))) as (address, _):
         backend = remote(address.removesuffix("/v1"))
         assert backend.scoring.startswith(f"{address}: ")
-        assert backend.loglikelihoods([Request(_ROWS[0], ("yes", "no"))]) == _RIGHT[:1]
+        assert backend.loglikelihoods([LikelihoodRequest(_ROWS[0], ("yes", "no"))]) == _RIGHT[:1]
     with serving(lambda body: chat(gold(body)), models=missing()) as (address, _):
         backend = remote(address.removesuffix("/v1"), model="modest-1")
         with pytest.raises(BackendError, match="does the address end in /v1"):
-            backend.loglikelihoods([Request(_ROWS[0], ("yes", "no"))])
+            backend.loglikelihoods([LikelihoodRequest(_ROWS[0], ("yes", "no"))])
 
 
 def test_what_a_server_does_not_know_is_left_out_once() -> None:
@@ -328,7 +333,7 @@ def test_what_a_server_does_not_know_is_left_out_once() -> None:
     with serving(without_logprobs(unknown("max_tokens"))) as (address, asked):
         backend = remote(address)
         for _ in range(3):
-            backend.loglikelihoods([Request(_ROWS[0], ("yes", "no"))])
+            backend.loglikelihoods([LikelihoodRequest(_ROWS[0], ("yes", "no"))])
         assert sum("max_tokens" in body and "logprobs" not in body for _, body in asked) <= 1
         assert asked[-1][1]["max_completion_tokens"] == 16
 
@@ -340,7 +345,7 @@ def test_a_server_that_refuses_everything_ends_the_run() -> None:
         with pytest.raises(
             BackendError, match=r"the server refuses the request: .*model is asleep"
         ):
-            backend.loglikelihoods([Request(f"x {i}", ("yes", "no")) for i in range(500)])
+            backend.loglikelihoods([LikelihoodRequest(f"x {i}", ("yes", "no")) for i in range(500)])
         assert len(asked) < 60
 
 
@@ -353,7 +358,7 @@ def test_the_back_off_has_a_floor() -> None:
     ):
         backend = remote(address, retry_timeout=2)
         with pytest.raises(InterruptedCallError, match="no answer within 2 s"):
-            backend.loglikelihoods([Request("x", ("yes", "no"))])
+            backend.loglikelihoods([LikelihoodRequest("x", ("yes", "no"))])
         assert len(asked) < 20
 
 
@@ -366,7 +371,7 @@ def test_no_wish_to_wait_is_longer_than_the_patience(wait: str) -> None:
     ) as (address, _):
         backend = remote(address, retry_timeout=1)
         with pytest.raises(InterruptedCallError, match="no answer within 1 s"):
-            backend.loglikelihoods([Request("x", ("yes", "no"))])
+            backend.loglikelihoods([LikelihoodRequest("x", ("yes", "no"))])
     assert time.monotonic() - started < 8
 
 
@@ -386,7 +391,9 @@ def test_what_is_used_up_ends_at_once(answer: Answer) -> None:
     """Waiting brings no money."""
     with serving(lambda _: answer) as (address, asked):
         with pytest.raises(BackendError, match="used up"):
-            remote(address, retry_timeout=600).loglikelihoods([Request("x", ("yes", "no"))])
+            remote(address, retry_timeout=600).loglikelihoods(
+                [LikelihoodRequest("x", ("yes", "no"))]
+            )
         assert len(asked) < 5
 
 
@@ -432,6 +439,6 @@ def test_a_refused_row_of_a_batch_of_completions_costs_its_row(tiny: Any, echoes
 
     with serving(script, served="/v1/completions") as (address, _):
         backend = remote(address, tokenizer=folder)
-        found = backend.loglikelihoods([Request(row, (" a", " b")) for row in _ROWS])
+        found = backend.loglikelihoods([LikelihoodRequest(row, (" a", " b")) for row in _ROWS])
     assert found[1] == Unscored("filtered")
     assert all(isinstance(scores, tuple) and len(scores) == 2 for scores in (found[0], found[2]))

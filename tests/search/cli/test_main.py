@@ -359,7 +359,7 @@ def test_an_export_goes_to_devices_long_names_and_through_links(
         (["--timeout", "nan"], "--timeout: expected a number above 0, found nan"),
         (["--timeout", "inf"], "--timeout: expected a number above 0, found inf"),
         (["--budget", "9" * 30], "--budget: expected a number above 0, found 9"),
-        (["--max-pairs", "-1"], "--max-pairs: expected a number above 0, found -1"),
+        (["--max-evaluations", "-1"], "--max-evaluations: expected a number above 0, found -1"),
         (["--retry-timeout", "nan"], "--retry-timeout: expected a number above 0, found nan"),
         (["--max-cost", "inf"], "--max-cost: expected a number above 0, found inf"),
         (["--price", "nan,1"], "--price: expected two numbers"),

@@ -68,7 +68,7 @@ def test_constraints_have_different_names() -> None:
         (replace(_TASK, labels=("a", "\ud83d")), "a label"),
         (replace(_TASK, constraints=(Constraint("a", "\ud83d"),)), "a constraint"),
         (replace(_TASK, dev=(Example((("text", "\ud83d"),), "y"),)), "a row"),
-        (replace(_TASK, pool=(replace(_ROW, references=("\ud83d",)),)), "a row"),
+        (replace(_TASK, train=(replace(_ROW, references=("\ud83d",)),)), "a row"),
         (replace(_TASK, stop=("\ud83d",)), "stop"),
     ],
 )

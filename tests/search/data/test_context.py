@@ -86,7 +86,7 @@ def test_a_search_on_long_rows_reaches_its_table(kind: str, fields: int, tmp_pat
         data=DataOptions(str(tmp_path / "rows.csv"), input_columns=("more", "text")[2 - fields :]),
         model=save_tiny(tmp_path, kind, context=192),
         budget=3,
-        without=("level-demonstrations", "fit-verbalizers"),
+        without=("debias-demonstrations", "fit-verbalizers"),
         storage=f"sqlite:///{tmp_path}/a.db",
         on_plan=lambda plan: notes.extend(plan.task.notes),
     )

@@ -13,7 +13,14 @@ import pytest
 from promptfront.backends.hf import HFBackend
 from promptfront.search.api import make_evaluator, optimize
 from promptfront.search.cli.main import _choices, main
-from promptfront.search.contracts import AnswerTokens, Example, Prompt, Request, Structure, Task
+from promptfront.search.contracts import (
+    AnswerTokens,
+    Example,
+    LikelihoodRequest,
+    Prompt,
+    Structure,
+    Task,
+)
 from promptfront.search.data.labels import Spellings, fold, quoted, unreadable
 from promptfront.search.data.load_task import load_task
 from promptfront.search.errors import InputError
@@ -127,7 +134,7 @@ def test_choices_keep_labels_apart(tmp_path: Path) -> None:
     assert ("IT", "Other") == load_task(data=data).labels
     task = load_task(data=data, choices=("IT", "it", "other"))
     assert {"IT": 6, "it": 6, "other": 12} == {
-        label: sum(row.target == label for row in task.pool) for label in task.labels
+        label: sum(row.target == label for row in task.train) for label in task.labels
     }
     assert "6 rows with the label 'Other' are read as 'other'" in task.notes
     with pytest.raises(
@@ -143,7 +150,7 @@ def test_a_task_file_names_labels_as_choices_do(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text("data: a.csv\nlabels: {1: good, 0: bad}\n")
     task = load_task(str(tmp_path / "t.yaml"))
     assert ({"1", "0"}, "good") == (
-        {row.target for row in task.pool},
+        {row.target for row in task.train},
         task.start.structure.verbalize("1"),
     )
 
@@ -180,7 +187,7 @@ def test_labels_that_a_split_lacks_are_told(tmp_path: Path) -> None:
     assert (
         "the label 'f' is in no row that is used",
         "the label 'e' is in test only, so that no prompt can show or learn it",
-        "the label 'd' is in dev and not in the pool, so that no prompt can show it",
+        "the label 'd' is in dev and not in train, so that no prompt can show it",
         "2 labels, 'c', 'd' are not in test",
     ) == notes
 
@@ -314,10 +321,10 @@ def test_whole_answers_are_asked_for_where_one_begins_another(
     labels: tuple[str, ...], whole: bool, tiny: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Labels of which none begins another are asked for as ever, under the keys that they always had."""
-    backend, asked = HFBackend(tiny("base")), list[Request]()
+    backend, asked = HFBackend(tiny("base")), list[LikelihoodRequest]()
     answer = backend.loglikelihoods
 
-    def ask(requests: Sequence[Request]) -> list[tuple[float, ...]]:
+    def ask(requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
         asked.extend(requests)
         return answer(requests)
 

@@ -39,7 +39,7 @@ def test_a_file_alone_is_a_task(tmp_path: Path) -> None:
         task.input_fields,
         task.target_field,
     )
-    assert (36, 36, 48) == (len(task.pool), len(task.dev), len(task.test))
+    assert (36, 36, 48) == (len(task.train), len(task.dev), len(task.test))
     assert task.start == Prompt("Classify the text as bad or good.", Structure(("Text",), "Label"))
 
 
@@ -84,7 +84,7 @@ def test_given_files_keep_their_roles(tmp_path: Path) -> None:
     test = write(tmp_path / "test.csv", rows(6, 12))
     task = load_task(train=train, dev=dev, test=test)
     assert {e.inputs[0][1] for e in task.test} == {t for t, _ in rows(6, 12)}
-    assert (8, 4, 6) == (len(task.pool), len(task.dev), len(task.test))
+    assert (8, 4, 6) == (len(task.train), len(task.dev), len(task.test))
     assert any("in two splits" in note for note in task.notes)
 
 
@@ -96,7 +96,7 @@ def test_missing_files_are_taken_from_train(tmp_path: Path) -> None:
     )
     assert 6 == len(task.test)
     assert "dev taken from train" in task.notes
-    assert 30 == len(task.pool) + len(task.dev)
+    assert 30 == len(task.train) + len(task.dev)
 
 
 def test_a_task_file_says_it_all(tmp_path: Path) -> None:
@@ -515,7 +515,7 @@ def test_a_list_is_no_label(tmp_path: Path) -> None:
 
 
 def test_over_long_inputs_are_cut_and_counted(tmp_path: Path) -> None:
-    """Dev and test rows are cut to their first tokens, pool rows dropped, both said."""
+    """Dev and test rows are cut to their first tokens, training rows dropped, both said."""
     long = [(f"{i} " + "word " * 700, "good") for i in range(30)]
     task = load_task(data=write(tmp_path / "a.csv", rows(60) + long))
 
@@ -524,11 +524,11 @@ def test_over_long_inputs_are_cut_and_counted(tmp_path: Path) -> None:
 
     short = shorten_inputs(task, lambda t, n: " ".join(t.split()[:n]), words)
     assert (
-        max(words([e.inputs[0][1] for s in (short.pool, short.dev, short.test) for e in s])) == 512
+        max(words([e.inputs[0][1] for s in (short.train, short.dev, short.test) for e in s])) == 512
     )
     assert len(short.dev) == len(task.dev)
     assert any("cut to their first 512" in note for note in short.notes)
-    assert any("pool rows over 512 tokens dropped" in note for note in short.notes)
+    assert any("training rows over 512 tokens dropped" in note for note in short.notes)
 
 
 def test_cutting_makes_no_row_a_second_time() -> None:
@@ -542,7 +542,7 @@ def test_cutting_makes_no_row_a_second_time() -> None:
 
     task = replace(
         load_task("sentiment"),
-        pool=(example("a " * 511 + "a"), example("p")),
+        train=(example("a " * 511 + "a"), example("p")),
         dev=(example("a " * 600 + "y"), example("d")),
         test=(example("a " * 600 + "z"), example("t")),
         notes=(),
@@ -552,13 +552,13 @@ def test_cutting_makes_no_row_a_second_time() -> None:
         return " ".join(text.split()[:most])
 
     short = shorten_inputs(task, cut, words)
-    assert ((example("p"),), (example("d"),), 2) == (short.pool, short.dev, len(short.test))
+    assert ((example("p"),), (example("d"),), 2) == (short.train, short.dev, len(short.test))
     assert "2 rows dropped that are the same as another once cut" in short.notes
-    none_short = shorten_inputs(replace(task, pool=(example("b " * 600),)), cut, words)
-    assert (example(cut("b " * 600, 512)),) == none_short.pool
-    assert "1 pool rows over 512 tokens cut, as none is shorter" in none_short.notes
+    none_short = shorten_inputs(replace(task, train=(example("b " * 600),)), cut, words)
+    assert (example(cut("b " * 600, 512)),) == none_short.train
+    assert "1 training rows over 512 tokens cut, as none is shorter" in none_short.notes
     with pytest.raises(InputError, match="too few rows have at most 512 tokens"):
-        shorten_inputs(replace(task, pool=(example("a " * 600 + "x"),)), cut, words)
+        shorten_inputs(replace(task, train=(example("a " * 600 + "x"),)), cut, words)
 
 
 def test_free_text_has_answers_instead_of_labels(tmp_path: Path) -> None:
@@ -569,7 +569,7 @@ def test_free_text_has_answers_instead_of_labels(tmp_path: Path) -> None:
     ]
     (tmp_path / "qa.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     task = load_task(data=str(tmp_path / "qa.jsonl"), scorer="token-f1")
-    rows = (*task.pool, *task.dev, *task.test)
+    rows = (*task.train, *task.dev, *task.test)
     assert {row.golds for row in rows if row.references} == {
         (f"answer {i}", f"{i}") for i in range(1, 20, 2)
     }

@@ -637,7 +637,7 @@ def test_no_input_is_in_two_splits(examples: list[Example], seed: int) -> None:
         return
     splits = split_rows(examples, Sizes(), seed, "here")
     assert splits == split_rows(examples, Sizes(), seed, "here")
-    everything = [*splits.pool, *splits.dev, *splits.test]
+    everything = [*splits.train, *splits.dev, *splits.test]
     assert sorted(everything, key=str) == sorted(kept, key=str)
     folded = [" ".join(e.inputs[0][1].split()).casefold() for e in everything]
     assert len(set(folded)) == len(folded)
@@ -650,10 +650,12 @@ def test_no_input_is_in_two_splits(examples: list[Example], seed: int) -> None:
 def test_the_pool_has_every_label_it_has_room_for(seed: int, size: int, labels: list[str]) -> None:
     """A rare label is not lost to the other splits, so demonstrations can show it; what is not used is counted."""
     made = [Example((("text", str(i)),), label) for i, label in enumerate(labels)]
-    splits = split_rows(made, Sizes(pool=size), seed, "here")
-    assert len({e.target for e in splits.pool}) == min(len(set(labels)), len(splits.pool))
-    unused = len(made) - len(splits.pool) - len(splits.dev) - len(splits.test)
-    assert splits.notes == ((f"{unused} rows not used: pool has at most {size}",) if unused else ())
+    splits = split_rows(made, Sizes(train=size), seed, "here")
+    assert len({e.target for e in splits.train}) == min(len(set(labels)), len(splits.train))
+    unused = len(made) - len(splits.train) - len(splits.dev) - len(splits.test)
+    assert splits.notes == (
+        (f"{unused} rows not used: train has at most {size}",) if unused else ()
+    )
 
 
 def test_given_splits_over_their_sizes_are_told() -> None:
@@ -661,10 +663,10 @@ def test_given_splits_over_their_sizes_are_told() -> None:
     train, dev, test = (
         [Example((("text", f"{part} {i}"),), "xy"[i % 2]) for i in range(10)] for part in range(3)
     )
-    splits = given_splits(train, dev, test, Sizes(pool=9, dev=8, test=10), 0, "here")
-    assert (9, 8, 10) == (len(splits.pool), len(splits.dev), len(splits.test))
+    splits = given_splits(train, dev, test, Sizes(train=9, dev=8, test=10), 0, "here")
+    assert (9, 8, 10) == (len(splits.train), len(splits.dev), len(splits.test))
     assert (
-        "1 rows not used: pool has at most 9",
+        "1 rows not used: train has at most 9",
         "2 rows not used: dev has at most 8",
     ) == splits.notes
 
@@ -680,7 +682,7 @@ def test_given_splits_share_nothing(
         return
     ids = [
         {" ".join(e.inputs[0][1].split()).casefold() for e in s}
-        for s in (splits.pool, splits.dev, splits.test)
+        for s in (splits.train, splits.dev, splits.test)
     ]
     assert len(ids[0] | ids[1] | ids[2]) == len(ids[0]) + len(ids[1]) + len(ids[2])
 

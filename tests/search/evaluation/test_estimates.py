@@ -13,15 +13,15 @@ EXAMPLES = 200
 def made_up(
     labels: int, candidates: int, seed: int
 ) -> tuple[list[list[list[float]]], list[int], list[float]]:
-    """Return log-likelihoods of candidates that differ in lean and sharpness, the gold labels, and true accuracies."""
+    """Return log-likelihoods of candidates that differ in label_bias and sharpness, the gold labels, and true accuracies."""
     rng = np.random.default_rng(seed)
     gold = rng.integers(labels, size=EXAMPLES)
     rows = 0.8 * np.eye(labels)[gold] + rng.normal(0, 0.5, (EXAMPLES, labels))
-    lean, sharpness = (
+    label_bias, sharpness = (
         rng.normal(0, 0.7, (candidates, 1, labels)),
         rng.uniform(0.3, 1.5, (candidates, 1, 1)),
     )
-    logs = lean + sharpness * rows + rng.normal(0, 0.15, (candidates, EXAMPLES, labels))
+    logs = label_bias + sharpness * rows + rng.normal(0, 0.15, (candidates, EXAMPLES, labels))
     return logs.tolist(), gold.tolist(), (logs.argmax(axis=2) == gold).mean(axis=1).tolist()
 
 

@@ -1,4 +1,4 @@
-"""The end of a search: fresh rows decide between finalists whose dev scores are partly luck."""
+"""The end of a search: confirmation rows decide between finalists whose dev scores are partly luck."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dataclasses import replace
 
 from promptfront.search.contracts import Example, Prompt, Structure
 from promptfront.search.evaluation.holdout import FINALISTS, finalists
-from promptfront.search.records.results import Entry, FreshScore, Frontier
+from promptfront.search.records.results import ConfirmationScore, Entry, Frontier
 
 START = Prompt("Rate.", Structure(("Text",), "Label"))
 CONFIG = {"task": "t", "model": "m", "backend": "hf", "seed": 0, "sizes": {"dev": 100}}
 
 
 def entries(*scores: tuple[float, float | None]) -> list[Entry]:
-    """Return prompts that grow longer, with dev scores and scores on 100 fresh rows."""
+    """Return prompts that grow longer, with dev scores and scores on 100 confirmation rows."""
     return [
         Entry(
             i,
             replace(START, instruction=str(i)),
             dev,
             i,
-            fresh=None if fresh is None else FreshScore(fresh, 100),
+            confirmation=None if fresh is None else ConfirmationScore(fresh, 100),
         )
         for i, (dev, fresh) in enumerate(scores)
     ]
@@ -28,7 +28,7 @@ def entries(*scores: tuple[float, float | None]) -> list[Entry]:
 
 def frontier(*scores: tuple[float, float | None]) -> Frontier:
     """Return the front of such prompts."""
-    return Frontier.of(CONFIG, entries(*scores), study="s", trials=9, pairs=9)
+    return Frontier.of(CONFIG, entries(*scores), study="s", trials=9, evaluations=9)
 
 
 def test_dev_and_fresh_rows_together_choose_the_best() -> None:
@@ -50,11 +50,11 @@ def test_the_best_of_the_front_are_finalists() -> None:
 
 
 def test_fresh_rows_are_kept_from_mutators() -> None:
-    """What a finalist shows as a demonstration cannot confirm it, and a third of the pool is shown to no mutator."""
+    """What a finalist shows as a demonstration cannot confirm it, and a third of train is shown to no mutator."""
     from promptfront.scorers.labels import LabelScorer
     from promptfront.search.contracts import Task
     from promptfront.search.evaluation.evaluator import Evaluator
-    from promptfront.search.evaluation.holdout import confirm, fresh_rows, shown_rows
+    from promptfront.search.evaluation.holdout import confirm, confirmation_rows, train_rows
     from tests.search.evaluation.test_racing import KnownModel
 
     pool = tuple(Example((("text", f"{i} pool"),), "ab"[i % 2]) for i in range(12))
@@ -64,4 +64,4 @@ def test_fresh_rows_are_kept_from_mutators() -> None:
     entries = [shown, Entry(2, replace(START, instruction="70"), 0.7, 1)]
     found = confirm(Evaluator(task, KnownModel(), LabelScorer()), entries, 20)
     assert {"1": 2, "2": 2} == {trial: score["n"] for trial, score in found.items()}
-    assert (pool[:8], pool[8:]) == (shown_rows(task), fresh_rows(task))
+    assert (pool[:8], pool[8:]) == (train_rows(task), confirmation_rows(task))

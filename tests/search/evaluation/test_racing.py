@@ -11,10 +11,18 @@ import pytest
 
 from promptfront.scorers.labels import LabelScorer
 from promptfront.search import Limits, optimize
-from promptfront.search.contracts import Candidate, Example, Prompt, Request, Structure, Task, Text
+from promptfront.search.contracts import (
+    Candidate,
+    Example,
+    LikelihoodRequest,
+    Prompt,
+    Structure,
+    Task,
+    Text,
+)
 from promptfront.search.errors import InputError
 from promptfront.search.evaluation.evaluator import Evaluator
-from promptfront.search.evaluation.racing import blocks, most_pairs, race
+from promptfront.search.evaluation.racing import blocks, most_evaluations, race
 from promptfront.search.loop import Search
 from promptfront.search.scoring import Metric
 from promptfront.search.storage.database import Store
@@ -39,7 +47,7 @@ class KnownModel:
     def __init__(self) -> None:
         self.calls: list[int] = []
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
         """Score by the instruction's number."""
         self.calls.append(len(requests))
         return [self._score(str(request.prompt)) for request in requests]
@@ -91,9 +99,9 @@ def test_pairs_go_to_contenders() -> None:
     assert 1 == len(full)
     assert full[0] >= 9
     assert 160 == finishes[full[0]].rows
-    assert all("outpaced" in f.stopped for i, f in enumerate(finishes) if i not in full)
+    assert all("stopped" in f.stopped for i, f in enumerate(finishes) if i not in full)
     assert sum(f.rows == 10 for f in finishes) >= 8
-    assert sum(model.calls) == sum(f.rows for f in finishes) <= most_pairs(16, 160, 16)
+    assert sum(model.calls) == sum(f.rows for f in finishes) <= most_evaluations(16, 160, 16)
 
 
 def test_a_second_race_begins_where_the_first_ended() -> None:
@@ -121,7 +129,7 @@ def test_graded_scores_are_raced_to_the_end(start: int) -> None:
     rival = Candidate(prompt(start), evaluator.evaluate(prompt(start), ROWS[:60]).quality, 2)
     finishes = race(evaluator, prompts, [rival], [], lambda *_: None).values()
     assert any(finish.rows == 60 for finish in finishes)
-    assert sum(finish.rows for finish in finishes) <= most_pairs(8, 60, 8)
+    assert sum(finish.rows for finish in finishes) <= most_evaluations(8, 60, 8)
 
 
 def test_what_is_plainly_worse_is_eliminated() -> None:
@@ -174,15 +182,15 @@ if TYPE_CHECKING:
 
 
 def test_finalists_share_what_the_search_left(tmp_path: Path) -> None:
-    """Each is scored on all fresh rows only where there are pairs for it: mutators and a grown front may have used them."""
+    """Each is scored on all confirmation rows only where there are pairs for it: mutators and a grown front may have used them."""
     storage = f"sqlite:///{tmp_path}/a.db"
-    task = replace(TASK, pool=ROWS[:90], dev=ROWS[90:120], test=ROWS[120:])
+    task = replace(TASK, train=ROWS[:90], dev=ROWS[90:120], test=ROWS[120:])
     front = optimize(task, budget=1, backend=cast("Backend", KnownModel()), storage=storage)
     for most, rows in (
         (None, 30),
-        (front.pairs + 1000, 30),
-        (front.pairs + 50, 16),
-        (front.pairs, 0),
+        (front.evaluations + 1000, 30),
+        (front.evaluations + 50, 16),
+        (front.evaluations, 0),
         (1, 0),
     ):
         study = Study(Store(storage), front.study)

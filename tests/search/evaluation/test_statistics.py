@@ -81,7 +81,7 @@ def test_evidence_never_gets_negative() -> None:
 
 
 def test_few_rows_are_weighted_to_the_shares_of_all() -> None:
-    """A lean to a label is worth what the label's share is, however many rows of it there happen to be."""
+    """A label_bias to a label is worth what the label's share is, however many rows of it there happen to be."""
     few = ["a"] * 8 + ["b"] * 2
     weights = stratum_weights(few, {"a": 0.5, "b": 0.5})
     assert sum(weights) == pytest.approx(1.0)

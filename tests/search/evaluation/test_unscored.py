@@ -19,16 +19,16 @@ from promptfront.search.cli.tables import plan_lines, result_lines
 from promptfront.search.contracts import (
     Candidate,
     Example,
+    LikelihoodRequest,
     Outputs,
     Prompt,
-    Request,
     Structure,
     Task,
     Text,
     Unscored,
 )
 from promptfront.search.errors import InputError, InterruptedCallError
-from promptfront.search.evaluation.cached_model import Asking
+from promptfront.search.evaluation.cached_model import CachedModel
 from promptfront.search.evaluation.evaluator import Evaluator
 from promptfront.search.evaluation.holdout import cross_fit, judge
 from promptfront.search.evaluation.racing import race
@@ -61,7 +61,7 @@ class Partial(KnownModel):
         super().__init__()
         self.digits, self.least, self.instead = digits, least, instead
 
-    def loglikelihoods(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
         """Score as its parent does, or not at all."""
         found = super().loglikelihoods(requests)
         return [
@@ -184,17 +184,17 @@ def test_impossible_numbers_spoil_nothing(instead: Outputs) -> None:
         assert all(map(math.isfinite, found.offsets))
         estimates = evaluator.estimates({candidate: 160, prompt(60): 10})
         assert all(0 <= value <= 1 for estimate in estimates.values() for value in estimate)
-    assert all(map(math.isfinite, evaluator.lean(prompt(70), known=True)))
+    assert all(map(math.isfinite, evaluator.label_bias(prompt(70), known=True)))
     losses = evaluator.losses(prompt(70), ROWS[:10])
     assert len(losses) == 10
     assert [i for i, loss in enumerate(losses) if not math.isfinite(loss)] in ([2, 5], [2])
 
 
 def test_nothing_at_all_is_no_crash() -> None:
-    """Of a prompt without any score, the estimate is a number and the lean unknown."""
+    """Of a prompt without any score, the estimate is a number and the label_bias unknown."""
     evaluator = Evaluator(TASK, cast("Backend", Partial(*range(10))), LabelScorer())
     assert 0 <= evaluator.estimates({prompt(70): 10})[prompt(70)].quality <= 1
-    assert evaluator.lean(prompt(70), known=True) == ()
+    assert evaluator.label_bias(prompt(70), known=True) == ()
     assert evaluator.replies(prompt(70), ()) == []
 
 
@@ -253,10 +253,10 @@ def test_samples_of_an_interrupted_call_are_kept_whole() -> None:
 def test_what_has_no_answer_is_asked_once(tmp_path: Path) -> None:
     """The database has the reason; a judge's questions keep their order and number."""
     store, first, second = Store(f"sqlite:///{tmp_path}/a.db"), Partial(1), Partial(1)
-    requests = [Request(f"70 row {i} is a", ("a", "b")) for i in range(4)]
-    answered = Asking(cast("Backend", first), store).likelihoods(requests)
+    requests = [LikelihoodRequest(f"70 row {i} is a", ("a", "b")) for i in range(4)]
+    answered = CachedModel(cast("Backend", first), store).likelihoods(requests)
     assert [isinstance(outputs, Unscored) for outputs in answered] == [False, True, False, False]
-    assert Asking(cast("Backend", second), store).likelihoods(requests) == answered
+    assert CachedModel(cast("Backend", second), store).likelihoods(requests) == answered
     assert (first.calls, second.calls) == ([4], [])
 
 
@@ -281,14 +281,14 @@ def test_a_mean_of_few_rows_does_not_rule_the_front() -> None:
     config = {"task": "t", "model": "m", "backend": "b", "seed": 0, "sizes": {"dev": 40, "test": 0}}
     start = Entry(0, START, 1.0, 5, reasons={"empty": 20})
     other = Entry(1, prompt(60), 0.8, 9, reasons={"empty": 4})
-    assert Frontier.of(config, [start, other], study="s", trials=2, pairs=9).best == other
+    assert Frontier.of(config, [start, other], study="s", trials=2, evaluations=9).best == other
     worse = replace(other, reasons={"empty": 5})
-    assert Frontier.of(config, [start, worse], study="s", trials=2, pairs=9).best == start
+    assert Frontier.of(config, [start, worse], study="s", trials=2, evaluations=9).best == start
 
 
 def test_a_prompt_gains_nothing_over_itself() -> None:
     """Where the start stays the best, what choosing by the rows is worth stands in a line of its own."""
-    task = replace(TASK, pool=ROWS[:30], dev=ROWS[:30], test=())
+    task = replace(TASK, train=ROWS[:30], dev=ROWS[:30], test=())
     evaluator = Evaluator(task, cast("Backend", Partial(3)), LabelScorer())
     prompts = [prompt(70), *(prompt(70, words=i) for i in range(1, 8))]
     entries = [
@@ -302,7 +302,7 @@ def test_a_prompt_gains_nothing_over_itself() -> None:
         )
     ]
     config = {"task": "t", "model": "m", "backend": "b", "seed": 0, "sizes": {"dev": 30, "test": 0}}
-    frontier = Frontier.of(config, entries, study="s", trials=8, pairs=9)
+    frontier = Frontier.of(config, entries, study="s", trials=8, evaluations=9)
     found = cross_fit(evaluator, frontier, entries)
     own, choice = found["0"], found["choice"]
     assert frontier.best == frontier.start
@@ -327,7 +327,7 @@ def test_a_prompt_gains_nothing_over_itself() -> None:
 
 def test_every_number_is_of_scored_rows() -> None:
     """Interval, macro-F1, Matthews' coefficient and gain, each with the number of rows that it rests on."""
-    task = replace(TASK, pool=ROWS[:60], dev=ROWS[60:90], test=ROWS[90:150])
+    task = replace(TASK, train=ROWS[:60], dev=ROWS[60:90], test=ROWS[90:150])
     evaluator = Evaluator(task, cast("Backend", Partial(3, 4, least=60)), LabelScorer())
     config = {
         "task": "t",
@@ -337,7 +337,7 @@ def test_every_number_is_of_scored_rows() -> None:
         "sizes": {"dev": 30, "test": 60},
     }
     entries = [Entry(0, prompt(50), 0.5, 1), Entry(1, prompt(80), 0.8, 2)]
-    frontier = Frontier.of(config, entries, study="s", trials=2, pairs=9)
+    frontier = Frontier.of(config, entries, study="s", trials=2, evaluations=9)
     found = judge(evaluator, frontier, lambda: None)
     full, rows = (
         Evaluator(task, KnownModel(), LabelScorer()),
@@ -372,7 +372,7 @@ def test_a_run_that_scores_nothing_says_why(
     tmp_path: Path, instead: Outputs, sentence: str
 ) -> None:
     """In one sentence, the second time without a question."""
-    task = replace(TASK, pool=ROWS[:60], dev=ROWS[60:90], test=ROWS[90:])
+    task = replace(TASK, train=ROWS[:60], dev=ROWS[60:90], test=ROWS[90:])
     for calls in (1, 0):
         model = Partial(*range(10), instead=instead)
         with pytest.raises(

@@ -35,7 +35,7 @@ CHAT = Prompt("Say it.", Structure(("Review",), "Sentiment", layout="chat"), PRO
 CONFIG: dict[str, Any] = {
     "task": "t", "model": "m", "backend": "hf", "seed": 0, "source": "s", "revision": "r", "fingerprint": "f", "scoring": "z",
     "input_fields": ["text"], "target_field": "mood", "labels": ["negative", "positive"], "scorer": "labels",
-    "sizes": {"pool": 5, "dev": 40, "test": 50}, "data_hash": "h", "load": {}, "versions": {}, "identity": {},
+    "sizes": {"train": 5, "dev": 40, "test": 50}, "data_hash": "h", "load": {}, "versions": {}, "identity": {},
 }  # fmt: skip
 
 
@@ -55,7 +55,9 @@ def document(prompt: Prompt) -> dict[str, Any]:
         0.2,
         0.01,
     )
-    return export(Frontier.of(CONFIG, [entry], study="s", trials=4, pairs=9), entry, [{"trial": 1}])
+    return export(
+        Frontier.of(CONFIG, [entry], study="s", trials=4, evaluations=9), entry, [{"trial": 1}]
+    )
 
 
 @pytest.mark.parametrize("prompt", [PROMPT, CHAT])
@@ -169,7 +171,7 @@ def test_verify_reproduces_the_number_and_notices_changes(
     assert (
         0
         == optimize(
-            "--data", "films.jsonl", "--budget", "9", "--without", "level-demonstrations"
+            "--data", "films.jsonl", "--budget", "9", "--without", "debias-demonstrations"
         ).returncode
     )
     done = optimize("export", "-o", "best.json")

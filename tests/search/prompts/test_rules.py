@@ -14,14 +14,14 @@ from promptfront.search.contracts import (
     Constraint,
     Example,
     Form,
-    Generation,
+    GenerateRequest,
     Prompt,
     Rule,
     Structure,
     Task,
 )
 from promptfront.search.errors import InputError
-from promptfront.search.evaluation.cached_model import Asking
+from promptfront.search.evaluation.cached_model import CachedModel
 from promptfront.search.evaluation.evaluator import Evaluator
 from promptfront.search.prompts.render import prompt_from_dict, prompt_to_dict
 from promptfront.search.prompts.rules import bound, compliance, decoding_form, decoding_limit, obeys
@@ -131,8 +131,8 @@ def test_a_form_is_asked_for_where_a_backend_can_hold_to_it() -> None:
     assert decoding_form([ruled("choice", words=("a", "好"))]) == Form("choice", '["a", "好"]')
     assert decoding_form([ruled("words", 3)]) is None
     for backend in (Writer(), Former()):
-        Asking(cast("Backend", backend)).outputs(
-            [Generation("p", 5, ("\n",), form), Generation("p", 5, ("\n",))]
+        CachedModel(cast("Backend", backend)).outputs(
+            [GenerateRequest("p", 5, ("\n",), form), GenerateRequest("p", 5, ("\n",))]
         )
     assert [{*options} - {"max_tokens", "temperature", "seed"} for options in asked] == [
         {"stop"},

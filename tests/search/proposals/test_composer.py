@@ -145,7 +145,7 @@ def test_demonstrations_from_dev_are_refused() -> None:
     """A mutator cannot leak dev or test rows into a prompt."""
     leak = Bad(lambda p: replace(p, demonstrations=DEV[:1]), "demonstrations")
     assert (
-        "not in the pool"
+        "not in train"
         in Space({"leak": leak}, "random", 0, context).compose(1, 1, tried(START), told())[0].error
     )
 
@@ -219,7 +219,7 @@ def test_what_was_outpaced_but_looks_best_races_again() -> None:
 
 
 def test_what_is_levelled_is_not_calibrated() -> None:
-    """Calibration has no lean left to take away: the prompt without it is levelled, with or without a score of its own."""
+    """Calibration has no label_bias left to take away: the prompt without it is levelled, with or without a score of its own."""
     calibrated = replace(
         START, demonstrations=POOL[:12], structure=replace(START.structure, calibration="batch")
     )
@@ -228,15 +228,15 @@ def test_what_is_levelled_is_not_calibrated() -> None:
         Outcome(1, calibrated, (), 0.8, 99, complete=True, potential=0.8, rows=9),
     )
 
-    def lean(prompt: Prompt) -> tuple[float, ...]:
+    def label_bias(prompt: Prompt) -> tuple[float, ...]:
         last = sum(example.target == "b" for example in prompt.demonstrations[-4:])
         return (2.0 - last, last - 2.0)
 
-    space = Space(built_in(), "random", 0, lambda rng: replace(context(rng), lean=lean))
+    space = Space(built_in(), "random", 0, lambda rng: replace(context(rng), label_bias=label_bias))
     written = tried(START, calibrated)
     batches = [space.compose(number, 8, written, history) for number in range(1, 7)]
     levelled = [
-        p for batch in batches for p in batch if "level-demonstrations" in p.mutators and p.prompt
+        p for batch in batches for p in batch if "debias-demonstrations" in p.mutators and p.prompt
     ]
     assert levelled
     assert {"none"} == {p.prompt.structure.calibration for p in levelled if p.prompt}

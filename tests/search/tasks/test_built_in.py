@@ -77,8 +77,8 @@ def task(request: pytest.FixtureRequest) -> Task:
 
 def test_rows_are_clean_and_apart(task: Task) -> None:
     """No text is empty, and no input is in two splits."""
-    rows = (*task.pool, *task.dev, *task.test)
-    assert min(len(task.pool), len(task.dev), len(task.test)) >= 15
+    rows = (*task.train, *task.dev, *task.test)
+    assert min(len(task.train), len(task.dev), len(task.test)) >= 15
     assert all(
         text.strip() == text and text for row in rows for _, text in (*row.inputs, ("", row.target))
     )
@@ -92,7 +92,7 @@ def test_gold_is_one_and_nothing_is_zero(task: Task) -> None:
     """Of a label task every label occurs."""
     scorer = load_scorer(task.scorer)
     if not isinstance(scorer, ReplyScorer):
-        assert {*task.labels} == {row.target for row in task.pool}
+        assert {*task.labels} == {row.target for row in task.train}
         return
     rows = task.test[:100]
     values = scorer.score_replies(rows, [row.target for row in rows])

@@ -17,21 +17,21 @@ def task() -> Task:
 
 def test_splits_are_full_and_share_nothing(task: Task) -> None:
     """3300 different reviews, whatever their case and white space."""
-    assert (2000, 300, 1000) == (len(task.pool), len(task.dev), len(task.test))
-    rows = (*task.pool, *task.dev, *task.test)
+    assert (2000, 300, 1000) == (len(task.train), len(task.dev), len(task.test))
+    rows = (*task.train, *task.dev, *task.test)
     assert len({" ".join(e.inputs[0][1].split()).casefold() for e in rows}) == 3300
 
 
 def test_labels_are_balanced_enough(task: Task) -> None:
     """No label is worth guessing."""
     assert ("negative", "positive") == task.labels
-    for split in (task.pool, task.dev, task.test):
+    for split in (task.train, task.dev, task.test):
         assert 0.4 < sum(e.target == "positive" for e in split) / len(split) < 0.6
 
 
 def test_texts_are_clean(task: Task) -> None:
     """Quotes are quotes, white space is single, and both encodings of the file are read."""
-    texts = [e.inputs[0][1] for e in (*task.pool, *task.dev, *task.test)]
+    texts = [e.inputs[0][1] for e in (*task.train, *task.dev, *task.test)]
     assert all(text and text == " ".join(text.split()) and "''" not in text for text in texts)
     assert not any("\ufffd" in text or "Ã" in text for text in texts)
     assert any("é" in text for text in texts)
