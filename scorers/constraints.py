@@ -39,7 +39,7 @@ class Compliance:
         found = tuple(constraint for constraint in task.constraints if constraint.rule)
         if not found:
             raise InputError(
-                f"--scorer compliance: the task {task.name!r} has no constraint with a rule; "
+                f"`scorer` compliance: the task {task.name!r} has no constraint with a rule; "
                 'name one in its file, such as {name: length, text: "Use at most {limit} words.", limit: 20, rule: words}'
             )
         return Compliance(found)

@@ -293,9 +293,8 @@ def make_backend(name: str, model: str | None, options: dict[str, Any]) -> Backe
     taken = inspect.signature(make).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
         for option in (option for option in options if option not in taken):
-            flag = f"--{option.replace('_', '-')}"
             raise InputError(
-                f"{flag}: the backend {name!r} does not take it{closest(option, taken)}"
+                f"`{option}`: the backend {name!r} does not take it{closest(option, taken)}"
             )
     return make(model, **options)
 

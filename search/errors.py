@@ -6,6 +6,9 @@ PromptfrontError            anything promptfront reports as a sentence; exit cod
 ├── BackendError            a model could not be loaded, reached, or gave unusable numbers
 │   └── InterruptedCallError    the rest of a call could not be answered; what was answered is kept
 └── VerificationError       an exported prompt does not reproduce its numbers; exit code 1
+
+A message names an option in backticks, as Python calls it: `max_evaluations`. The command line
+shows it as its own, --max-evaluations.
 """
 
 from __future__ import annotations
@@ -25,7 +28,10 @@ _DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 class PromptfrontError(Exception):
-    """A problem stated in one sentence: what was expected, what was found, what to do. It never shows a secret."""
+    """A problem in one sentence: what was expected, what was found, what to do.
+
+    It never shows a secret.
+    """
 
     exit_code = 2
 
@@ -33,7 +39,7 @@ class PromptfrontError(Exception):
         super().__init__(mask(_one_line(message)))
 
 
-class InputError(PromptfrontError):
+class InputError(PromptfrontError, ValueError):
     """The user's data, options, files or plugins cannot be used as they are."""
 
 

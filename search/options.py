@@ -84,4 +84,4 @@ def above_zero(name: str, value: Any, *, whole: bool = False) -> None:  # noqa: 
     kind: Any = numbers.Integral if whole else numbers.Real
     if not isinstance(value, kind) or not 0 < value < (_TOO_LARGE if whole else math.inf):
         expected = "a whole number" if whole and isinstance(value, float) else "a number"
-        raise InputError(f"--{name.replace('_', '-')}: expected {expected} above 0, found {value}")
+        raise InputError(f"`{name}`: expected {expected} above 0, found {value}")

@@ -73,14 +73,14 @@ def mutator_from_file(text: str) -> Mutator:
     InputError
         If the file, the name or what it names is not a mutator.
     """
-    made_by: Any = from_file("--mutator", text)
+    made_by: Any = from_file("mutators", text)
     try:
         made = made_by()
     except (Exception, SystemExit) as error:  # (the user's own code, run for the first time)
-        raise InputError(f"--mutator {text}: {type(error).__name__}: {error}") from error
+        raise InputError(f"`mutators` {text}: {type(error).__name__}: {error}") from error
     if getattr(made, "gene", None) not in GENES or not callable(getattr(made, "mutate", None)):
         raise InputError(
-            f"--mutator {text}: expected a class with gene (one of {', '.join(GENES)}) and mutate(prompt, context)"
+            f"`mutators` {text}: expected a class with gene (one of {', '.join(GENES)}) and mutate(prompt, context)"
         )
     return cast("Mutator", made)
 
@@ -95,14 +95,14 @@ def from_file(option: str, text: str) -> object:
     """
     path, colon, name = text.rpartition(":")
     if not colon or not path.endswith(".py") or not name.isidentifier():
-        raise InputError(f"{option}: expected path/to/file.py:Name, found {text!r}")
+        raise InputError(f"`{option}`: expected path/to/file.py:Name, found {text!r}")
     if not Path(path).is_file():
-        raise InputError(f"{option} {text}: there is no file {path}")
+        raise InputError(f"`{option}` {text}: there is no file {path}")
     try:
         with redirect_stdout(sys.stderr):  # what it prints is not a result
             found: object = getattr(_run(Path(path).resolve()), name)
     except (Exception, SystemExit) as error:  # (the user's own code, run for the first time)
-        raise InputError(f"{option} {text}: {type(error).__name__}: {error}") from error
+        raise InputError(f"`{option}` {text}: {type(error).__name__}: {error}") from error
     return found
 
 

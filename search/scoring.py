@@ -135,13 +135,11 @@ def load_scorer(name: str) -> Scorer | ReplyScorer:
     """
     if "*" in name:
         return Weighted(tuple(_weighted(part, name) for part in name.split("+")))
-    found: Any = (
-        from_file("--scorer", name) if ".py:" in name else load("promptfront.scorers", name)
-    )
+    found: Any = from_file("scorer", name) if ".py:" in name else load("promptfront.scorers", name)
     try:
         made: Any = found() if inspect.isclass(found) else found
     except Exception as error:  # (a user's own code)
-        raise InputError(f"--scorer {name}: {type(error).__name__}: {error}") from error
+        raise InputError(f"`scorer` {name}: {type(error).__name__}: {error}") from error
     if isinstance(made, ReplyScorer) or all(
         hasattr(made, method) for method in ("answers", "fit", "score")
     ):
@@ -149,7 +147,7 @@ def load_scorer(name: str) -> Scorer | ReplyScorer:
     if callable(made) and len(inspect.signature(made).parameters) == 2:
         return Metric(name, made)
     raise InputError(
-        f"--scorer {name}: expected a function of a reply and an example, or a class with score_replies"
+        f"`scorer` {name}: expected a function of a reply and an example, or a class with score_replies"
     )
 
 
@@ -161,12 +159,12 @@ def _weighted(part: str, whole: str) -> Part:
         share = 0.0
     if not 0 < share < math.inf or not name:
         raise InputError(
-            f"--scorer {whole}: expected weights above 0 as in 0.7*rouge-l+0.3*chrf, found {part!r}"
+            f"`scorer` {whole}: expected weights above 0 as in 0.7*rouge-l+0.3*chrf, found {part!r}"
         )
     name = name.strip()
     scorer = load_scorer(name)
     if not isinstance(scorer, ReplyScorer):
         raise InputError(
-            f"--scorer {whole}: {name!r} does not score replies, so it cannot be one of several"
+            f"`scorer` {whole}: {name!r} does not score replies, so it cannot be one of several"
         )
     return Part(share, name, scorer)

@@ -56,11 +56,11 @@ def load(
     source = str(default_model_folder()) if name is None else name
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if dtype not in (None, *DTYPES):
-        raise BackendError(f"--dtype: expected one of {', '.join(DTYPES)}, found {dtype}")
+        raise BackendError(f"`dtype`: expected one of {', '.join(DTYPES)}, found {dtype}")
     dtype = dtype or ("float32" if place == "cpu" else "bfloat16")
     if dtype == "int8" and place != "cpu":
         raise BackendError(
-            f"--dtype int8: expected --device cpu, found {place}; on a GPU bfloat16 is the fast choice"
+            f"`dtype` int8: expected `device` cpu, found {place}; on a GPU bfloat16 is the fast choice"
         )
     _check_device(place)
     with quiet_transformers():
@@ -126,7 +126,7 @@ def _read(
 
     if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
         raise BackendError(
-            f"--model {name}: expected a folder with a config.json, weights and a tokenizer, but it has no config.json"
+            f"`model` {name}: expected a folder with a config.json, weights and a tokenizer, but it has no config.json"
         )
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
@@ -154,13 +154,13 @@ def _read(
     ) as error:  # (a broken file, a missing package or a model's own code can raise anything)
         reason = " ".join(str(error).split())[:200]
         raise BackendError(
-            f"--model {name}: expected the id or folder of a Hugging Face model, but it cannot be loaded ({reason}); "
+            f"`model` {name}: expected the id or folder of a Hugging Face model, but it cannot be loaded ({reason}); "
             "check the name, and the network if it is not on this machine"
         ) from error
     missing = sorted(info["missing_keys"])
     if missing:  # they would be random
         raise BackendError(
-            f"--model {name}: expected all weights of a {config.model_type} language model, but "
+            f"`model` {name}: expected all weights of a {config.model_type} language model, but "
             f"{len(missing)} are missing, such as {missing[0]}"
         )
     return tokenizer, model if place == "auto" else model.to(place), kind
@@ -184,7 +184,7 @@ def _kind(config: Any, name: str, trust_remote_code: bool) -> tuple[Kind, Any]: 
     ):
         return "causal", transformers.AutoModelForCausalLM
     raise BackendError(
-        f"--model {name}: expected a causal, encoder-decoder or masked language model, found {config.model_type}"
+        f"`model` {name}: expected a causal, encoder-decoder or masked language model, found {config.model_type}"
     )
 
 
@@ -199,7 +199,7 @@ def _check_vocabulary(model: Any, tokenizer: Any, kind: Kind, name: str) -> None
     wrong = sorted(i for i, token in unknown.items() if i not in spare or token in template)
     if wrong:
         raise BackendError(
-            f"--model {name}: its tokenizer has {len(wrong)} tokens that the model does not know, such as number "
+            f"`model` {name}: its tokenizer has {len(wrong)} tokens that the model does not know, such as number "
             f"{wrong[0]} {unknown[wrong[0]]!r} where the model has {known}: it belongs to another model"
         )
 
@@ -212,7 +212,7 @@ def _check_device(place: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0][:120]
         raise BackendError(
-            f"--device {place}: expected a device of this machine ({reason})"
+            f"`device` {place}: expected a device of this machine ({reason})"
         ) from error
 
 

@@ -156,7 +156,7 @@ def _pick(logits: torch.Tensor, temperature: float, draws: torch.Tensor) -> torc
     """Return a token for each row of logits, given a number between 0 and 1 for each."""
     if logits.isnan().any():
         raise BackendError(
-            f"the model gave NaN logits in {logits.dtype}: run it in a wider dtype (--dtype float32)"
+            f"the model gave NaN logits in {logits.dtype}: run it in a wider dtype (`dtype` float32)"
         )
     if temperature == 0:
         return logits.argmax(-1)

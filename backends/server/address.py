@@ -27,7 +27,7 @@ def import_openai() -> Any:  # noqa: ANN401 (it may be absent)
         import openai
     except ImportError as error:
         raise BackendError(
-            f"--backend openai: the openai package cannot be imported ({error}); pip install 'promptfront[openai]'"
+            f"`backend` openai: the openai package cannot be imported ({error}); pip install 'promptfront[openai]'"
         ) from error
     return openai
 
@@ -43,7 +43,7 @@ def connect(base_url: str | None, timeout: float) -> Any:  # noqa: ANN401 (the o
     key, url = _header(KEY), (base_url or os.environ.get(_BASE_URL) or "").strip() or None
     if url is None and not key:
         raise BackendError(
-            f"--backend openai: expected a key in {KEY}, or --base-url for a server that needs none"
+            f"`backend` openai: expected a key in {KEY}, or `base_url` for a server that needs none"
         )
     headers = {name: value for name in _HEADERS if (value := _header(name))}
     options = {"organization": headers.get(_HEADERS[0]), "project": headers.get(_HEADERS[1])}
@@ -60,7 +60,7 @@ def connect(base_url: str | None, timeout: float) -> Any:  # noqa: ANN401 (the o
         )
     except (ImportError, ValueError, OSError, openai.OpenAIError, *_invalid_url()) as error:
         problem = " ".join(str(error).split())
-    raise BackendError(f"--base-url {address}: cannot be asked ({problem}){proxies()}")
+    raise BackendError(f"`base_url` {address}: cannot be asked ({problem}){proxies()}")
 
 
 def _invalid_url() -> list[type[Exception]]:
@@ -105,11 +105,11 @@ def _checked(url: str) -> tuple[str, dict[str, str]]:
         problem = str(error)
     if problem:
         raise BackendError(
-            f"--base-url: expected an address such as http://127.0.0.1:8000/v1 ({problem})"
+            f"`base_url`: expected an address such as http://127.0.0.1:8000/v1 ({problem})"
         )
     if parts.username or parts.password:
         raise BackendError(
-            f"--base-url: expected an address without a password; put the key into {KEY}"
+            f"`base_url`: expected an address without a password; put the key into {KEY}"
         )
     if (
         parts.scheme not in ("http", "https")
@@ -118,6 +118,6 @@ def _checked(url: str) -> tuple[str, dict[str, str]]:
         or any(map(str.isspace, parts.netloc))
     ):
         raise BackendError(
-            f"--base-url: expected an address such as http://127.0.0.1:8000/v1, found {url}"
+            f"`base_url`: expected an address such as http://127.0.0.1:8000/v1, found {url}"
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path}", query

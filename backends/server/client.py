@@ -122,7 +122,7 @@ class Client:
         ):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise BackendError(
-                    f"--backend openai: {name}: expected a number above 0, found {value!r}"
+                    f"`backend` openai: {name}: expected a number above 0, found {value!r}"
                 )
         self.concurrency, self.retry_timeout = int(concurrency) or 1, retry_timeout
         self.budget, self.usage = budget, Usage()
@@ -349,13 +349,13 @@ class Client:
 
     def _hint(self, met: Fault) -> str:
         ends = met.kind == "missing" and not self.name.endswith("/v1")
-        return "; does the address end in /v1? (--base-url)" if ends else ""
+        return "; does the address end in /v1? (`base_url`)" if ends else ""
 
     def _check_cost(self) -> None:
         limit = self.budget.max_cost
         if limit is not None and self.budget.cost(self.usage) >= limit:
             raise InterruptedCallError(
-                f"--max-cost {limit:g}: {self.budget.cost(self.usage):.4g} dollars are spent"
+                f"`max_cost` {limit:g}: {self.budget.cost(self.usage):.4g} dollars are spent"
             )
 
     def _count(self, call: Call, answer: Any) -> None:  # noqa: ANN401 (any JSON)

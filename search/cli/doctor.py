@@ -15,6 +15,7 @@ from ..api import make_backend
 from ..contracts import LikelihoodRequest, Unscored
 from ..errors import BackendError, PromptfrontError
 from ..storage.config import versions
+from .parser import with_flags
 
 if TYPE_CHECKING:
     from ..contracts import Backend
@@ -145,7 +146,7 @@ def _plain(model: str | None, loaded: Backend) -> tuple[list[tuple[float, ...]] 
         plain = make_backend("hf", source, {"packed": False, "device": "cpu", "dtype": "float32"})
         return _scored(plain), "plain passes of transformers in float32"
     except PromptfrontError as error:
-        return None, f"not compared with transformers ({error})"
+        return None, f"not compared with transformers ({with_flags(str(error))})"
 
 
 def _scored(backend: Backend) -> list[tuple[float, ...]]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ..errors import InputError, InterruptedCallError, PromptfrontError, StorageError
 from ..options import DataOptions, Limits, above_zero
 from ..secrets import mask
-from .parser import COMMANDS, parse
+from .parser import COMMANDS, parse, with_flags
 from .streams import ascii_json, is_unicode, lenient, open_closed, say, tell
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except PromptfrontError as error:
             kept = "; what was answered is kept, and the same command continues"
             tell(
-                f"optimize: error: {error}{kept if isinstance(error, InterruptedCallError) else ''}"
+                f"optimize: error: {with_flags(str(error))}{kept if isinstance(error, InterruptedCallError) else ''}"
             )
             return error.exit_code
         except KeyboardInterrupt:
@@ -155,7 +155,9 @@ def _run(options: argparse.Namespace) -> int:
             )
         except StorageError as error:
             if error.found:
-                tell(f"optimize: error: {error}; what was found is shown, not saved")
+                tell(
+                    f"optimize: error: {with_flags(str(error))}; what was found is shown, not saved"
+                )
                 _show(error.found, options)
                 return error.exit_code
             raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from functools import cache
 from typing import Any, NoReturn
 
 from .streams import say, tell
@@ -10,6 +12,14 @@ from .streams import say, tell
 STORAGE = "sqlite:///promptfront.db"
 COMMANDS = ("run", "frontier", "export", "verify", "list", "doctor")
 _GROUPS = ("tasks", "mutators", "scorers", "backends")
+_NAME = re.compile(r"`([a-z_]+)`")
+_IN_PYTHON = {
+    "input_columns": "input_column",
+    "instructions": "instruction",
+    "mutators": "mutator",
+    "proposer": "proposer_model",
+}
+"""What an option is called in Python, where that is not its name on the command line."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -32,7 +42,36 @@ class _Version(argparse.Action):
 
 
 def parse(words: list[str]) -> argparse.Namespace:
-    """Return the options of a command line; a misspelt one ends the process with one sentence and exit code 2."""
+    """Return the options of a command line.
+
+    A misspelt one ends the process with one sentence and exit code 2.
+    """
+    return _parser().parse_args(words)
+
+
+def with_flags(text: str) -> str:
+    """Return a message with the options that it names, such as `max_cost`, as flags: --max-cost."""
+    return _NAME.sub(lambda named: _flags().get(named[1], named[0]), text)
+
+
+@cache
+def _flags() -> dict[str, str]:
+    """Return the flags of all commands by what Python calls them."""
+    (commands,) = [
+        action.choices
+        for action in _parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    ]
+    flags = {
+        action.dest: action.option_strings[-1]
+        for command in commands.values()
+        for action in command._actions
+        if action.option_strings
+    }
+    return flags | {name: flags[option] for name, option in _IN_PYTHON.items()}
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="optimize",
         description="Search for a better, shorter prompt for a model that runs here.",
@@ -76,7 +115,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     )
     _add_model(doctor)
     doctor.add_argument("--json", action="store_true", help="print one JSON object last")
-    return parser.parse_args(words)
+    return parser
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:

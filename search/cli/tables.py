@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..records.unscored import listed, too_many
+from .parser import with_flags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,7 @@ def plan_lines(plan: Plan) -> list[str]:
         lines.append(
             f"unscored   {lost} of {len(task.dev)} dev rows by the starting prompt: {listed(plan.reasons)}"
         )
-    return lines + [f"note       {note}" for note in task.notes]
+    return lines + [f"note       {with_flags(note)}" for note in task.notes]
 
 
 def _splits(task: Task) -> str:

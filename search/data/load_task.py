@@ -57,11 +57,11 @@ def load_task(
     """
     if data and train:
         raise InputError(
-            "expected either --data (to be split) or --train (already split), found both"
+            "expected either `data` (to be split) or `train` (already split), found both"
         )
     if bool(dev) != bool(test) and not train and not _is_file(task):
         raise InputError(
-            "expected both --dev and --test, or --train with one of them; a single file goes to --data"
+            "expected both `dev` and `test`, or `train` with one of them; a single file goes to `data`"
         )
     named = None
     if _is_file(task):
@@ -115,7 +115,7 @@ def _with_start(
         task = _rescored(task, scorer)
     if choices and set(choices) != set(task.labels):
         raise InputError(
-            f"--choices: task {task.name!r} has the labels {', '.join(task.labels)}, found {', '.join(choices)}"
+            f"`choices`: task {task.name!r} has the labels {', '.join(task.labels)}, found {', '.join(choices)}"
         )
     if not instructions:
         return task
@@ -131,7 +131,7 @@ def _rescored(task: Task, scorer: str) -> Task:
     if asks_for_labels(load_scorer(scorer)):
         if not task.labels:
             raise InputError(
-                f"--scorer {scorer}: it scores labels, and task {task.name!r} has none"
+                f"`scorer` {scorer}: it scores labels, and task {task.name!r} has none"
             )
         return replace(task, scorer=scorer)
     return replace(task, scorer=scorer, labels=())
@@ -161,7 +161,7 @@ def _build(spec: TaskFile, seed: int) -> Task:
     paths = {name: path for name, path in named.items() if path}
     if "data" not in paths and len(paths) < 2:
         raise InputError(
-            f"task {spec.name!r} names no data: give --data FILE, or data: in the task file"
+            f"task {spec.name!r} names no data: give `data` FILE, or data: in the task file"
         )
     notes: list[str] = []
     rows = {name: read_rows(path, tell=notes.append) for name, path in paths.items()}
@@ -268,7 +268,7 @@ def _labels(
     if not spec.scorer and (len(seen) > _MAX_LABELS or len(seen) > max(2, len(rows) // 2)):
         raise InputError(
             f"{source}: the column {target!r} has {len(seen)} different values in {len(rows)} rows, which looks like free text: "
-            "say --scorer labels if they are labels, or how to score free text (see `optimize list scorers`)"
+            "say `scorer` labels if they are labels, or how to score free text (see `optimize list scorers`)"
         )
     if listed := next((row for row in rows if is_list(row.cells.get(target, "").strip())), None):
         raise InputError(
@@ -278,7 +278,7 @@ def _labels(
     if len(seen) < 2:
         found = [spelling for spelling in counts if fold(spelling)]
         apart = (
-            f", spellings of one: --choices {quoted(found)} keeps them apart"
+            f", spellings of one: `choices` {quoted(found)} keeps them apart"
             if len(found) > 1
             else ""
         )

@@ -308,7 +308,7 @@ def field_limit(
     if limit < min(_LEAST_TOKENS, longest):
         raise InputError(
             f"{task.source}: the starting prompt has {start} tokens and an answer {answer}, which leaves too few of the "
-            f"{max_context} that {model} reads for an input; give a shorter --instruction, or a --model that reads more"
+            f"{max_context} that {model} reads for an input; give a shorter `instructions`, or a `model` that reads more"
         )
     return limit, f", since {model} reads {max_context}"
 

@@ -82,6 +82,8 @@ def _parsed(path: str) -> tuple[Any, yaml.Node | None]:
         raise InputError(f"{path}: the task file cannot be read ({error.strerror})") from None
     except RecursionError:
         raise InputError(f"{path}: expected YAML, but its brackets are nested too deep") from None
+    except InputError:  # not text
+        raise
     # A value that is not of the kind that its tag says, such as an impossible date, is one of the others.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)

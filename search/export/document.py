@@ -178,6 +178,8 @@ def write_text(path: str | Path, text: str) -> None:
                 stream.write(text)
         else:
             _replace(path.resolve(), text)
+    except InputError:  # a folder
+        raise
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
@@ -241,7 +243,7 @@ def load_prompt(path: str | Path) -> ExportedPrompt:
             offsets=tuple(offsets[label] for label in labels) if offsets else (),
             document=document,
         )
-    except (AttributeError, ValueError, InputError) as error:
+    except (AttributeError, ValueError) as error:
         raise InputError(f"{path}: {_EXPECTED}, but {error}") from None
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: {_EXPECTED}, but it lacks {error}") from None
@@ -328,6 +330,8 @@ def _load_of(path: str | Path, document: dict[str, Any]) -> dict[str, Any]:
         places = Places(Path(path), load.get("folder"), frozenset(load.get("local", ())))
         if not masked:
             return places.found(load)
+    except InputError:  # a file that is nowhere
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{path}: {_EXPECTED}, but its parts are not as they were written ({error!r})"

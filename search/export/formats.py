@@ -49,7 +49,7 @@ def format_prompt(document: dict[str, Any], prompt: Prompt, style: str) -> str:
         ),
     }
     if style not in styles:
-        raise InputError(f"--format: expected one of {', '.join(FORMATS)}, found {style!r}")
+        raise InputError(f"`format`: expected one of {', '.join(FORMATS)}, found {style!r}")
     return styles[style]()
 
 
@@ -93,7 +93,7 @@ def _join(
 def _plain(prompt: Prompt, fields: Sequence[str], style: str) -> list[str | Slot]:
     if prompt.structure.layout == "chat":
         raise InputError(
-            f"--format {style}: this prompt is a chat; export it with --format messages or json"
+            f"`format` {style}: this prompt is a chat; export it with `format` messages or json"
         )
     return [part for part in template(prompt, fields) if not isinstance(part, Turn)]
 

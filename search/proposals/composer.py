@@ -54,7 +54,7 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
     try:
         seed = operator.index(seed) % 2**32
     except TypeError:
-        raise InputError(f"--seed: expected a whole number, found {seed!r}") from None
+        raise InputError(f"`seed`: expected a whole number, found {seed!r}") from None
     match name:
         case "tpe":
             return optuna.samplers.TPESampler(seed=seed, n_startup_trials=16)
@@ -66,7 +66,7 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
                 return optuna.samplers.GPSampler(seed=seed, n_startup_trials=16)
         case "random":
             return optuna.samplers.RandomSampler(seed=seed)
-    raise InputError(f"--sampler: expected one of {', '.join(get_args(Sampler))}, found {name!r}")
+    raise InputError(f"`sampler`: expected one of {', '.join(get_args(Sampler))}, found {name!r}")
 
 
 class Space:

@@ -34,7 +34,7 @@ def load_mutators(
     installed = sorted(available("promptfront.mutators"))
     for name in (name for name in without if name not in installed):
         raise InputError(
-            f"--without: there is no mutator {name!r}{closest(name, installed)}; see `optimize list mutators`"
+            f"`without`: there is no mutator {name!r}{closest(name, installed)}; see `optimize list mutators`"
         )
     found: dict[str, Mutator] = {}
     for name in (name for name in installed if name not in without):
@@ -45,7 +45,7 @@ def load_mutators(
 
 def _limited(mutators: dict[str, Mutator], most: int) -> dict[str, Mutator]:
     if most < 0:
-        raise InputError(f"--max-demonstrations: expected a number from 0, found {most}")
+        raise InputError(f"`max_demonstrations`: expected a number from 0, found {most}")
     kept = {name: m for name, m in mutators.items() if most or m.gene != "demonstrations"}
     return {name: Capped(m, most) if m.gene == "demonstrations" else m for name, m in kept.items()}
 

@@ -219,7 +219,7 @@ class Frontier:
         found = {str(entry.trial): entry for entry in (self.start, *self.front)}
         if which not in found:
             raise InputError(
-                f"--pick: expected best, knee, shortest or one of the trials {', '.join(found)}, found {which!r}"
+                f"`pick`: expected best, knee, shortest or one of the trials {', '.join(found)}, found {which!r}"
             )
         return found[which]
 

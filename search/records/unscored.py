@@ -16,17 +16,17 @@ _MANY = 0.1
 """The part of the rows that may be unscored before the scores are not those of the task."""
 _MORE_TOKENS = (
     "the model may be one that thinks before it answers: give its replies more tokens (max_tokens in a task file), "
-    "or take another --model"
+    "or take another `model`"
 )
 _ADVICE: dict[Reason, str] = {
     "empty": _MORE_TOKENS,
     "cut": _MORE_TOKENS,
-    "refused": "say in the instruction what is asked for, or take another --model",
-    "filtered": "the rows or the instruction offend the server's filter: take another --model or other rows",
-    "no label": "name the labels and nothing else in the --instruction, or give those it writes with --choices",
-    "several labels": "ask in the --instruction for one label and nothing else",
-    "tie": "the model cannot tell the labels apart: give them other texts (labels in a task file), or take another --model",
-    "no number": "the --scorer must give some replies a number from 0 to 1",
+    "refused": "say in the instruction what is asked for, or take another `model`",
+    "filtered": "the rows or the instruction offend the server's filter: take another `model` or other rows",
+    "no label": "name the labels and nothing else in the `instructions`, or give those it writes with `choices`",
+    "several labels": "ask in the `instructions` for one label and nothing else",
+    "tie": "the model cannot tell the labels apart: give them other texts (labels in a task file), or take another `model`",
+    "no number": "the `scorer` must give some replies a number from 0 to 1",
 }
 
 

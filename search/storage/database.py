@@ -111,7 +111,7 @@ class Store:
         with clear_errors(self.url):
             if self._path and not create and not self._path.is_file():
                 raise StorageError(
-                    f"--storage {self.url}: there is no such file; run `optimize --task sentiment` first or name another --storage"
+                    f"`storage` {self.url}: there is no such file; run `optimize --task sentiment` first or name another `storage`"
                 )
             options: dict[str, Any] = (
                 {"connect_args": {"timeout": _LOCK_TIMEOUT_SECONDS}} if sqlite else {}
@@ -146,8 +146,8 @@ class Store:
         """Raise `StorageError` if the file was deleted or replaced: what SQLite writes from then on is lost."""
         if self._path and _identity(self._path) != self._file:
             raise StorageError(
-                f"--storage {self.url}: the database was deleted or replaced during the run, so nothing can be saved; "
-                "put it back and run the same command, or name another --storage"
+                f"`storage` {self.url}: the database was deleted or replaced during the run, so nothing can be saved; "
+                "put it back and run the same command, or name another `storage`"
             )
 
     @contextmanager
@@ -317,7 +317,7 @@ def _parse(url: str) -> URL:
         parsed = sa.engine.make_url(url)
     except (ArgumentError, ValueError):
         raise StorageError(
-            "--storage: expected a database URL such as sqlite:///promptfront.db or postgresql://user@host/name, "
+            "`storage`: expected a database URL such as sqlite:///promptfront.db or postgresql://user@host/name, "
             f"found {re.sub(':.*@', ':***@', url)!r}"
         ) from None
     hide(parsed.password)
@@ -334,12 +334,12 @@ def _sqlite_path(parsed: URL, url: str) -> Path | None:
     """Return the file of an SQLite URL; nothing for a `file:` URI, which is SQLite's own to read."""
     if "?" in url and not parsed.query:
         raise StorageError(
-            f"--storage {url}: what follows ? are options of SQLite, not a name; name a file without ?"
+            f"`storage` {url}: what follows ? are options of SQLite, not a name; name a file without ?"
         )
     name = parsed.database or ""
     if name in ("", ":memory:"):
         raise StorageError(
-            f"--storage {url}: this database is gone with the process; name a file, such as sqlite:///promptfront.db"
+            f"`storage` {url}: this database is gone with the process; name a file, such as sqlite:///promptfront.db"
         )
     return None if name.startswith("file:") else Path(name).absolute()
 
@@ -363,7 +363,7 @@ def _refuse_foreign(engine: Engine, url: str) -> None:
     if tables and not studies and not tables & _OURS:
         names = ", ".join(sorted(tables)[:3])
         raise StorageError(
-            f"--storage {url}: this is another program's database (it holds {names}); name another file"
+            f"`storage` {url}: this is another program's database (it holds {names}); name another file"
         )
 
 
@@ -408,17 +408,17 @@ def clear_errors(url: str) -> Iterator[None]:
         yield
     except NoSuchModuleError as error:
         raise StorageError(
-            f"--storage {url}: no driver for this kind of database is installed ({error})"
+            f"`storage` {url}: no driver for this kind of database is installed ({error})"
         ) from None
     except ImportError as error:
         raise StorageError(
-            f"--storage {url}: its driver is not installed ({error}); install it with pip"
+            f"`storage` {url}: its driver is not installed ({error}); install it with pip"
         ) from None
     except IntegrityError:
         raise
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise StorageError(
-            f"--storage {url}: the database holds a damaged value ({error}); restore it from a copy, or name another"
+            f"`storage` {url}: the database holds a damaged value ({error}); restore it from a copy, or name another"
         ) from error
     except (
         SQLAlchemyError,
@@ -433,6 +433,6 @@ def clear_errors(url: str) -> Iterator[None]:
         cause = (error.__cause__ if isinstance(error, OptunaError) else error) or error
         reason = str(getattr(cause, "orig", None) or cause) or type(cause).__name__
         raise StorageError(
-            f"--storage {url}: the database cannot be opened or written ({reason.splitlines()[0]}); "
+            f"`storage` {url}: the database cannot be opened or written ({reason.splitlines()[0]}); "
             "check that the folder exists, is writable and has free space"
         ) from error

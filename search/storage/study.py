@@ -96,7 +96,7 @@ class Study:
         if differing:
             raise InputError(
                 f"study {self.name!r} was started with another {', '.join(differing)}: "
-                "choose another --study name, or leave --study out to have one chosen"
+                "choose another `study` name, or leave `study` out to have one chosen"
             )
 
     def _begin(self, config: dict[str, Any]) -> None:
@@ -108,7 +108,7 @@ class Study:
             )
         if directions != _DIRECTIONS or trials:
             raise InputError(
-                f"study {self.name!r} was not started by promptfront: choose another --study name"
+                f"study {self.name!r} was not started by promptfront: choose another `study` name"
             )
         with self.store.writing(), warnings.catch_warnings():
             warnings.simplefilter(
@@ -326,7 +326,7 @@ def latest_study(store: Store) -> str:
     studies = _studies(store)
     if not studies:
         raise InputError(
-            f"{store.url} holds no promptfront study yet: run `optimize --task sentiment` first, or name another --storage"
+            f"{store.url} holds no promptfront study yet: run `optimize --task sentiment` first, or name another `storage`"
         )
     return max(studies, key=lambda name: studies[name])
 
@@ -346,7 +346,7 @@ def _load(store: Store, name: str) -> optuna.Study:
     names = _studies(store)
     if name not in names:
         raise InputError(
-            f"--study: {store.url} holds no study {name!r}, only {', '.join(names) or 'none at all'}"
+            f"`study`: {store.url} holds no study {name!r}, only {', '.join(names) or 'none at all'}"
         )
     with clear_errors(store.url):
         return optuna.load_study(study_name=name, storage=store.optuna)
@@ -361,7 +361,7 @@ def _create(store: Store, name: str) -> optuna.Study:
         or name != name.strip()
     ):
         raise InputError(
-            f"--study: expected a name of 1 to {_LONGEST_NAME} characters in one line, found {name[:60]!r}"
+            f"`study`: expected a name of 1 to {_LONGEST_NAME} characters in one line, found {name[:60]!r}"
         )
     with store.writing():
         return optuna.create_study(
@@ -373,7 +373,7 @@ def _whole(attrs: Mapping[str, Any], study: str) -> dict[str, Any]:
     """Return the configuration in a study's attributes, if it is one that this version can go on with."""
     config = attrs.get(CONFIG)
     if config is None:
-        raise InputError(f"{study} was not started by promptfront: choose another --study name")
+        raise InputError(f"{study} was not started by promptfront: choose another `study` name")
     missing = (
         [key for key in _NEEDED if key not in config] if isinstance(config, dict) else list(_NEEDED)
     )
@@ -384,7 +384,7 @@ def _whole(attrs: Mapping[str, Any], study: str) -> dict[str, Any]:
     ):
         raise InputError(
             f"{study} has settings that are damaged or of another version (no {', '.join(missing[:3]) or 'sizes'}): "
-            "it is left as it is; choose another --study name"
+            "it is left as it is; choose another `study` name"
         )
     return dict(config)
 
@@ -394,10 +394,12 @@ def _readable(what: str) -> Iterator[None]:
     """Turn what is missing in a damaged record into one sentence."""
     try:
         yield
+    except InputError:  # already one sentence
+        raise
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{what} is damaged or of another version ({type(error).__name__}: {error}): "
-            "it is left as it is; choose another --study name"
+            "it is left as it is; choose another `study` name"
         ) from error
 
 

@@ -152,7 +152,7 @@ def inspec(name: str) -> list[dict[str, Any]]:
         reason = " ".join(str(error).split())[:160]
         raise InputError(
             f"the Hugging Face data set {_INSPEC} cannot be fetched ({reason}); connect once, or name rows of your own: "
-            "--data FILE --scorer key-phrases"
+            "`data` FILE `scorer` key-phrases"
         ) from error
     return [json.loads(line) for line in Path(path).read_text("utf-8").split("\n") if line.strip()]
 

@@ -248,7 +248,7 @@ def test_int8_needs_linear_layers(tmp_path: Path, backend: HFBackend) -> None:
     assert 0 < max(abs(a - b) for f, e in pairs for a, b in zip(f, e, strict=True)) < 2
     folder = saved(_CAUSAL["gpt2"](), transformers.AutoModelForCausalLM, tmp_path / "gpt2", backend)
     with pytest.raises(
-        BackendError, match="has no linear layers that could be int8; leave --dtype out"
+        BackendError, match="has no linear layers that could be int8; leave `dtype` out"
     ):
         HFBackend(folder, dtype="int8")
 

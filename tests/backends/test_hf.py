@@ -179,12 +179,12 @@ def test_nan_is_told(backend: HFBackend, monkeypatch: pytest.MonkeyPatch) -> Non
     [
         (
             {"dtype": "int3"},
-            "--dtype: expected one of float32, bfloat16, float16, int8, found int3",
+            "`dtype`: expected one of float32, bfloat16, float16, int8, found int3",
         ),
-        ({"device": "meta", "dtype": "int8"}, "--dtype int8: expected --device cpu, found meta"),
-        ({"device": "cuda:99"}, "--device cuda:99: expected a device of this machine"),
-        ({"device": "gpu"}, "--device gpu: expected a device of this machine"),
-        ({"device": "meta"}, "--device meta: expected a device of this machine"),
+        ({"device": "meta", "dtype": "int8"}, "`dtype` int8: expected `device` cpu, found meta"),
+        ({"device": "cuda:99"}, "`device` cuda:99: expected a device of this machine"),
+        ({"device": "gpu"}, "`device` gpu: expected a device of this machine"),
+        ({"device": "meta"}, "`device` meta: expected a device of this machine"),
     ],
 )
 def test_devices_and_dtypes_that_are_none_are_told(options: dict[str, Any], says: str) -> None:
@@ -339,7 +339,7 @@ def test_unknown_id_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "huggingface_hub.constants.HF_HUB_OFFLINE", True
     )  # it read the environment when imported
-    with pytest.raises(BackendError, match="--model nobody/nothing: expected the id or folder"):
+    with pytest.raises(BackendError, match="`model` nobody/nothing: expected the id or folder"):
         HFBackend("nobody/nothing")
 
 

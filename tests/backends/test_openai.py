@@ -226,12 +226,12 @@ def test_the_cost_ends_the_run(address: str) -> None:
     remote._path._together = 1  # type: ignore[attr-defined]
     asked = [LikelihoodRequest(f"Review {i}: great fun\nSentiment:", (" good",)) for i in range(30)]
     with pytest.raises(
-        InterruptedCallError, match=r"--max-cost 0\.2: 0\.\d+ dollars are spent"
+        InterruptedCallError, match=r"`max_cost` 0\.2: 0\.\d+ dollars are spent"
     ) as caught:
         remote.loglikelihoods(asked)
     assert 0.2 <= remote._client.budget.cost(remote._client.usage) < 0.25
     assert 10 < len(caught.value.answered) < 30
-    with pytest.raises(BackendError, match="--max-cost: expected --price too"):
+    with pytest.raises(BackendError, match="`max_cost`: expected `price` too"):
         OpenAIBackend(base_url=address, max_cost=1.0)
 
 
@@ -286,10 +286,10 @@ def test_the_key_appears_nowhere(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"base_url": "127.0.0.1:8000"}, "--base-url: expected an address such as"),
+        ({"base_url": "127.0.0.1:8000"}, "`base_url`: expected an address such as"),
         ({"base_url": "http://me:secret@127.0.0.1/v1"}, "expected an address without a password"),
         ({"base_url": "http://127.0.0.1:9/v1", "retry_timeout": 0.5}, "no answer within"),
-        ({"price": (1.0,)}, "--price: expected dollars for a million prompt tokens"),
+        ({"price": (1.0,)}, "`price`: expected dollars for a million prompt tokens"),
     ],
 )
 def test_servers_that_are_none_are_told(options: dict[str, Any], says: str) -> None:
@@ -301,12 +301,12 @@ def test_servers_that_are_none_are_told(options: dict[str, Any], says: str) -> N
 
 def test_what_is_served_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that the server lacks, a tokenizer that is none, and no key at all."""
-    with pytest.raises(BackendError, match=r"--model gpt-9: http://127.* serves .*SmolLM2"):
+    with pytest.raises(BackendError, match=r"`model` gpt-9: http://127.* serves .*SmolLM2"):
         OpenAIBackend("gpt-9", base_url=address)
-    with pytest.raises(BackendError, match="--tokenizer nobody/nothing: expected the id or folder"):
+    with pytest.raises(BackendError, match="`tokenizer` nobody/nothing: expected the id or folder"):
         OpenAIBackend(base_url=address, tokenizer="nobody/nothing")
     monkeypatch.delenv("OPENAI_API_KEY")
-    with pytest.raises(BackendError, match="expected a key in OPENAI_API_KEY, or --base-url"):
+    with pytest.raises(BackendError, match="expected a key in OPENAI_API_KEY, or `base_url`"):
         OpenAIBackend()
 
 

@@ -330,7 +330,7 @@ def test_absent_vllm_is_told() -> None:
     """One sentence that says what to install."""
     with pytest.raises(
         BackendError,
-        match=r"--backend vllm: vLLM cannot be imported .* pip install 'promptfront\[vllm\]'",
+        match=r"`backend` vllm: vLLM cannot be imported .* pip install 'promptfront\[vllm\]'",
     ):
         VLLMBackend()
 

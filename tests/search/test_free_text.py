@@ -146,7 +146,7 @@ def test_a_scorer_without_any_value_is_told(
     (tmp_path / "s.py").write_text("def metric(reply, example):\n    return None\n")
     with pytest.raises(
         InputError,
-        match=r"none of the 12 dev rows could be scored .* gives no number \(12\); the --scorer",
+        match=r"none of the 12 dev rows could be scored .* gives no number \(12\); the `scorer`",
     ):
         optimize(
             replace(words, scorer=f"{tmp_path}/s.py:metric"),

@@ -116,7 +116,7 @@ def test_a_mutator_to_leave_out_must_be_there() -> None:
     """`--without` takes names of installed mutators; a misspelt one is told with the nearest."""
     assert "calibration" not in load_mutators((), ("calibration",))
     with pytest.raises(
-        InputError, match=r"--without: there is no mutator 'calibratio'.*'calibration'"
+        InputError, match=r"`without`: there is no mutator 'calibratio'.*'calibration'"
     ):
         load_mutators((), ("calibratio",))
 
@@ -134,6 +134,6 @@ def test_demonstrations_have_a_limit(reviews: Task) -> None:
         mutator.gene for mutator in load_mutators((), max_demonstrations=0).values()
     }
     with pytest.raises(
-        InputError, match="--max-demonstrations: expected a number from 0, found -1"
+        InputError, match="`max_demonstrations`: expected a number from 0, found -1"
     ):
         load_mutators((), max_demonstrations=-1)

@@ -115,7 +115,7 @@ def test_files_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
 )
 def test_a_file_that_cannot_be_run_is_told(tmp_path: Path, code: str, says: str) -> None:
     """Whatever it does, it is one sentence."""
-    with pytest.raises(InputError, match=f"--scorer .*s.py:mine: {says}"):
+    with pytest.raises(InputError, match=f"`scorer` .*s.py:mine: {says}"):
         load_scorer(scorer(tmp_path / "a", code=code))
     (tmp_path / "a" / "s.py").write_bytes(b"mine = '\xff'\n")
     with pytest.raises(InputError, match=r"s\.py:mine: SyntaxError"):

@@ -103,7 +103,7 @@ def _configured(folder: Path, **values: Any) -> None:
 def test_broken_folders_are_one_sentence(harm: Callable[[Path], object], copied: Path) -> None:
     """Whatever is wrong with a model's files, the sentence names the model."""
     harm(copied)
-    with pytest.raises(BackendError, match=r"^--model .*copy: "):
+    with pytest.raises(BackendError, match=r"^`model` .*copy: "):
         HFBackend(str(copied))
 
 

@@ -104,7 +104,7 @@ def test_a_proxy_that_does_not_work_is_named(
 )
 def test_an_address_that_is_none_is_told(url: str) -> None:
     """At once."""
-    with pytest.raises(BackendError, match="--base-url"):
+    with pytest.raises(BackendError, match="`base_url`"):
         OpenAIBackend(base_url=url)
 
 

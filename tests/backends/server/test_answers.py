@@ -312,7 +312,7 @@ def test_a_server_without_a_list_of_models_needs_a_name(models: Answer) -> None:
     with serving(without_logprobs(lambda body: chat(gold(body))), models=models) as (address, _):
         backend = remote(address, model="modest-1")
         assert backend.loglikelihoods([LikelihoodRequest(_ROWS[0], ("yes", "no"))]) == _RIGHT[:1]
-        with pytest.raises(BackendError, match="--model"):
+        with pytest.raises(BackendError, match="`model`"):
             remote(address)
 
 

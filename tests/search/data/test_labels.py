@@ -104,7 +104,7 @@ def test_the_most_frequent_spelling_stands_for_all(tmp_path: Path) -> None:
     assert ("0", "1") == task.labels
     assert {"0", "1"} == {row.target for row in task.test}
     assert "Classify the text as 0 or 1." == task.start.instruction
-    told = "6 rows with the label '1.0' are read as '1', 6 rows with the label '0.0' are read as '0'; --choices keeps labels apart"
+    told = "6 rows with the label '1.0' are read as '1', 6 rows with the label '0.0' are read as '0'; `choices` keeps labels apart"
     assert told in task.notes
 
 
@@ -158,8 +158,8 @@ def test_a_task_file_names_labels_as_choices_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "says"),
     [
-        (["IT", "it"] * 10, r"found IT, it, spellings of one: --choices IT,it keeps them apart"),
-        (["a, b", "A, B"] * 10, r'--choices "a, b","A, B" keeps'),
+        (["IT", "it"] * 10, r"found IT, it, spellings of one: `choices` IT,it keeps them apart"),
+        (["a, b", "A, B"] * 10, r'`choices` "a, b","A, B" keeps'),
         (["x", "\u200b"] * 10, r"found x$"),
         (["x"] * 20, r"found x$"),
         (["x", "y", " "] * 10, r"a\.csv:4: expected one of x, y in 'label', found no label"),
@@ -196,7 +196,7 @@ def test_the_scorer_says_that_they_are_labels(tmp_path: Path) -> None:
     """Many labels look like free text, unless the scorer of labels is named; the refusal says so."""
     names = [f"class {i // 2}, of many" for i in range(160)]
     data = write(tmp_path / "a.csv", names)
-    with pytest.raises(InputError, match="--scorer labels if they are labels"):
+    with pytest.raises(InputError, match="`scorer` labels if they are labels"):
         load_task(data=data)
     task = load_task(data=data, scorer="labels")
     assert (80, "labels") == (len(task.labels), task.scorer)

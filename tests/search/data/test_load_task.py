@@ -448,7 +448,7 @@ def test_contradicting_options_are_told(tmp_path: Path) -> None:
     data = write(tmp_path / "a.csv", rows(20))
     with pytest.raises(InputError, match="found both"):
         load_task(data=data, train=data)
-    with pytest.raises(InputError, match="expected both --dev and --test"):
+    with pytest.raises(InputError, match="expected both `dev` and `test`"):
         load_task(test=data)
     with pytest.raises(InputError, match="names no data"):
         load_task()

@@ -113,7 +113,7 @@ def test_every_format_holds_the_prompt() -> None:
     assert "{{text}}" in format_prompt(document(CHAT), CHAT, "text")
     for style in ("jinja", "langchain"):
         with pytest.raises(
-            InputError, match="this prompt is a chat; export it with --format messages"
+            InputError, match="this prompt is a chat; export it with `format` messages"
         ):
             format_prompt(document(CHAT), CHAT, style)
     with pytest.raises(InputError, match="expected one of json, text"):

@@ -324,7 +324,7 @@ def test_any_whole_number_is_a_seed(name: str, seed: int) -> None:
 
 def test_a_seed_is_a_whole_number() -> None:
     """Anything else is told."""
-    with pytest.raises(InputError, match="--seed: expected a whole number"):
+    with pytest.raises(InputError, match="`seed`: expected a whole number"):
         make_sampler("tpe", cast("int", 1.5))
 
 

@@ -142,7 +142,7 @@ def test_what_is_no_file_is_refused(
 )
 def test_a_password_is_never_shown(url: str) -> None:
     """Whatever the URL is and wherever its password stands, the sentence names the database without it."""
-    with pytest.raises(StorageError, match="--storage") as caught:
+    with pytest.raises(StorageError, match="`storage`") as caught:
         Store(url)
     assert "RET-" not in str(caught.value)
 
@@ -253,5 +253,5 @@ def test_damaged_settings_are_told(url: str, config: object) -> None:
 @pytest.mark.parametrize("name", ["x" * 201, "two\nlines", " a", "half \ud83d", "nul\0"])
 def test_a_name_that_no_database_holds_is_refused(url: str, name: str) -> None:
     """A study's name is one line of at most 200 characters."""
-    with pytest.raises(InputError, match="--study: expected a name of 1 to 200 characters"):
+    with pytest.raises(InputError, match="`study`: expected a name of 1 to 200 characters"):
         Study(Store(url), name, {"identity": {}})
