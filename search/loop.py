@@ -135,15 +135,15 @@ class Search:
         left = self._left(batches)
         if left is not None:
             spare = left - most_evaluations(size, len(self._evaluator.task.dev), BATCH)
-            self._evaluator.mutator_limit = self._evaluator.mutator_evaluations + spare
+            self._evaluator.allowance.limit = self._evaluator.allowance.spent + spare
         if not batches:
             proposals, evaluations = [Proposal(self._evaluator.task.start)], 0
         else:
-            before = self._evaluator.mutator_evaluations
+            before = self._evaluator.allowance.spent
             proposals = self._space.compose(
                 len(batches), size, self._tried_in(batches), self._study.history()
             )
-            evaluations = self._evaluator.mutator_evaluations - before
+            evaluations = self._evaluator.allowance.spent - before
         payload = {"candidates": proposals_to_json(proposals), "evaluations": evaluations}
         return self._store.add_batch(self._study.name, f"{SEARCH}{len(batches):06d}", payload)
 

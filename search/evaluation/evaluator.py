@@ -11,6 +11,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import TYPE_CHECKING, cast
 
+from ..budget import FIRST_BLOCK, Allowance
 from ..contracts import (
     Classifier,
     Example,
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from ..storage.database import Store
 
 Likelihoods = list[tuple[float, ...]]
-FIRST_BLOCK = 10
-"""The dev examples that every candidate is scored on."""
 MOST_WORDS = 1000
 """Likely words that are read after a prompt."""
 
@@ -77,10 +76,8 @@ class Evaluator:
         self.task = task
         self.backend = backend
         self.scorer = scorer
-        self.mutator_evaluations = 0
-        """Pairs that mutators asked for through `losses`, `label_bias` and `words`."""
-        self.mutator_limit: int | None = None
-        """How far `mutator_evaluations` may go; beyond that they answer nothing."""
+        self.allowance = Allowance()
+        """What mutators may ask for; beyond it they are answered nothing."""
         labelled = Counter(example.target for example in (*task.train, *task.dev))
         self._shares = {label: n / labelled.total() for label, n in labelled.items()}
         self._model = CachedModel(backend, store)
@@ -401,7 +398,7 @@ class Evaluator:
             return ()
         examples = self.task.dev[:FIRST_BLOCK]
         self.prompt_tokens(prompt)
-        if not known and not self._allowed(len(examples)):
+        if not known and not self.allowance.take(len(examples)):
             return ()
         outputs = [
             output
@@ -428,7 +425,7 @@ class Evaluator:
         if not isinstance(self.backend, WordReader) or not examples:
             return Words((), [])
         if key not in self._words:
-            if not known and not self._allowed(len(examples)):
+            if not known and not self.allowance.take(len(examples)):
                 return Words((), [])
             texts = [render(prompt, example.inputs) for example in examples]
             self._words[key] = self.backend.words(
@@ -441,7 +438,7 @@ class Evaluator:
 
         Nothing where mutators have no pairs left.
         """
-        if not self._allowed(len(examples)):
+        if not self.allowance.take(len(examples)):
             return []
         golds = [prompt.structure.verbalize(example.target) for example in examples]
         if isinstance(self.scorer, ReplyScorer):
@@ -463,16 +460,6 @@ class Evaluator:
             for e, text in zip(examples, texts, strict=True)
         ]
         return self._model.likelihoods(requests)
-
-    def _allowed(self, evaluations: int) -> bool:
-        """Count pairs for a mutator, unless there are not so many left."""
-        if (
-            self.mutator_limit is not None
-            and self.mutator_evaluations + evaluations > self.mutator_limit
-        ):
-            return False
-        self.mutator_evaluations += evaluations
-        return True
 
     def _request(self, prompt: Prompt, example: Example) -> LikelihoodRequest | GenerateRequest:
         if isinstance(self.scorer, ReplyScorer):

@@ -21,10 +21,10 @@ from functools import partial
 from statistics import pvariance
 from typing import TYPE_CHECKING
 
+from ..budget import FIRST_BLOCK
 from ..errors import flaw
 from ..records.unscored import count, listed, too_many
 from .estimates import Estimate
-from .evaluator import FIRST_BLOCK
 from .statistics import e_value, paired, scored
 
 if TYPE_CHECKING:
