@@ -15,7 +15,7 @@ from ..api import make_backend
 from ..contracts import LikelihoodRequest, Unscored
 from ..errors import BackendError, PromptfrontError
 from ..storage.config import versions
-from .parser import with_flags
+from .messages import with_flags
 
 if TYPE_CHECKING:
     from ..contracts import Backend

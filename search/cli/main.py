@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ..errors import InputError, InterruptedCallError, PromptfrontError, StorageError
 from ..options import DataOptions, Limits, above_zero
 from ..secrets import mask
-from .parser import COMMANDS, parse, with_flags
+from .messages import telling_logs, with_flags
+from .parser import COMMANDS, parse
 from .streams import ascii_json, is_unicode, lenient, open_closed, say, tell
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # `optimize --task …` is the main job; the other commands are named.
     if not words or words[0] not in (*COMMANDS, "-h", "--help", "--version"):
         words = ["run", *words]
-    with lenient():
+    with lenient(), telling_logs():
         try:
             return _command(parse(words))
         except PromptfrontError as error:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
-from functools import cache
 from typing import Any, NoReturn
 
 from .streams import say, tell
@@ -12,14 +10,6 @@ from .streams import say, tell
 STORAGE = "sqlite:///promptfront.db"
 COMMANDS = ("run", "frontier", "export", "verify", "list", "doctor")
 _GROUPS = ("tasks", "mutators", "scorers", "backends")
-_NAME = re.compile(r"`([a-z_]+)`")
-_IN_PYTHON = {
-    "input_columns": "input_column",
-    "instructions": "instruction",
-    "mutators": "mutator",
-    "proposer": "proposer_model",
-}
-"""What an option is called in Python, where that is not its name on the command line."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,26 +39,19 @@ def parse(words: list[str]) -> argparse.Namespace:
     return _parser().parse_args(words)
 
 
-def with_flags(text: str) -> str:
-    """Return a message with the options that it names, such as `max_cost`, as flags: --max-cost."""
-    return _NAME.sub(lambda named: _flags().get(named[1], named[0]), text)
-
-
-@cache
-def _flags() -> dict[str, str]:
-    """Return the flags of all commands by what Python calls them."""
+def flags() -> dict[str, str]:
+    """Return the flags of all commands by the names of their options."""
     (commands,) = [
         action.choices
         for action in _parser()._actions
         if isinstance(action, argparse._SubParsersAction)
     ]
-    flags = {
+    return {
         action.dest: action.option_strings[-1]
         for command in commands.values()
         for action in command._actions
         if action.option_strings
     }
-    return flags | {name: flags[option] for name, option in _IN_PYTHON.items()}
 
 
 def _parser() -> argparse.ArgumentParser:

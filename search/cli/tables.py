@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..records.unscored import listed, too_many
-from .parser import with_flags
+from .messages import with_flags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

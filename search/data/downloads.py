@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 20
+_EVERY = 10.0
+"""Seconds between two messages on how far a download has come."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class PackageFile:
     sdist
         Whether the archive is a source distribution (``.tar.gz``) rather than a wheel.
     size
-        Bytes of the archive, for the progress bar.
+        Bytes of the archive, for the messages while it is fetched.
     """
 
     distribution: str
@@ -177,27 +181,14 @@ def _copy(source: IO[bytes], target: Path) -> None:
 
 @contextmanager
 def _progress(package: PackageFile, folder: Path) -> Iterator[None]:
-    """Show how far pip has come, by the size of what it has written."""
-    from tqdm import tqdm
-
+    """Log how far pip has come, by the size of what it has written."""
+    what, size = f"{package.distribution} {package.version}", package.size / 1e6
+    _log.info("fetching %s (%.0f MB, once)", what, size)
     stop = threading.Event()
-    bar = tqdm(
-        total=package.size,
-        unit="B",
-        unit_scale=True,
-        desc=f"fetching {package.distribution} {package.version} (once)",
-        disable=not sys.stderr.isatty(),
-        file=sys.stderr,
-    )
-    if not sys.stderr.isatty():
-        print(  # noqa: T201
-            f"fetching {package.distribution} {package.version} ({package.size / 1e6:.0f} MB, once)",
-            file=sys.stderr,
-        )
 
     def watch() -> None:
-        while not stop.wait(0.2):
-            bar.update(_written(folder) - bar.n)
+        while not stop.wait(_EVERY):
+            _log.info("fetching %s: %.0f of %.0f MB", what, _written(folder) / 1e6, size)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -206,7 +197,6 @@ def _progress(package: PackageFile, folder: Path) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        bar.close()
 
 
 def _written(folder: Path) -> int:

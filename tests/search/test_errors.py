@@ -10,7 +10,7 @@ import pytest
 
 import promptfront
 from promptfront.search import errors
-from promptfront.search.cli.parser import with_flags
+from promptfront.search.cli.messages import with_flags
 from promptfront.search.errors import InputError
 
 
