@@ -107,6 +107,8 @@ class Templated:
     _encoder: Encoder | None
     _identity: str
     """Identifies all that decides the numbers but what the chat template is told."""
+    writes: bool = True
+    """Whether it can generate."""
 
     @property
     def fingerprint(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import torch
 
-from ..search.contracts import Words
+from ..search.contracts import NextTokens
 from ..search.errors import BackendError
 from .chat import Templated
 from .default_model import NAME, PACKAGE
@@ -23,7 +23,7 @@ from .models.seq2seq import Seq2SeqEngine
 from .packed.decode import write
 from .packed.engine import PackedEngine
 from .tokenization import Encoded, Encoder
-from .vocabulary import likely_words, vocabulary
+from .vocabulary import likely_next_tokens, vocabulary
 
 if TYPE_CHECKING:
     from ..search.contracts import AnswerTokens, LikelihoodRequest, Text
@@ -114,7 +114,6 @@ class HFBackend(Templated):
         self._identity = loaded.fingerprint
         self._kind = loaded.kind
         self.writes = loaded.kind != "masked"
-        """Whether it can generate."""
         self._vocabulary: dict[str, dict[int, str]] = {}
         self._engine = self._make_engine(
             loaded.kind, max_batch_tokens or batch_tokens(self._model), packed
@@ -172,13 +171,13 @@ class HFBackend(Templated):
         )
         return [ends.whole(tokens) for tokens in found]
 
-    def words(self, prompts: Sequence[Text], lead: str, most: int) -> Words:
+    def next_tokens(self, prompts: Sequence[Text], lead: str, most: int) -> NextTokens:
         """Return the ``most`` likely words of one token after the prompts and ``lead``; none from other than causal models."""
         if not isinstance(self._engine, (PackedEngine, PlainEngine)):
-            return Words((), [()] * len(prompts))
+            return NextTokens((), [()] * len(prompts))
         if lead not in self._vocabulary:
             self._vocabulary[lead] = vocabulary(self._encoder, lead)
-        return likely_words(
+        return likely_next_tokens(
             self._encoder.encode_prompts(prompts),
             self._vocabulary[lead],
             most,
@@ -192,6 +191,10 @@ class HFBackend(Templated):
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the longest beginning of ``text`` that has at most ``max_tokens`` tokens."""
         return self._encoder.truncate(text, max_tokens)
+
+    def close(self) -> None:
+        """Forget the prefixes that are kept for prompts to come."""
+        self._engine.forget()
 
     def _make_engine(self, kind: Kind, max_batch_tokens: int, packed: bool) -> Engine:
         if kind == "seq2seq":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..search.contracts import LikelihoodRequest, Words
+from ..search.contracts import LikelihoodRequest, NextTokens
 
 if TYPE_CHECKING:
     from .logprobs import LogProbs, Wanted
@@ -33,12 +33,12 @@ def vocabulary(encoder: Encoder, lead: str) -> dict[int, str]:
     }
 
 
-def likely_words(
+def likely_next_tokens(
     prompts: Sequence[Tokens],
     words: dict[int, str],
     most: int,
     compute: Callable[[Wanted], LogProbs],
-) -> Words:
+) -> NextTokens:
     """Return the ``most`` words with the largest mean log-probability after the first prompts, and theirs after all."""
     sample = dict.fromkeys(prompts[:_SAMPLE])
     found = compute({tokens: set(words) for tokens in sample})
@@ -47,4 +47,4 @@ def likely_words(
     kept = [order[i] for i in np.argsort(-means, kind="stable")[:most]]
     found |= compute({tokens: set(kept) for tokens in prompts if tokens not in sample})
     outputs = [tuple(found[tokens][token] for token in kept) for tokens in prompts]
-    return Words(tuple(words[token] for token in kept), outputs)
+    return NextTokens(tuple(words[token] for token in kept), outputs)

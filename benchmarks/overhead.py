@@ -34,6 +34,7 @@ class HashBackend:
     revision = ""
     scoring = "hash"
     max_context = 100_000
+    writes = True
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -60,6 +61,9 @@ class HashBackend:
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the first words."""
         return " ".join(text.split()[:max_tokens])
+
+    def close(self) -> None:
+        """Hold nothing."""
 
 
 def make_task() -> Task:

@@ -144,12 +144,12 @@ def load_bench_task(name: str, data_dir: Path, seed: int, sizes: tuple[int, int,
     labels = tuple(
         rows["train"][0].get("choices") or sorted({row["target"] for row in rows["train"]})
     )
-    train, held, test = (
+    shown, held, test = (
         tuple(Example((("text", row["input"]),), row["target"]) for row in part)
         for part in (train[dev : dev + sizes[0]], train[:dev], tested)
     )
     start = Prompt(spec.instructions[0], Structure((spec.input_label,), spec.target_label))
-    return Task(name, spec.folder, start, ("text",), "target", labels, train, held, test)
+    return Task(name, spec.folder, start, ("text",), "target", labels, shown, held, test)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

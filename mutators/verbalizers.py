@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..search.contracts import Gene, MutationContext, Prompt, Words
+    from ..search.contracts import Gene, MutationContext, NextTokens, Prompt
 
     Array = NDArray[np.float64]
 
@@ -49,14 +49,14 @@ class FitVerbalizers:
         )
         if len(task.labels) < 2 or np.bincount(gold, minlength=len(task.labels)).min() < _LEAST:
             return prompt
-        read = context.words(prompt, rows)
+        read = context.next_tokens(prompt, rows)
         free = _free(
             read, label_texts(task.start.structure, task.labels), chinese=task_is_chinese(task)
         )
         if len(free) < len(task.labels):
             return prompt
         texts = [read.texts[i] for i in free]
-        chosen = best_fit(np.asarray(read.outputs)[:, free], gold, len(task.labels), rng)
+        chosen = best_fit(np.asarray(read.logprobs)[:, free], gold, len(task.labels), rng)
         pairs = tuple(
             (label, texts[i])
             for label, i in zip(task.labels, chosen, strict=True)
@@ -126,7 +126,7 @@ def _cross_entropy(outputs: Array, gold: NDArray[np.int64]) -> float:
     )
 
 
-def _free(read: Words, texts: Sequence[str], *, chinese: bool) -> list[int]:
+def _free(read: NextTokens, texts: Sequence[str], *, chinese: bool) -> list[int]:
     """Return the words that stand for nothing else, likely ones first: of those that differ in case alone the first.
 
     A Chinese prompt stays one.

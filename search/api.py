@@ -14,10 +14,10 @@ from .contracts import (
     ModelScorer,
     MutationContext,
     Mutator,
+    NextTokens,
     Task,
     TaskScorer,
     Unscored,
-    Words,
 )
 from .data.checks import check_task
 from .data.load_task import load_task
@@ -209,8 +209,8 @@ def optimize(
         raise
     finally:
         for given, made in ((backend, evaluator.backend), (proposer, writer)):
-            if isinstance(given, str):
-                getattr(made, "close", lambda: None)()
+            if made is not None and isinstance(given, str):
+                made.close()
 
 
 def load_frontier(storage: str = DEFAULT_STORAGE, study: str | None = None) -> Frontier:
@@ -324,7 +324,7 @@ def _able(
     mutators: dict[str, Mutator], proposer: Backend, evaluator: Evaluator
 ) -> dict[str, Mutator]:
     """Return the mutators less those that ask a model which cannot write; a note in the task names them."""
-    if getattr(proposer, "writes", True):
+    if proposer.writes:
         return mutators
     asking = [name for name, mutator in mutators.items() if getattr(mutator, "asks_model", False)]
     if asking:
@@ -380,12 +380,14 @@ def _context_maker(
         def label_bias(prompt: Prompt) -> tuple[float, ...]:
             return evaluator.label_bias(prompt, known=prompt in study.history().numbers)
 
-        def words(prompt: Prompt, examples: Sequence[Example]) -> Words:
-            return evaluator.words(
+        def next_tokens(prompt: Prompt, examples: Sequence[Example]) -> NextTokens:
+            return evaluator.next_tokens(
                 prompt, examples, known=zero_shot(prompt) in study.history().read
             )
 
-        return MutationContext(shown, tuple(study.front()), rng, propose, losses, label_bias, words)
+        return MutationContext(
+            shown, tuple(study.front()), rng, propose, losses, label_bias, next_tokens
+        )
 
     return make
 

@@ -123,7 +123,7 @@ class Constraint:
         Its parameter, if it has one; smaller is tighter.
     rule
         How a reply is measured, and where it can be made to comply: at most ``limit`` ``"words"`` (characters in Chinese) or ``"lines"``, none
-        (``"avoid"``), all (``"include"``) or one and no more (``"choice"``) of ``words``, a ``"regex"`` or ``"json"`` value of that ``pattern``,
+        (``"avoid"``), all (``"include"``) or one and no more (``"choice"``) of ``next_tokens``, a ``"regex"`` or ``"json"`` value of that ``pattern``,
         the ``"language"`` of the input. Empty: it is text alone.
     words
         Of the rules that have any.
@@ -250,11 +250,11 @@ class Candidate(NamedTuple):
     tokens: int
 
 
-class Words(NamedTuple):
-    """Words that may follow some prompts, and their log-likelihoods in nats after each, ``(prompts, words)``."""
+class NextTokens(NamedTuple):
+    """Words of one token, and their log-probabilities in nats after each prompt, ``(prompts, words)``."""
 
     texts: tuple[str, ...]
-    outputs: list[tuple[float, ...]]
+    logprobs: list[tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,10 +280,11 @@ class MutationContext:
         ``label_bias(prompt) -> floats``: how much more likely than the others the prompt makes each label, whatever the input,
         in nats and in the order of the task's labels; empty for free text. Costs pairs where the prompt was not scored;
         empty where none are left for mutators.
-    words
-        ``words(prompt, examples) -> Words``: which words the model would write after the prompt, without its
-        demonstrations, with each example. Costs pairs where the prompt was not read before; without words where none are left for mutators, and from backends
-        that do not read words.
+    next_tokens
+        ``next_tokens(prompt, examples) -> NextTokens``: which words the model would write after
+        the prompt, without its demonstrations, with each example. Costs evaluations where the
+        prompt was not read before; empty where none are left for mutators, and from backends that
+        are no `NextTokenReader`.
     """
 
     task: Task
@@ -292,7 +293,9 @@ class MutationContext:
     propose: Callable[[Sequence[Text], int], list[str]]
     losses: Callable[[Prompt, Sequence[Example]], list[float]]
     label_bias: Callable[[Prompt], tuple[float, ...]] = lambda _: ()
-    words: Callable[[Prompt, Sequence[Example]], Words] = lambda _, __: Words((), [])
+    next_tokens: Callable[[Prompt, Sequence[Example]], NextTokens] = lambda _, __: NextTokens(
+        (), []
+    )
 
 
 class Mutator(Protocol):
@@ -359,7 +362,8 @@ class GenerateRequest:
 class Backend(Protocol):
     """A language model. Its methods are batched and keep order: one result per request.
 
-    A backend may also have ``close()``, which is called when the run ends, and a false ``writes`` where it cannot generate.
+    What it may do besides has Protocols of its own: `NextTokenReader`, `TokenReader`, `Dated`,
+    `FormWriter`.
     """
 
     @property
@@ -385,6 +389,11 @@ class Backend(Protocol):
     @property
     def max_context(self) -> int:
         """The longest prompt and continuation, in tokens."""
+        ...
+
+    @property
+    def writes(self) -> bool:
+        """Whether it can generate; a masked model cannot."""
         ...
 
     def loglikelihoods(
@@ -413,12 +422,16 @@ class Backend(Protocol):
         """Return the longest beginning of ``text`` that has at most ``max_tokens`` tokens."""
         ...
 
+    def close(self) -> None:
+        """Give back what it holds: called when the run ends, on a backend that promptfront made."""
+        ...
+
 
 @runtime_checkable
-class WordReader(Protocol):
+class NextTokenReader(Protocol):
     """What a backend may do besides: say which words its model would write next."""
 
-    def words(self, prompts: Sequence[Text], lead: str, most: int) -> Words:
+    def next_tokens(self, prompts: Sequence[Text], lead: str, most: int) -> NextTokens:
         """Return the ``most`` likely words of one token that follow the prompts and ``lead``."""
         ...
 
@@ -479,7 +492,7 @@ class FormWriter(Protocol):
         ...
 
 
-class Scorer(Protocol):
+class LikelihoodScorer(Protocol):
     """Says what a good answer is, by the log-likelihoods of answers: the task's labels, unless it has a false ``labelled``.
 
     ``fit`` learns the prompt's calibration offsets from outputs on dev inputs, without their labels; they are frozen
@@ -507,7 +520,7 @@ class Scorer(Protocol):
 
 @runtime_checkable
 class Classifier(Protocol):
-    """What a `Scorer` may do besides: say which label it takes, so that macro-F1 and Matthews' coefficient can be reported."""
+    """What a `LikelihoodScorer` may do besides: say which label it takes, so that macro-F1 and Matthews' coefficient can be reported."""
 
     def choose(
         self, task: Task, outputs: Sequence[tuple[float, ...]], offsets: tuple[float, ...]

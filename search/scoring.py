@@ -15,7 +15,7 @@ from .plugins import from_file, load
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .contracts import Example, LikelihoodRequest, Scorer, Task, Unscored
+    from .contracts import Example, LikelihoodRequest, LikelihoodScorer, Task, Unscored
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,12 @@ def users_code(scorer: str) -> Iterator[None]:
         raise InputError(f"the scorer {scorer!r} raised {type(error).__name__}: {error}") from error
 
 
-def asks_for_labels(scorer: Scorer | ReplyScorer) -> bool:
+def asks_for_labels(scorer: LikelihoodScorer | ReplyScorer) -> bool:
     """Whether the answers a scorer wants are a task's labels and not free text."""
     return bool(getattr(scorer, "labelled", not isinstance(scorer, ReplyScorer)))
 
 
-def load_scorer(name: str) -> Scorer | ReplyScorer:
+def load_scorer(name: str) -> LikelihoodScorer | ReplyScorer:
     """Return the scorer of that name, the one in ``path/to/file.py:name``, or several as in ``0.7*rouge-l+0.3*chrf``.
 
     Raises
@@ -143,7 +143,7 @@ def load_scorer(name: str) -> Scorer | ReplyScorer:
     if isinstance(made, ReplyScorer) or all(
         hasattr(made, method) for method in ("answers", "fit", "score")
     ):
-        return cast("Scorer | ReplyScorer", made)
+        return cast("LikelihoodScorer | ReplyScorer", made)
     if callable(made) and len(inspect.signature(made).parameters) == 2:
         return Metric(name, made)
     raise InputError(

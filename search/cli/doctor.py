@@ -114,7 +114,7 @@ def examine(
         found = _scored(loaded)
         seconds = time.perf_counter() - started
     finally:
-        getattr(loaded, "close", lambda: None)()
+        loaded.close()
     expected, compared = _plain(model, loaded)
     difference = same = None
     if expected is not None:

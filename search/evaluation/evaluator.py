@@ -17,6 +17,8 @@ from ..contracts import (
     Example,
     GenerateRequest,
     LikelihoodRequest,
+    NextTokenReader,
+    NextTokens,
     Outputs,
     Prompt,
     ReplyScorer,
@@ -25,8 +27,6 @@ from ..contracts import (
     Task,
     TokenReader,
     Unscored,
-    WordReader,
-    Words,
 )
 from ..data.labels import unreadable
 from ..errors import InputError
@@ -42,7 +42,7 @@ from .statistics import scored_mean, stratum_weights
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..contracts import Backend, Reason, Scorer
+    from ..contracts import Backend, LikelihoodScorer, Reason
     from ..storage.database import Store
 
 Likelihoods = list[tuple[float, ...]]
@@ -71,7 +71,11 @@ class Evaluator:
     """Scores prompts on examples through the backend and the store."""
 
     def __init__(
-        self, task: Task, backend: Backend, scorer: Scorer | ReplyScorer, store: Store | None = None
+        self,
+        task: Task,
+        backend: Backend,
+        scorer: LikelihoodScorer | ReplyScorer,
+        store: Store | None = None,
     ) -> None:
         self.task = task
         self.backend = backend
@@ -86,7 +90,7 @@ class Evaluator:
         self._parts: dict[tuple[Example, str], tuple[float | None, ...]] = {}
         self._tokens: dict[Prompt | Example, int] = {}
         self._flaws: dict[Structure, str] = {}
-        self._words: dict[tuple[Prompt, tuple[Example, ...]], Words] = {}
+        self._next_tokens: dict[tuple[Prompt, tuple[Example, ...]], NextTokens] = {}
         self._longest = max(self.example_tokens((*task.dev, *task.test)), default=0)
         self._longest += task.max_tokens if isinstance(scorer, ReplyScorer) else 0
 
@@ -253,7 +257,7 @@ class Evaluator:
 
     def _answer_values(
         self,
-        scorer: Scorer,
+        scorer: LikelihoodScorer,
         examples: Sequence[Example],
         outputs: Sequence[Outputs],
         offsets: tuple[float, ...],
@@ -381,7 +385,7 @@ class Evaluator:
         ]
         known = _numbers(unshown)
         with users_code(self.task.scorer):
-            return cast("Scorer", self.scorer).fit(prompt, known) if known else ()
+            return cast("LikelihoodScorer", self.scorer).fit(prompt, known) if known else ()
 
     def label_bias(self, prompt: Prompt, *, known: bool) -> tuple[float, ...]:
         """Return how much more likely than the others the prompt makes each label, in nats, whatever the input.
@@ -408,7 +412,9 @@ class Evaluator:
         means = [sum(column) / len(outputs) for column in zip(*outputs, strict=True)]
         return tuple(mean - sum(means) / len(means) for mean in means)
 
-    def words(self, prompt: Prompt, examples: Sequence[Example], *, known: bool) -> Words:
+    def next_tokens(
+        self, prompt: Prompt, examples: Sequence[Example], *, known: bool
+    ) -> NextTokens:
         """Return which words the model would write after the prompt, without demonstrations, with each example.
 
         None where mutators have no pairs left, and from backends that do not read words. What is not ``known`` counts as
@@ -422,16 +428,16 @@ class Evaluator:
         prompt = zero_shot(prompt)
         self.prompt_tokens(prompt)
         key = (prompt, tuple(examples))
-        if not isinstance(self.backend, WordReader) or not examples:
-            return Words((), [])
-        if key not in self._words:
+        if not isinstance(self.backend, NextTokenReader) or not examples:
+            return NextTokens((), [])
+        if key not in self._next_tokens:
             if not known and not self.allowance.take(len(examples)):
-                return Words((), [])
+                return NextTokens((), [])
             texts = [render(prompt, example.inputs) for example in examples]
-            self._words[key] = self.backend.words(
+            self._next_tokens[key] = self.backend.next_tokens(
                 texts, continuation(prompt.structure, "x")[:-1], MOST_WORDS
             )
-        return self._words[key]
+        return self._next_tokens[key]
 
     def losses(self, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
         """Return minus the log-likelihood of each gold answer, in nats, NaN where there is none.
@@ -470,7 +476,9 @@ class Evaluator:
             return GenerateRequest(render(prompt, example.inputs), max_tokens, end, form, samples)
         return self._answers(self.scorer, prompt, example)
 
-    def _answers(self, scorer: Scorer, prompt: Prompt, example: Example) -> LikelihoodRequest:
+    def _answers(
+        self, scorer: LikelihoodScorer, prompt: Prompt, example: Example
+    ) -> LikelihoodRequest:
         """Return the request for an example's answers: for whole ones where one begins another."""
         with users_code(self.task.scorer):
             answers = scorer.answers(prompt, self.task, example)

@@ -124,14 +124,14 @@ def test_words_are_likely_and_scored_as_continuations_are(backend: HFBackend) ->
         "The capital of France is",
         *(f"Text: {text}\nTopic:" for text in _TEXTS),
     ]
-    found = backend.words(prompts, " ", 50)
+    found = backend.next_tokens(prompts, " ", 50)
     assert len(found.texts) == 50
     answers = [
         LikelihoodRequest(prompt, tuple(f" {word}" for word in found.texts)) for prompt in prompts
     ]
-    for row, expected in zip(found.outputs, backend.loglikelihoods(answers), strict=True):
+    for row, expected in zip(found.logprobs, backend.loglikelihoods(answers), strict=True):
         assert row == pytest.approx(expected, abs=1e-4)
-    assert "Paris" in backend.words(prompts[1:2], " ", 50).texts[:5]
+    assert "Paris" in backend.next_tokens(prompts[1:2], " ", 50).texts[:5]
 
 
 def test_out_of_memory_halves_the_pass_and_goes_on(

@@ -42,6 +42,7 @@ class Oracle:
     revision: str = ""
     scoring: str = "known answers"
     max_context: int = 100_000
+    writes: bool = True
 
     def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
         """Return 0 for the answer of the row that a prompt ends with, and less for the others."""
@@ -81,6 +82,9 @@ class Oracle:
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the first words."""
         return " ".join(text.split()[:max_tokens])
+
+    def close(self) -> None:
+        """Hold nothing."""
 
 
 def _plain(text: Text) -> str:

@@ -24,11 +24,11 @@ from promptfront.search.contracts import (
     Example,
     MutationContext,
     Mutator,
+    NextTokens,
     Prompt,
     Structure,
     Task,
     Text,
-    Words,
 )
 from promptfront.search.plugins import available, load
 from promptfront.search.prompts.render import render
@@ -63,12 +63,12 @@ def context(task: Task, seed: int) -> MutationContext:
     other = replace(task.start, instruction="Is it positive or negative?")
     front = (Candidate(task.start, 0.5, 9), Candidate(other, 0.6, 12))
 
-    def words(_: Prompt, rows: Sequence[Example]) -> Words:
+    def next_tokens(_: Prompt, rows: Sequence[Example]) -> NextTokens:
         """Return a word that only examples of the first label are followed by, one that the others are, and noise."""
         first = [row.target == task.labels[0] for row in rows]
         noise = [-9.0 - i % 3 for i in range(8)]
         outputs = [(-1.0 if f else -5.0, -1.5, *noise, -5.0 if f else -1.0) for f in first]
-        return Words(("awful", "the", *(f"word{c}" for c in "abcdefgh"), "lovely"), outputs)
+        return NextTokens(("awful", "the", *(f"word{c}" for c in "abcdefgh"), "lovely"), outputs)
 
     def label_bias(prompt: Prompt) -> tuple[float, ...]:
         last = [example.target for example in prompt.demonstrations[-1:]]
@@ -81,7 +81,7 @@ def context(task: Task, seed: int) -> MutationContext:
         reply,
         lambda _, rows: [float(len(row.inputs[0][1])) for row in rows],
         label_bias,
-        words=words,
+        next_tokens=next_tokens,
     )
 
 
@@ -380,12 +380,12 @@ def test_a_chinese_prompt_is_fitted_chinese_words() -> None:
     english = context(task, 0)
     assert make("fit-verbalizers").mutate(task.start, english) == task.start
 
-    def words(prompt: Prompt, rows: Sequence[Example]) -> Words:
-        found = english.words(prompt, rows)
-        return Words(
+    def next_tokens(prompt: Prompt, rows: Sequence[Example]) -> NextTokens:
+        found = english.next_tokens(prompt, rows)
+        return NextTokens(
             (*found.texts, "差", "好"),
-            [(*output, output[0] - 1, output[-1] - 1) for output in found.outputs],
+            [(*output, output[0] - 1, output[-1] - 1) for output in found.logprobs],
         )
 
-    found = make("fit-verbalizers").mutate(task.start, replace(english, words=words))
+    found = make("fit-verbalizers").mutate(task.start, replace(english, next_tokens=next_tokens))
     assert found.structure.verbalizers == (("消极", "差"), ("积极", "好"))

@@ -43,6 +43,7 @@ class KnownModel:
     """A model for pure logic: a prompt whose instruction is "70" is right on 70 % of rows, by a hash of both."""
 
     model, fingerprint, revision, scoring, max_context = "known", "known", "", "known", 1000
+    writes = True
 
     def __init__(self) -> None:
         self.calls: list[int] = []
@@ -74,6 +75,9 @@ class KnownModel:
     def truncate(self, text: str, max_tokens: int) -> str:
         """Keep the first words."""
         return " ".join(text.split()[:max_tokens])
+
+    def close(self) -> None:
+        """Hold nothing."""
 
 
 def prompt(accuracy: int, words: int = 0) -> Prompt:

@@ -16,11 +16,11 @@ from promptfront.search.contracts import (
     Gene,
     MutationContext,
     Mutator,
+    NextTokens,
     Prompt,
     Structure,
     Task,
     Text,
-    Words,
 )
 from promptfront.search.errors import BackendError, InputError, InterruptedCallError, StorageError
 from promptfront.search.plugins import available, load
@@ -278,8 +278,8 @@ def test_words_are_read_again_only_where_it_paid() -> None:
         START, structure=replace(START.structure, verbalizers=(("a", "one"), ("b", "two")))
     )
 
-    def words(_: Prompt, rows: Sequence[Example]) -> Words:
-        return Words(
+    def next_tokens(_: Prompt, rows: Sequence[Example]) -> NextTokens:
+        return NextTokens(
             ("uno", "dos", "tres"),
             [(-1.0, -4.0, -9.0) if r.target == "a" else (-4.0, -1.0, -9.0) for r in rows],
         )
@@ -288,7 +288,7 @@ def test_words_are_read_again_only_where_it_paid() -> None:
         """Return what is fitted in some batches with this prompt on the front, once words were read after the start."""
 
         def make(rng: random.Random) -> MutationContext:
-            return replace(context(rng), front=(Candidate(front, 0.6, 5),), words=words)
+            return replace(context(rng), front=(Candidate(front, 0.6, 5),), next_tokens=next_tokens)
 
         space = Space(built_in(), "random", 0, make)
         seen, history = (
