@@ -20,8 +20,9 @@ from .contracts import (
     Unscored,
 )
 from .data.checks import check_task
+from .data.lengths import field_limit, shorten_inputs
 from .data.load_task import load_task
-from .data.splits import by_turns, field_limit, shorten_inputs
+from .data.splits import by_turns
 from .errors import BackendError, InputError, InterruptedCallError, StorageError
 from .evaluation.cached_model import CachedModel
 from .evaluation.evaluator import Evaluator

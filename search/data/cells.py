@@ -1,4 +1,7 @@
-"""Rows, and the text of a cell. Every row knows where it stands, so that what is wrong with it can be told."""
+"""Rows, and the text of a cell.
+
+Every row knows where it stands, so that what is wrong with it can be told.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: text by column, and its origin as ``file:line`` (``file:row`` where there are no lines).
+    """One row: text by column, and its origin: ``file:line``, or ``file:row`` without lines.
 
-    A column in which the row has no value (null, NaN) is left out; where there is more to say of it, ``gaps`` does.
+    A column in which the row has no value (null, NaN) is left out; where there is more to say of
+    it, ``gaps`` does.
     """
 
     cells: Mapping[str, str]
@@ -33,10 +37,8 @@ class Gap(str):
 
 
 UNLABELLED = Gap("the data set says that it has no label")
-_NOT_TEXT, _TOO_DEEP = (
-    Gap("it is bytes that are not UTF-8 text"),
-    Gap("its brackets are nested too deep"),
-)
+_NOT_TEXT = Gap("it is bytes that are not UTF-8 text")
+_TOO_DEEP = Gap("its brackets are nested too deep")
 
 
 def row_of(values: Iterable[tuple[str, Any]], origin: str) -> Row:

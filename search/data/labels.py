@@ -1,4 +1,4 @@
-"""Labels: which spellings are one label, which splits have it, and which of them a model cannot tell apart."""
+"""Labels: which spellings are one label, which splits have it, and which a model cannot tell apart."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import unicodedata
+from collections import defaultdict
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
@@ -18,43 +19,49 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[+-]?([0-9]{1,99}\.?[0-9]{0,99}|\.[0-9]{1,99})(e[+-]?[0-9]{1,3})?")
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _BLANK = "\u034f\u115f\u1160\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
-"""Invisible, though Unicode has them as letters, symbols and marks; the last choose how a character looks."""
+"""Invisible, though Unicode has them as letters, symbols and marks.
+
+The last sixteen choose how a character looks.
+"""
 _TAGS = range(0xE0020, 0xE0080)
 """Invisible too, but what tells the flags of England and Scotland apart."""
 _TYPED = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212\u2018\u2019", "------''")
 """What word processors write for the characters of the keyboard."""
 _TOLD = 8
+"""So many are named in a note; of the rest their number."""
 _REMEDY = "give it a text of its own, in a task file as `labels: {label: text, …}`"
 
 
 def fold(text: str) -> str:
     """Return what all spellings of a label have in common.
 
-    Labels do not differ by case, white space, invisible characters or the Unicode form of a character. Numbers are what
-    they are worth: "1", "1.0", "+1" and "01" are one label.
+    Labels do not differ by case, white space, invisible characters or the Unicode form of a
+    character. Numbers are what they are worth: "1", "1.0", "+1" and "01" are one label.
     """
     visible = "".join(c for c in unicodedata.normalize("NFKC", text) if not _is_invisible(c))
-    words = " ".join(unicodedata.normalize("NFKC", visible.translate(_TYPED).casefold()).split())
-    if not _NUMBER.fullmatch(words):
-        return words
-    number = Decimal(words).normalize(Context(prec=len(words)))
+    folded = unicodedata.normalize("NFKC", visible.translate(_TYPED).casefold())
+    folded = " ".join(folded.split())
+    if not _NUMBER.fullmatch(folded):
+        return folded
+    number = Decimal(folded).normalize(Context(prec=len(folded)))
     return str(number) if number else "0"
 
 
 def _is_invisible(character: str) -> bool:
     kind = unicodedata.category(character)
-    control = (kind == "Cc" and not character.isspace()) or (
-        kind == "Cf" and ord(character) not in _TAGS
-    )
-    return control or character in _BLANK
+    if kind == "Cc":
+        return not character.isspace()
+    if kind == "Cf":
+        return ord(character) not in _TAGS
+    return character in _BLANK
 
 
 class Spellings:
     """The label that each spelling in the data stands for.
 
-    Spellings that are the same once folded are one label, under the name that most rows have; of equally many, the one
-    that comes first. Where the labels are said, each stands for itself, and another spelling for the only one of them
-    that is the same once folded.
+    Spellings that are the same once folded are one label, under the name that most rows have; of
+    equally many, the one that comes first. Where the labels are said, each stands for itself, and
+    another spelling for the only one of them that is the same once folded.
 
     Parameters
     ----------
@@ -65,37 +72,39 @@ class Spellings:
     """
 
     def __init__(self, counts: Mapping[str, int], labels: Sequence[str] = ()) -> None:
-        groups: dict[str, list[str]] = {}
+        groups: defaultdict[str, list[str]] = defaultdict(list)
         for spelling in labels or counts:
-            groups.setdefault(fold(spelling), []).append(spelling)
+            groups[fold(spelling)].append(spelling)
         groups.pop("", None)
-        if not labels:
-            groups = {
-                folded: [max(same, key=lambda s: counts[s])] for folded, same in groups.items()
-            }
-        self.labels = tuple(labels) or tuple(
-            sorted((label for (label,) in groups.values()), key=_order)
-        )
-        self._counts, self._said = counts, bool(labels)
-        alone = {folded: same[0] for folded, same in groups.items() if len(same) == 1}
-        self._read = {s: s if s in self.labels else alone.get(fold(s)) for s in counts}
+        if labels:
+            self.labels = tuple(labels)
+            by_fold = {folded: same[0] for folded, same in groups.items() if len(same) == 1}
+        else:
+            by_fold = {folded: max(same, key=counts.__getitem__) for folded, same in groups.items()}
+            self.labels = tuple(sorted(by_fold.values(), key=_order))
+        self._counts = counts
+        self._said = bool(labels)
+        self._read = {s: s if s in self.labels else by_fold.get(fold(s)) for s in counts}
 
     def label(self, spelling: str) -> str | None:
         """Return the label that a spelling stands for, if any."""
         return self._read[spelling]
 
     def notes(self) -> tuple[str, ...]:
-        """Return a sentence on the rows whose label is read as another spelling of it; nothing where there are none."""
-        other = [
-            (n, s, self._read[s]) for s, n in self._counts.items() if self._read[s] not in (None, s)
+        """Return a sentence on the rows whose label is read as another spelling of it, if any."""
+        respelt = [
+            (count, spelling, label)
+            for spelling, count in self._counts.items()
+            if (label := self._read[spelling]) not in (None, spelling)
         ]
-        if not other:
+        if not respelt:
             return ()
         told = ", ".join(
-            f"{n} rows with the label {s!r} are read as {label!r}" for n, s, label in other[:_TOLD]
+            f"{count} rows with the label {spelling!r} are read as {label!r}"
+            for count, spelling, label in respelt[:_TOLD]
         )
         apart = "" if self._said else "; `choices` keeps labels apart"
-        return (f"{told}{_more(other)}{apart}",)
+        return (f"{told}{_more(respelt)}{apart}",)
 
 
 def _order(label: str) -> tuple[bool, float, str]:
@@ -111,7 +120,7 @@ def quoted(labels: Sequence[str]) -> str:
 
 
 def placement(labels: Sequence[str], splits: Splits, *, given: bool) -> tuple[str, ...]:
-    """Return notes on labels that no prompt can show, that the search does not see, or that are not tested.
+    """Return notes on labels that no prompt can show, that the search does not see or test.
 
     Parameters
     ----------
@@ -120,27 +129,26 @@ def placement(labels: Sequence[str], splits: Splits, *, given: bool) -> tuple[st
     given
         Whether the user made the test split: of one that was drawn, a rare label may be missing.
     """
-    train, dev, test = (
-        {row.target for row in rows} for rows in (splits.train, splits.dev, splits.test)
+    train = {row.target for row in splits.train}
+    dev = {row.target for row in splits.dev}
+    test = {row.target for row in splits.test}
+    places = (
+        (set(labels) - train - dev - test, "in no row that is used"),
+        (test - train - dev, "in test only, so that no prompt can show or learn it"),
+        (dev - train if train else set(), "in dev and not in train, so that no prompt can show it"),
+        ((train | dev) - test if given else set(), "not in test"),
     )
-    missing = (
-        ("in no row that is used", [x for x in labels if x not in train | dev | test]),
-        (
-            "in test only, so that no prompt can show or learn it",
-            [x for x in labels if x in test - train - dev],
-        ),
-        (
-            "in dev and not in train, so that no prompt can show it",
-            [x for x in labels if train and x in dev - train],
-        ),
-        ("not in test", [x for x in labels if given and x in (train | dev) - test]),
-    )
-    return tuple(f"{_named(found)} {where}" for where, found in missing if found)
+    notes = []
+    for there, where in places:
+        named = [label for label in labels if label in there]
+        if named:
+            notes.append(f"{_named(named)} {where}")
+    return tuple(notes)
 
 
 def _named(labels: Sequence[str]) -> str:
-    what = "the label" if len(labels) == 1 else f"{len(labels)} labels,"
-    return f"{what} {', '.join(map(repr, labels[:_TOLD]))}{_more(labels)} {'is' if len(labels) == 1 else 'are'}"
+    listed = f"{', '.join(map(repr, labels[:_TOLD]))}{_more(labels)}"
+    return f"the label {listed} is" if len(labels) == 1 else f"{len(labels)} labels, {listed} are"
 
 
 def _more(items: Sequence[object]) -> str:
@@ -148,13 +156,19 @@ def _more(items: Sequence[object]) -> str:
 
 
 def unreadable(texts: Sequence[str], read: Sequence[AnswerTokens], model: str) -> str:
-    """Return why a model cannot score one of these answers, as it knows or tells it not; empty if it can."""
+    """Return why a model cannot score one of these answers, by how it reads them; empty if it can."""
     first: dict[tuple[str, ...], str] = {}
     for text, (tokens, known) in zip(texts, read, strict=True):
         shown = " ".join(map(repr, tokens))
         if not known:
-            return f"{model} does not know the label text {text!r}, which it reads as the tokens {shown}: {_REMEDY}"
+            return (
+                f"{model} does not know the label text {text!r}, "
+                f"which it reads as the tokens {shown}: {_REMEDY}"
+            )
         if tokens in first:
-            return f"the label texts {first[tokens]!r} and {text!r} are the same tokens to {model}, {shown}: {_REMEDY}"
+            return (
+                f"the label texts {first[tokens]!r} and {text!r} are the same tokens to {model}, "
+                f"{shown}: {_REMEDY}"
+            )
         first[tokens] = text
     return ""

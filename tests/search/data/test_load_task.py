@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from promptfront.search.contracts import Constraint, Example, Prompt, Structure
+from promptfront.search.data.lengths import shorten_inputs
 from promptfront.search.data.load_task import load_task
-from promptfront.search.data.splits import shorten_inputs
 from promptfront.search.errors import InputError
 
 

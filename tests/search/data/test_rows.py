@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptfront.search.contracts import Example
+from promptfront.search.data.duplicates import deduplicate
 from promptfront.search.data.rows import labelled, read_rows
-from promptfront.search.data.splits import Sizes, deduplicate, given_splits, split_rows
+from promptfront.search.data.splits import Sizes, given_splits, split_rows
 from promptfront.search.errors import InputError
 
 NASTY = [

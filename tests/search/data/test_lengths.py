@@ -8,7 +8,7 @@ import pytest
 
 from promptfront.search import DataOptions, optimize
 from promptfront.search.contracts import Example, Prompt, Structure, Task, Text
-from promptfront.search.data.splits import field_limit
+from promptfront.search.data.lengths import field_limit
 from promptfront.search.errors import InputError
 from tests.tiny import save_tiny
 
