@@ -1,7 +1,8 @@
-"""Models of every kind, tiny and random, with a tokenizer trained on the spot: they load in a moment and need no other model."""
+"""Models of every kind, tiny and random, with a tokenizer made on the spot: they load in a moment."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -70,16 +71,25 @@ def byte_tokenizer(template: str | None = TEMPLATE) -> Any:
 
 def word_tokenizer(*, lowercase: bool = True) -> Any:
     """Return a word-piece tokenizer as BERT's is: what it does not know is one unknown token."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))  # noqa: S106 (no password)
+    splitter = pre_tokenizers.BertPreTokenizer()
+    text = " ".join(_TEXT).lower() if lowercase else " ".join(_TEXT)
+    words = {word for word, _ in splitter.pre_tokenize_str(text)}
+    letters = sorted({letter for word in words for letter in word})
+    # Written down, not trained: the trainer leaves ties to chance.
+    pieces = [
+        *_SPECIAL,
+        *letters,
+        *(f"##{letter}" for letter in letters),
+        *sorted(words - {*letters}),
+    ]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>"))  # noqa: S106 (no password)
     tokenizer.normalizer = normalizers.BertNormalizer(
         lowercase=lowercase, handle_chinese_chars=True
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.pre_tokenizer = splitter
     tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=300, special_tokens=_SPECIAL, show_progress=False
-    )
-    tokenizer.train_from_iterator(_TEXT, trainer)
+    tokenizer.add_special_tokens(_SPECIAL)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
     )
@@ -104,7 +114,18 @@ def unigram_tokenizer() -> Any:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A </s>", special_tokens=[("</s>", 2)]
     )
-    return _fast(tokenizer)
+    return _fast(_in_order(tokenizer))
+
+
+def _in_order(tokenizer: Tokenizer) -> Tokenizer:
+    """Return a unigram tokenizer with its pieces in order: the trainer leaves ties to chance."""
+    tree = json.loads(tokenizer.to_str())
+    learned = [
+        [piece, round(score, 4)] for piece, score in tree["model"]["vocab"] if piece not in _SPECIAL
+    ]
+    learned.sort(key=lambda entry: (-entry[1], entry[0]))
+    tree["model"]["vocab"] = [*([piece, 0.0] for piece in _SPECIAL), *learned]
+    return Tokenizer.from_str(json.dumps(tree))
 
 
 def _fast(tokenizer: Tokenizer) -> Any:
