@@ -31,7 +31,7 @@ from .evaluation.racing import most_evaluations
 from .export.document import export
 from .export.places import local_files
 from .loop import BATCH, Progress, Search
-from .options import DataOptions, Limits
+from .options import DEFAULT_STORAGE, DataOptions, Limits
 from .plugins import closest, load
 from .prompts.render import render, zero_shot
 from .prompts.written_answers import without_thinking
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from .contracts import Example, Prompt, Text
     from .records.results import Entry, Frontier
 
-DEFAULT_STORAGE = "sqlite:///promptfront.db"
 _LEAST_DEV, _EVALUATIONS = 30, 10
 """How few dev rows a study may have, and how many full evaluations all its evaluations would be enough for."""
 _TEMPERATURE = 0.8

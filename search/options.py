@@ -9,6 +9,8 @@ from typing import Any
 
 from .errors import InputError
 
+DEFAULT_STORAGE = "sqlite:///promptfront.db"
+"""A file in the working folder."""
 _TOO_LARGE = 2**63
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any, NoReturn
 
+from ..options import DEFAULT_STORAGE
 from .streams import say, tell
 
-STORAGE = "sqlite:///promptfront.db"
 COMMANDS = ("run", "frontier", "export", "verify", "list", "doctor")
 _GROUPS = ("tasks", "mutators", "scorers", "backends")
 
@@ -36,28 +36,36 @@ def parse(words: list[str]) -> argparse.Namespace:
 
     A misspelt one ends the process with one sentence and exit code 2.
     """
-    return _parser().parse_args(words)
+    parser = _parser()
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        command = _commands(parser)[options.command]
+        command.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 def flags() -> dict[str, str]:
     """Return the flags of all commands by the names of their options."""
-    (commands,) = [
-        action.choices
-        for action in _parser()._actions
-        if isinstance(action, argparse._SubParsersAction)
-    ]
     return {
         action.dest: action.option_strings[-1]
-        for command in commands.values()
+        for command in _commands(_parser()).values()
         for action in command._actions
         if action.option_strings
     }
 
 
+def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (commands,) = [
+        action for action in parser._actions if isinstance(action, argparse._SubParsersAction)
+    ]
+    return dict(commands.choices)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="optimize",
-        description="Search for a better, shorter prompt for a model that runs here.",
+        description="Search for a better, shorter prompt for your model.",
+        epilog="The options of a search are in `optimize run --help`.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -252,7 +260,10 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--storage", default=STORAGE, metavar="URL", help=f"database URL (default: {STORAGE})"
+        "--storage",
+        default=DEFAULT_STORAGE,
+        metavar="URL",
+        help=f"database URL (default: {DEFAULT_STORAGE})",
     )
     parser.add_argument("--study", metavar="NAME", help="the study's name")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")

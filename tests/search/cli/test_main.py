@@ -24,7 +24,7 @@ from promptfront.search.secrets import hide
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXAMPLES = Path(__file__).parent.parent / "plugin_example"
+EXAMPLES = Path(__file__).parents[2] / "plugin_example"
 CLI = [sys.executable, "-m", "promptfront.search.cli"]
 
 
@@ -57,6 +57,7 @@ def test_help_is_quick_and_imports_no_model_library(tmp_path: Path) -> None:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert 0 == done.returncode
     assert "frontier" in done.stdout
+    assert "The options of a search are in `optimize run --help`." in done.stdout
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
     code = (
         "import sys; from promptfront.search.cli.main import main\n"
@@ -92,7 +93,10 @@ def test_help_is_quick_and_imports_no_model_library(tmp_path: Path) -> None:
         (["--task", "sentiment", "--budget", "0"], "--budget: expected a number above 0, found 0"),
         (["--task", "sentiment", "--budget", "many"], "invalid int value: 'many'"),
         (["--task", "sentiment", "--timeout", "-1"], "--timeout: expected a number above 0"),
-        (["--task", "sentiment", "--bugdet", "3"], "--bugdet"),
+        (
+            ["--task", "sentiment", "--bugdet", "3"],
+            "unrecognized arguments: --bugdet 3 (see `optimize run --help`)",
+        ),
         (["--task", "sentiment", "--storage", "nonsense"], "--storage: expected a database URL"),
         (
             ["--task", "sentiment", "--storage", "sqlite:////proc/x.db"],

@@ -12,7 +12,8 @@ import pytest
 
 from promptfront.backends.hf import HFBackend
 from promptfront.search.api import make_evaluator, optimize
-from promptfront.search.cli.main import _choices, main
+from promptfront.search.cli.main import main
+from promptfront.search.cli.values import choices
 from promptfront.search.contracts import (
     AnswerTokens,
     Example,
@@ -203,17 +204,17 @@ def test_the_scorer_says_that_they_are_labels(tmp_path: Path) -> None:
     assert all(name in task.start.instruction for name in names)
     (tmp_path / "t.yaml").write_text("data: a.csv\nscorer: labels\n")
     assert task.labels == load_task(str(tmp_path / "t.yaml")).labels
-    assert task.labels == load_task(data=data, choices=_choices(quoted(task.labels))).labels
+    assert task.labels == load_task(data=data, choices=choices(quoted(task.labels))).labels
 
 
 def test_choices_are_read_as_csv() -> None:
     """Labels with commas or quotes in them are quoted; what `quoted` writes is read back."""
-    assert ("a", "b, c", 'd "e"') == _choices('a, "b, c","d ""e"""')
+    assert ("a", "b, c", 'd "e"') == choices('a, "b, c","d ""e"""')
     labels = ("a, b", 'say "x"', "plain", "it's")
-    assert labels == _choices(quoted(labels))
+    assert labels == choices(quoted(labels))
     for text in ('a,"b', "a", "a,,b", "a,a", ""):
         with pytest.raises(InputError, match="--choices: expected"):
-            _choices(text)
+            choices(text)
 
 
 def test_long_and_mixed_labels_are_labels(tmp_path: Path) -> None:
