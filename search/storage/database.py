@@ -35,7 +35,7 @@ from sqlalchemy.exc import (
 )
 
 from ..contracts import Unscored
-from ..errors import StorageError
+from ..errors import InputError, StorageError
 from ..secrets import hide, hide_in_url
 
 if TYPE_CHECKING:
@@ -414,7 +414,7 @@ def clear_errors(url: str) -> Iterator[None]:
         raise StorageError(
             f"`storage` {url}: its driver is not installed ({error}); install it with pip"
         ) from None
-    except IntegrityError:
+    except (IntegrityError, InputError):  # the second is one sentence already
         raise
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise StorageError(

@@ -110,7 +110,7 @@ def test_help_is_quick_and_imports_no_model_library(tmp_path: Path) -> None:
         (["--task", "sentiment", "--mutator", "none.py:X"], "there is no file none.py"),
         (["--data", "films.jsonl", "--model", "."], "has no config.json"),
         ([], "expected --task NAME or --data FILE"),
-        (["frontier"], "there is no such file"),
+        (["frontier"], "error: --storage sqlite:///promptfront.db: there is no such file"),
         (["export", "-o", "x.json"], "there is no such file"),
         (["verify", "none.json"], "none.json: cannot be read"),
         (["list", "colours"], "invalid choice: 'colours'"),
