@@ -1,4 +1,4 @@
-"""Code that must pass tests. Programs a model writes are hostile until proven otherwise: they run in a jail (`jail.py`).
+"""Code that must pass tests. Programs a model writes are hostile until proven otherwise: they run in a jail (`sandbox.py`).
 
 The program and its tests never share a process. Tests call the program's function through a pipe that carries plain values, so a program can neither
 see what is expected of it, nor end the tests early, nor answer with an object that equals everything.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _SECONDS, _WALL_SECONDS = 5, 10
 _LIMITS = {"CPU": _SECONDS, "AS": 512 << 20, "FSIZE": 1 << 20, "NPROC": 16, "NOFILE": 32, "CORE": 0}
-_JAIL = Path(__file__).with_name("jail.py")
+_JAIL = Path(__file__).with_name("sandbox.py")
 _NUMBERS = itertools.count()
 _FENCE = re.compile(r"```[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _BODY_ENDS = re.compile(r"\n(?=[^\s#)\]}])")

@@ -1,6 +1,6 @@
 """Runs a program where it can do no harm; started as a script of its own, with nothing but the standard library.
 
-    python -I -S jail.py INTERPRETER LIMITS SOURCE [DESCRIPTOR ...]
+    python -I -S sandbox.py INTERPRETER LIMITS SOURCE [DESCRIPTOR ...]
 
 The program becomes the first process of new Linux namespaces (see namespaces(7)): no network, no other process to be seen or signalled, no file but
 the system's libraries and the interpreter, read-only, an empty folder to write to and an empty environment, limits on processor time, memory, file
