@@ -1,4 +1,4 @@
-"""Fixtures shared by the suite: the real default model, and a small task on real data."""
+"""Fixtures shared by the suite: tiny models, the real default one, and a small task on real data."""
 
 from __future__ import annotations
 
@@ -37,7 +37,15 @@ def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def backend() -> HFBackend:
+def backend(tiny: Callable[..., str]) -> HFBackend:
+    """Return a tiny random model, for what does not depend on what a model knows."""
+    from promptfront.backends.hf import HFBackend
+
+    return HFBackend(tiny())
+
+
+@pytest.fixture(scope="session")
+def default_backend() -> HFBackend:
     """Return the default model, obtained as a user obtains it."""
     from promptfront.backends.hf import HFBackend
 

@@ -15,6 +15,7 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ([\w.]+)\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tutorial", _TUTORIALS, ids=lambda path: path.stem)
 def test_a_tutorial_runs_as_printed(tutorial: Path, tmp_path: Path) -> None:
     """A block that begins with a file's name is that file; shell blocks are run in order, and end with an answer."""

@@ -17,11 +17,12 @@ from promptfront.search.api import make_evaluator
 from promptfront.search.contracts import LikelihoodRequest, Message
 from promptfront.search.data.load_task import load_task
 from promptfront.search.errors import BackendError
+from tests.tiny import byte_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_VOCABULARY = 49_160
+_VOCABULARY = 420
 _SIZE: dict[str, Any] = {
     "vocab_size": _VOCABULARY,
     "hidden_size": 32,
@@ -80,25 +81,24 @@ _MASKED: dict[str, Callable[[], Any]] = {
     ),
 }
 _LABELS = (" positive", " very good indeed", " very bad", " very", "\n")
-_TEXTS = ["great fun", "a {x} mess {{y}}", "很好，推荐 🎬", "two\nlines", "", "long " * 90]
+_TEXTS = ["great fun", "a {x} mess {{y}}", "很好，推荐 🎬", "two\nlines", "", "long " * 20]
 _PREFIXES = [
     "",
     "Classify the review as positive or negative.\n\n",
-    "Review: loved it\nSentiment: positive\n\n" * 16,
+    "Review: loved it\nSentiment: positive\n\n" * 4,
 ]
 _REQUESTS = [
     LikelihoodRequest(f"{p}Review: {t}\nSentiment:", _LABELS) for p in _PREFIXES for t in _TEXTS
 ]
 
 
-def saved(config: Any, auto: Any, folder: Path, backend: HFBackend) -> str:
-    """Save a random model with the default model's tokenizer, and start, end and mask tokens; return its folder."""
-    tokenizer = transformers.AutoTokenizer.from_pretrained(backend._tokenizer.name_or_path)
-    tokenizer.add_special_tokens({"mask_token": "<mask>"})
-    start, end = ("<|im_start|>", 1), ("<|im_end|>", 2)
+def saved(config: Any, auto: Any, folder: Path) -> str:
+    """Save a random model with a tiny tokenizer; return its folder."""
+    tokenizer = byte_tokenizer()
+    start, end = ("<s>", 1), ("</s>", 2)
     if auto is not transformers.AutoModelForCausalLM:
         tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-            single="<|im_start|> $A <|im_end|>", special_tokens=[start, end]
+            single="<s> $A </s>", special_tokens=[start, end]
         )
     torch.manual_seed(0)
     model = auto.from_config(config)
@@ -126,9 +126,9 @@ def logs(logits: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", sorted(_CAUSAL))
-def test_causal_models_are_packed_and_exact(kind: str, tmp_path: Path, backend: HFBackend) -> None:
+def test_causal_models_are_packed_and_exact(kind: str, tmp_path: Path) -> None:
     """Rotary and absolute positions, grouped heads, capped logits, and windows shorter than the prompt."""
-    other = HFBackend(saved(_CAUSAL[kind](), transformers.AutoModelForCausalLM, tmp_path, backend))
+    other = HFBackend(saved(_CAUSAL[kind](), transformers.AutoModelForCausalLM, tmp_path))
     expected = []
     for encoded in other._encoder.encode(_REQUESTS):
         scores = []
@@ -141,15 +141,12 @@ def test_causal_models_are_packed_and_exact(kind: str, tmp_path: Path, backend: 
     assert isinstance(other._engine, PackedEngine)
     close(other.loglikelihoods(_REQUESTS), expected)
     close(other.loglikelihoods(_REQUESTS[::-1])[::-1], expected)
-    assert other.fingerprint != backend.fingerprint
 
 
 @pytest.mark.parametrize("kind", sorted(_TRANSLATING))
-def test_encoder_decoder_models_are_exact(kind: str, tmp_path: Path, backend: HFBackend) -> None:
+def test_encoder_decoder_models_are_exact(kind: str, tmp_path: Path) -> None:
     """An answer is what the decoder writes from its start token on."""
-    other = HFBackend(
-        saved(_TRANSLATING[kind](), transformers.AutoModelForSeq2SeqLM, tmp_path, backend)
-    )
+    other = HFBackend(saved(_TRANSLATING[kind](), transformers.AutoModelForSeq2SeqLM, tmp_path))
     start = other._model.config.decoder_start_token_id
     expected = []
     for encoded in other._encoder.encode(_REQUESTS):
@@ -173,11 +170,9 @@ def test_encoder_decoder_models_are_exact(kind: str, tmp_path: Path, backend: HF
 
 
 @pytest.mark.parametrize("kind", sorted(_CAUSAL))
-def test_replies_are_what_the_model_writes_alone(
-    kind: str, tmp_path: Path, backend: HFBackend
-) -> None:
+def test_replies_are_what_the_model_writes_alone(kind: str, tmp_path: Path) -> None:
     """Whatever is in the batch: prompts of other lengths, and others with the same long beginning."""
-    other = HFBackend(saved(_CAUSAL[kind](), transformers.AutoModelForCausalLM, tmp_path, backend))
+    other = HFBackend(saved(_CAUSAL[kind](), transformers.AutoModelForCausalLM, tmp_path))
     stem = "The plot is thin and the cast is good. " * 6
     prompts = [
         f"{stem}One",
@@ -201,9 +196,9 @@ def test_replies_are_what_the_model_writes_alone(
 
 
 @pytest.mark.parametrize("kind", sorted(_MASKED))
-def test_masked_models_are_exact(kind: str, tmp_path: Path, backend: HFBackend) -> None:
+def test_masked_models_are_exact(kind: str, tmp_path: Path) -> None:
     """An answer is read at masks after the prompt, token by token, the other tokens being shown."""
-    other = HFBackend(saved(_MASKED[kind](), transformers.AutoModelForMaskedLM, tmp_path, backend))
+    other = HFBackend(saved(_MASKED[kind](), transformers.AutoModelForMaskedLM, tmp_path))
     mask = other._tokenizer.mask_token_id
     expected = []
     for encoded in other._encoder.encode(_REQUESTS):
@@ -224,10 +219,10 @@ def test_masked_models_are_exact(kind: str, tmp_path: Path, backend: HFBackend) 
         other.loglikelihoods([LikelihoodRequest("word " * 600, _LABELS)])
 
 
-def test_what_cannot_be_packed_is_scored_plainly(tmp_path: Path, backend: HFBackend) -> None:
+def test_what_cannot_be_packed_is_scored_plainly(tmp_path: Path) -> None:
     """Positions by slopes instead of embeddings (ALiBi): one warning, then right numbers."""
     config = transformers.BloomConfig(vocab_size=_VOCABULARY, hidden_size=32, n_layer=2, n_head=4)
-    folder = saved(config, transformers.AutoModelForCausalLM, tmp_path, backend)
+    folder = saved(config, transformers.AutoModelForCausalLM, tmp_path)
     with pytest.warns(UserWarning, match="scoring goes on with plain passes, slower"):
         other = HFBackend(folder)
     assert isinstance(other._engine, PlainEngine)
@@ -235,27 +230,26 @@ def test_what_cannot_be_packed_is_scored_plainly(tmp_path: Path, backend: HFBack
     with torch.inference_mode():
         rows = logs(other._model(input_ids=torch.tensor([encoded.prompt])).logits[0])
     found = other.loglikelihoods(_REQUESTS[:1])[0]
-    assert found[0] == pytest.approx(float(rows[-1, encoded.continuations[0][0]]), abs=1e-4)
+    (token,) = encoded.continuations[-1]
+    assert found[-1] == pytest.approx(float(rows[-1, token]), abs=1e-4)
 
 
-def test_int8_needs_linear_layers(tmp_path: Path, backend: HFBackend) -> None:
+def test_int8_needs_linear_layers(tmp_path: Path) -> None:
     """T5's layers are rounded and its answers stay near; GPT-2 has layers of another kind, and the sentence says so."""
-    folder = saved(
-        _TRANSLATING["t5"](), transformers.AutoModelForSeq2SeqLM, tmp_path / "t5", backend
-    )
+    folder = saved(_TRANSLATING["t5"](), transformers.AutoModelForSeq2SeqLM, tmp_path / "t5")
     exact, rounded = HFBackend(folder), HFBackend(folder, dtype="int8")
     pairs = zip(rounded.loglikelihoods(_REQUESTS), exact.loglikelihoods(_REQUESTS), strict=True)
     assert 0 < max(abs(a - b) for f, e in pairs for a, b in zip(f, e, strict=True)) < 2
-    folder = saved(_CAUSAL["gpt2"](), transformers.AutoModelForCausalLM, tmp_path / "gpt2", backend)
+    folder = saved(_CAUSAL["gpt2"](), transformers.AutoModelForCausalLM, tmp_path / "gpt2")
     with pytest.raises(
         BackendError, match="has no linear layers that could be int8; leave `dtype` out"
     ):
         HFBackend(folder, dtype="int8")
 
 
-def test_chat_needs_a_template(tmp_path: Path, backend: HFBackend) -> None:
+def test_chat_needs_a_template(tmp_path: Path) -> None:
     """A model without a chat template says so, and a task that asks in chat asks it in plain text instead."""
-    folder = Path(saved(_CAUSAL["llama"](), transformers.AutoModelForCausalLM, tmp_path, backend))
+    folder = Path(saved(_CAUSAL["llama"](), transformers.AutoModelForCausalLM, tmp_path))
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(BackendError, match="has no chat template"):
         HFBackend(str(folder)).loglikelihoods(

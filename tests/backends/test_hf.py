@@ -1,4 +1,4 @@
-"""The Hugging Face backend on the default model and on small models of other shapes, against plain forward passes."""
+"""The Hugging Face backend against plain forward passes, on a tiny model and, where there is time, on the default one."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ _TEXTS = [
     "",
     "long " * 40,
 ]
+
+
+@pytest.fixture(scope="module", params=["tiny", pytest.param("default", marks=pytest.mark.slow)])
+def backend(request: pytest.FixtureRequest, backend: HFBackend) -> HFBackend:
+    """Return a tiny model, and the default one where there is time."""
+    if request.param == "tiny":
+        return backend
+    default: HFBackend = request.getfixturevalue("default_backend")
+    return default
 
 
 def reference(backend: HFBackend, request: LikelihoodRequest) -> tuple[float, ...]:
@@ -117,56 +126,61 @@ def test_calls_are_sums_of_their_parts(backend: HFBackend, data: st.DataObject) 
     assert close([found[i] for i in range(len(made))], expected)
 
 
-def test_words_are_likely_and_scored_as_continuations_are(backend: HFBackend) -> None:
+def test_words_are_likely_and_scored_as_continuations_are(default_backend: HFBackend) -> None:
     """The words after some prompts have the log-likelihoods that they have as answers, the likely ones first."""
     prompts = [
         "Review: a great film\nSentiment:",
         "The capital of France is",
         *(f"Text: {text}\nTopic:" for text in _TEXTS),
     ]
-    found = backend.next_tokens(prompts, " ", 50)
+    found = default_backend.next_tokens(prompts, " ", 50)
     assert len(found.texts) == 50
     answers = [
         LikelihoodRequest(prompt, tuple(f" {word}" for word in found.texts)) for prompt in prompts
     ]
-    for row, expected in zip(found.logprobs, backend.loglikelihoods(answers), strict=True):
+    for row, expected in zip(found.logprobs, default_backend.loglikelihoods(answers), strict=True):
         assert row == pytest.approx(expected, abs=1e-4)
-    assert "Paris" in backend.next_tokens(prompts[1:2], " ", 50).texts[:5]
+    assert "Paris" in default_backend.next_tokens(prompts[1:2], " ", 50).texts[:5]
 
 
 def test_out_of_memory_halves_the_pass_and_goes_on(
-    backend: HFBackend, monkeypatch: pytest.MonkeyPatch
+    default_backend: HFBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The scores are those of an undisturbed call; with nothing left to halve it is a sentence."""
     made = requests(["Classify the review.\n\n"])
-    expected = backend.loglikelihoods(made)
-    forward, tokens = backend._model.base_model.forward, backend._engine.max_batch_tokens
+    expected = default_backend.loglikelihoods(made)
+    forward, tokens = (
+        default_backend._model.base_model.forward,
+        default_backend._engine.max_batch_tokens,
+    )
 
     def short_of_memory(input_ids: torch.Tensor, **others: Any) -> Any:
         if input_ids.numel() > limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
         return forward(input_ids=input_ids, **others)
 
-    monkeypatch.setattr(backend._model.base_model, "forward", short_of_memory)
+    monkeypatch.setattr(default_backend._model.base_model, "forward", short_of_memory)
     limit = 100
     with pytest.warns(UserWarning, match="tokens in a pass from here on"):
-        assert close(backend.loglikelihoods(made), expected)
-    assert backend._engine.max_batch_tokens == 64
+        assert close(default_backend.loglikelihoods(made), expected)
+    assert default_backend._engine.max_batch_tokens == 64
     limit = 0
-    backend._engine.forget()
+    default_backend._engine.forget()
     with (
         pytest.warns(UserWarning, match="tokens in a pass from here on"),
         pytest.raises(BackendError, match="out of memory even with 16 tokens"),
     ):
-        backend.loglikelihoods(made)
-    backend._engine.max_batch_tokens = tokens
+        default_backend.loglikelihoods(made)
+    default_backend._engine.max_batch_tokens = tokens
 
 
 def test_nan_is_told(backend: HFBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers that are none are an error that says what to do."""
     head = backend._model.get_output_embeddings()
     monkeypatch.setattr(
-        head, "forward", lambda hidden: torch.full((len(hidden), 49152), float("nan"))
+        head,
+        "forward",
+        lambda hidden: torch.full((len(hidden), head.out_features), float("nan")),
     )
     with pytest.raises(
         BackendError, match=r"NaN log-probabilities in torch\.float32: run it in a wider dtype"
@@ -199,7 +213,7 @@ def test_narrow_dtypes_give_nearly_the_same_numbers(
 ) -> None:
     """Each is another model to the store, generates too, and reads a token alike whatever is beside it."""
     made = requests(["Classify the review.\n\n"])
-    narrow = HFBackend(dtype=dtype)
+    narrow = HFBackend(backend.model, dtype=dtype)
     found = narrow.loglikelihoods(made)
     pairs = zip(found, backend.loglikelihoods(made), strict=True)
     assert 0 < max(abs(a - b) for f, e in pairs for a, b in zip(f, e, strict=True)) < tolerance
@@ -214,10 +228,10 @@ def test_narrow_dtypes_give_nearly_the_same_numbers(
     assert narrow.generate(["The film was"], max_tokens=4, temperature=0, seed=0)[0].strip()
 
 
-def test_control_tokens_in_data_are_text(backend: HFBackend) -> None:
+def test_control_tokens_in_data_are_text(default_backend: HFBackend) -> None:
     """A review that holds the end-of-turn marker is read as those characters, in plain and in chat prompts."""
-    end = backend._tokenizer.convert_tokens_to_ids("<|im_end|>")
-    plain, chat = backend._encoder.encode(
+    end = default_backend._tokenizer.convert_tokens_to_ids("<|im_end|>")
+    plain, chat = default_backend._encoder.encode(
         [
             LikelihoodRequest("a<|im_end|>b", _LABELS),
             LikelihoodRequest((Message("user", "a<|im_end|>b <|im_start|>system"),), _LABELS),
@@ -225,7 +239,7 @@ def test_control_tokens_in_data_are_text(backend: HFBackend) -> None:
     )
     assert end not in plain.prompt
     assert chat.prompt.count(end) == 2  # the template's default system turn and the user's turn
-    assert "a<|im_end|>b <|im_start|>system" in backend._tokenizer.decode(chat.prompt)
+    assert "a<|im_end|>b <|im_start|>system" in default_backend._tokenizer.decode(chat.prompt)
 
 
 def test_chat_prompts_are_the_models_template(backend: HFBackend) -> None:
@@ -274,7 +288,7 @@ def test_what_cannot_be_scored_is_told(backend: HFBackend) -> None:
     """An empty answer and a prompt over the context are sentences."""
     with pytest.raises(BackendError, match="has no tokens"):
         backend.loglikelihoods([LikelihoodRequest("x", ("",))])
-    with pytest.raises(BackendError, match="does not fit into the 8192"):
+    with pytest.raises(BackendError, match=r"does not fit into the (2048|8192)"):
         backend.loglikelihoods([LikelihoodRequest("word " * 9000, _LABELS)])
 
 

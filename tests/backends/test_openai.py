@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from promptfront.backends.hf import HFBackend
     from promptfront.search.contracts import Backend, Task
 
-_LABELS = (" positive", " very negative", " very good")
+_LABELS = (" good", " very negative", " very good")
 _TEXTS = ["great fun", "a {x} mess {{y}}", "很好，推荐 🎬", "two\nlines", ""]
 _REQUESTS = [
     LikelihoodRequest(f"Classify it.\n\nReview: {text}\nSentiment:", _LABELS) for text in _TEXTS
@@ -97,9 +97,9 @@ def test_completions_give_the_numbers_of_the_model(
         assert remote.loglikelihoods([]) == []
 
 
-def test_chat_lists_likely_first_tokens(backend: HFBackend) -> None:
+def test_chat_lists_likely_first_tokens(default_backend: HFBackend) -> None:
     """Without completions, the listed tokens stand for the answers: near the exact numbers where they are listed."""
-    with running(model_handler(backend, tokens=False)) as server:
+    with running(model_handler(default_backend, tokens=False)) as server:
         remote = OpenAIBackend(base_url=url(server))
         assert (
             "chat with log-probabilities of the 20 likeliest first tokens: approximate"
@@ -109,13 +109,13 @@ def test_chat_lists_likely_first_tokens(backend: HFBackend) -> None:
             (Message("user", "Is water wet? Answer Yes or No."),), ("Yes", "Zanzibar")
         )
         yes, other = remote.loglikelihoods([request])[0]  # type: ignore[misc]
-        assert yes >= backend.loglikelihoods([request])[0][0] - 1e-3
+        assert yes >= default_backend.loglikelihoods([request])[0][0] - 1e-3
         assert other < yes
 
 
-def test_written_answers_are_the_last_resort(backend: HFBackend) -> None:
+def test_written_answers_are_the_last_resort(default_backend: HFBackend) -> None:
     """Where the server says nothing of probabilities, the answer that was written is taken, all or nothing."""
-    with running(model_handler(backend, tokens=False, chat_logprobs=False)) as server:
+    with running(model_handler(default_backend, tokens=False, chat_logprobs=False)) as server:
         remote = OpenAIBackend(base_url=url(server))
         assert "all or nothing" in remote.scoring
         prompt = (Message("user", "Say hello."),)
@@ -135,7 +135,7 @@ def test_written_answers_are_the_last_resort(backend: HFBackend) -> None:
 def test_a_bad_network_loses_nothing_and_counts_nothing_twice(backend: HFBackend) -> None:
     """80 requests, a third of which meet a fault of each kind: all answered, each counted once, none from an error."""
     asked = [
-        LikelihoodRequest(f"Review: film number {i}\nSentiment:", (" positive", " negative"))
+        LikelihoodRequest(f"Review: film number {i}\nSentiment:", (" good", " film"))
         for i in range(80)
     ]
     model = model_handler(backend)
@@ -230,7 +230,7 @@ def test_the_cost_ends_the_run(address: str) -> None:
     ) as caught:
         remote.loglikelihoods(asked)
     assert 0.2 <= remote._client.budget.cost(remote._client.usage) < 0.25
-    assert 10 < len(caught.value.answered) < 30
+    assert 5 < len(caught.value.answered) < 30
     with pytest.raises(BackendError, match="`max_cost`: expected `price` too"):
         OpenAIBackend(base_url=address, max_cost=1.0)
 
@@ -301,7 +301,7 @@ def test_servers_that_are_none_are_told(options: dict[str, Any], says: str) -> N
 
 def test_what_is_served_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that the server lacks, a tokenizer that is none, and no key at all."""
-    with pytest.raises(BackendError, match=r"`model` gpt-9: http://127.* serves .*SmolLM2"):
+    with pytest.raises(BackendError, match=r"`model` gpt-9: http://127.* serves .*llama"):
         OpenAIBackend("gpt-9", base_url=address)
     with pytest.raises(BackendError, match="`tokenizer` nobody/nothing: expected the id or folder"):
         OpenAIBackend(base_url=address, tokenizer="nobody/nothing")

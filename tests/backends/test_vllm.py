@@ -38,6 +38,14 @@ needs_vllm = [
     pytest.mark.filterwarnings("default"),  # its own libraries deprecate one another
 ]
 _ROWS = 200
+
+
+@pytest.fixture(scope="module")
+def backend(default_backend: HFBackend) -> HFBackend:
+    """Return the model that vLLM runs, on the other backend."""
+    return default_backend
+
+
 _LABELS = (" positive", " negative")
 _FORMS = {
     Form("choice", '["red", "blue"]'): "red|blue",

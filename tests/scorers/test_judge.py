@@ -1,4 +1,4 @@
-"""A model as judge, and fluency, with the real default model."""
+"""A model as judge, and fluency, by tiny models but where it takes one that knows language."""
 
 from __future__ import annotations
 
@@ -60,16 +60,16 @@ def test_a_verdict_is_asked_for_once(backend: HFBackend, tmp_path: Path) -> None
     assert Judge().bind(silent.likelihoods).score_replies([ROW], ["It is Lyon."]) == found
 
 
-def test_language_is_more_fluent_than_noise(backend: HFBackend) -> None:
+def test_language_is_more_fluent_than_noise(default_backend: HFBackend) -> None:
     """Also as a part of a weighted score; nothing is neither."""
     replies = ["The cat sat on the mat and slept.", "mat the slept on cat and sat The", ""]
-    fluent = Fluency().bind(backend.loglikelihoods)
+    fluent = Fluency().bind(default_backend.loglikelihoods)
     well, badly, nothing = fluent.score_replies([ROW] * 3, replies)
     assert well is not None
     assert badly is not None
     assert 1 > well > badly > 0
     assert nothing is None
-    both = load_scorer("1*fluency+1*exact-match").bind(backend.loglikelihoods)  # type: ignore[union-attr]
+    both = load_scorer("1*fluency+1*exact-match").bind(default_backend.loglikelihoods)  # type: ignore[union-attr]
     assert both.score_replies([ROW] * 3, replies)[0] == pytest.approx(well / 2)
 
 

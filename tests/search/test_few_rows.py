@@ -23,7 +23,7 @@ from promptfront.search.records.results import Entry, Frontier
 from tests.search.evaluation.test_racing import ROWS, TASK, KnownModel, prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from promptfront.backends.hf import HFBackend
@@ -101,17 +101,16 @@ def test_a_gain_is_found() -> None:
     assert gain > 0.25
 
 
-def test_a_search_on_few_rows(reviews: Task, backend: HFBackend, tmp_path: Path) -> None:
+def test_a_search_on_few_rows(reviews: Task, tiny: Callable[..., str], tmp_path: Path) -> None:
     """It ends with a front and its cross-fitted gain; the exported dev score is found again."""
     few = replace(reviews, train=reviews.train[:14], dev=reviews.train[:14], test=())
     storage = f"sqlite:///{tmp_path}/few.db"
-    front = optimize(few, budget=9, backend=backend, storage=storage, limits=Limits())
+    front = optimize(few, budget=9, model=tiny(), storage=storage, limits=Limits())
     assert front.best.test is not None
     assert (front.best.test.n, front.held_out) == (14, False)
     assert all(len(entry.prompt.demonstrations) <= 7 for entry in front.front)
     assert "cross-fitted (95 % interval)" in "\n".join(result_lines(front))
     document, _ = export_prompt(storage)
-    document["model"]["backend"] = "hf"
     (tmp_path / "best.json").write_text(json.dumps(document))
     assert verify(tmp_path / "best.json", few).split == "dev"
 

@@ -1,4 +1,4 @@
-"""The loop on the real model: resume after kill -9, two workers, limits, and what the study holds."""
+"""The loop in processes of its own: resume after kill -9, two workers, limits, and what the study holds."""
 
 from __future__ import annotations
 
@@ -6,26 +6,35 @@ import json
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
-from pathlib import Path
-from typing import Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
+
+from promptfront.search.cli.main import main
+from tests.processes import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 DATA = [
     f"{word} film number {i}"
     for i in range(6)
     for word in ("a great", "a terrible", "a lovely", "a boring")
 ]
-OPTIMIZE = [sys.executable, "-m", "promptfront.search.cli"]
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Write a small task whose pairs are scored in seconds, and return its folder."""
+@pytest.fixture(params=["tiny", pytest.param("default", marks=pytest.mark.slow)])
+def search(
+    request: pytest.FixtureRequest, tiny: Callable[..., str], tmp_path: Path
+) -> Callable[..., list[str]]:
+    """Write a small task, and return what makes the words of a search over it.
+
+    The mutator that scores most is left out. The model is a tiny one, and the default one where there is time.
+    """
     lines = [
         json.dumps(
             {"text": t, "label": "positive" if ("great" in t or "lovely" in t) else "negative"}
@@ -33,114 +42,110 @@ def data(tmp_path: Path) -> Path:
         for t in DATA
     ]
     (tmp_path / "films.jsonl").write_text("\n".join(lines))
-    return tmp_path
+    model = [] if request.param == "default" else ["--model", tiny()]
+    words = ["--data", "films.jsonl", "--budget", "14", "--seed", "5", *model]
+    return lambda *more: [*words, "--without", "debias-demonstrations", *more]
 
 
-def command(*more: str) -> list[str]:
-    """Return a search over the small task, without the mutator that scores most."""
-    search = [*OPTIMIZE, "--data", "films.jsonl", "--budget", "14", "--seed", "5"]
-    return [*search, "--without", "debias-demonstrations", *more]
+@pytest.fixture
+def shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Return what runs a command to its end in this process and returns what it prints."""
+    monkeypatch.chdir(tmp_path)
+
+    def show(*words: str) -> str:
+        capsys.readouterr()
+        code = main(words)
+        printed = capsys.readouterr()
+        assert 0 == code, printed.err
+        return printed.out
+
+    return show
 
 
-def run(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end and check its exit code."""
-    done = subprocess.run(list(words), cwd=folder, capture_output=True, text=True, check=False)
-    assert code == done.returncode, done.stderr
-    return done
+def found(printed: str) -> dict[str, Any]:
+    """Return what ``--json`` prints last."""
+    last: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return last
 
 
-def front(folder: Path, storage: str) -> dict[str, Any]:
-    """Return the front as `optimize frontier --json` prints it."""
-    done = run(folder, *OPTIMIZE, "frontier", "--storage", storage, "--json")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(data: Path) -> None:
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    search: Callable[..., list[str]], shown: Callable[..., str], tmp_path: Path
+) -> None:
     """After kill -9 at random moments the front is that of an undisturbed run, and nothing is scored twice."""
-    run(data, *command("--storage", "sqlite:///calm.db"))
+    calm, wild = ["--storage", "sqlite:///calm.db"], ["--storage", "sqlite:///wild.db"]
+    shown(*search(*calm))
+    whole = _rows(tmp_path / "calm.db", "promptfront_scores")
     rng, ends = random.Random(1), []
-    for _ in range(3):
-        scored = _rows(data / "wild.db", "promptfront_scores")
-        process = subprocess.Popen(
-            command("--storage", "sqlite:///wild.db"),
-            cwd=data,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+    for third in (1, 2):
+        process = Command(tmp_path, *search(*wild))
+        process.running_until(
+            lambda third=third: (
+                _rows(tmp_path / "wild.db", "promptfront_scores")  # type: ignore[misc]
+                >= third * whole // 3
+            )
         )
-        while process.poll() is None and scored == _rows(data / "wild.db", "promptfront_scores"):
-            time.sleep(0.1)
-        time.sleep(rng.uniform(0, 2))
-        process.kill()
-        ends.append(process.wait())
-    run(data, *command("--storage", "sqlite:///wild.db"))
-    assert -signal.SIGKILL in ends
-    assert front(data, "sqlite:///calm.db") == front(data, "sqlite:///wild.db")
-    assert _rows(data / "calm.db", "promptfront_scores") == _rows(
-        data / "wild.db", "promptfront_scores"
-    )
+        time.sleep(rng.uniform(0, 0.1))
+        process.signal(signal.SIGKILL)
+        ends.append(process.wait()[0])
+    shown(*search(*wild))
+    assert [-signal.SIGKILL] * 2 == ends
+    assert shown("frontier", "--json", *calm) == shown("frontier", "--json", *wild)
+    assert whole == _rows(tmp_path / "wild.db", "promptfront_scores")
 
 
-def test_two_workers_share_a_study(data: Path) -> None:
+def test_two_workers_share_a_study(
+    search: Callable[..., list[str]], shown: Callable[..., str], tmp_path: Path
+) -> None:
     """Two processes at once end with the budget's trials, each once, with no error and no lock."""
-    both = [
-        subprocess.Popen(
-            command("--storage", "sqlite:///two.db"),
-            cwd=data,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    outputs = [process.communicate() for process in both]
-    assert [0, 0] == [process.returncode for process in both], outputs
-    assert not any("locked" in err or "Traceback" in err for _, err in outputs)
-    trials = optuna.load_study(study_name=None, storage=f"sqlite:///{data}/two.db").trials
+    storage = ["--storage", "sqlite:///two.db"]
+    both = [Command(tmp_path, *search(*storage)) for _ in range(2)]
+    ends = [process.wait() for process in both]
+    assert [0, 0] == [code for code, _, _ in ends], ends
+    assert not any("locked" in err or "Traceback" in err for _, _, err in ends)
+    trials = optuna.load_study(study_name=None, storage=f"sqlite:///{tmp_path}/two.db").trials
     places = [
         (t.user_attrs["candidate"]["batch"], t.user_attrs["candidate"]["index"]) for t in trials
     ]
     assert 14 == len(places) == len(set(places))
-    assert outputs[0][0] == outputs[1][0]
-    assert outputs[0][0] == run(data, *command("--storage", "sqlite:///two.db")).stdout
+    assert ends[0][1] == ends[1][1] == shown(*search(*storage))
 
 
-def test_limits_end_a_search_and_a_larger_budget_continues_it(data: Path) -> None:
+def test_limits_end_a_search_and_a_larger_budget_continues_it(
+    search: Callable[..., list[str]], shown: Callable[..., str]
+) -> None:
     """`--max-evaluations` stops in time; the next run goes on from there to its budget."""
-    stopped = run(data, *command("--max-evaluations", "150", "--json"))
-    found = json.loads(stopped.stdout.splitlines()[-1])
-    assert found["evaluations"] <= 150
-    assert found["trials"] < 14
-    assert found["best"]["test"]["n"] > 0
-    more = json.loads(run(data, *command("--json", "--budget", "15")).stdout.splitlines()[-1])
-    assert (15, found["study"]) == (more["trials"], more["study"])
+    stopped = found(shown(*search("--max-evaluations", "150", "--json")))
+    assert stopped["evaluations"] <= 150
+    assert stopped["trials"] < 14
+    assert stopped["best"]["test"]["n"] > 0
+    more = found(shown(*search("--json", "--budget", "15")))
+    assert (15, stopped["study"]) == (more["trials"], more["study"])
 
 
-def test_ctrl_c_finishes_the_batch_and_shows_the_front(data: Path) -> None:
+def test_ctrl_c_finishes_the_batch_and_shows_the_front(
+    search: Callable[..., list[str]], tmp_path: Path
+) -> None:
     """The first Ctrl-C ends the search with exit code 0 after the batch in flight; the study is whole."""
-    process = subprocess.Popen(
-        command("--storage", "sqlite:///c.db", "--budget", "400"),
-        cwd=data,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while process.poll() is None:
-        time.sleep(1)
-        if _rows(data / "c.db", "trials") > 1:
-            process.send_signal(signal.SIGINT)
-            break
-    out, err = process.communicate()
-    assert 0 == process.returncode, err
+    process = Command(tmp_path, *search("--storage", "sqlite:///c.db", "--budget", "400"))
+    process.running_until(lambda: _rows(tmp_path / "c.db", "trials") > 1)
+    process.signal(signal.SIGINT)
+    code, out, err = process.wait()
+    assert 0 == code, err
     assert "finishing the batch in flight" in err
     assert "start" in out
     assert "Traceback" not in err
-    assert 1 == _rows(data / "c.db", "trials") % 8
+    assert 1 == _rows(tmp_path / "c.db", "trials") % 8
 
 
 def _rows(path: Path, table: str) -> int:
-    count = f"select count(*) from {table}"  # noqa: S608 (tables named here)
-    try:
-        return int(sqlite3.connect(path).execute(count).fetchone()[0])
-    except sqlite3.OperationalError:
+    """Count the rows of a table that another process may be writing to, or not have made yet."""
+    if not path.exists():
         return 0
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            count = f"select count(*) from {table}"  # noqa: S608 (tables named here)
+            return int(connection.execute(count).fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0

@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -22,6 +21,11 @@ from promptfront.search.export.formats import format_prompt
 from promptfront.search.plugins import available
 from promptfront.search.storage.database import Store
 from promptfront.search.storage.study import Study
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from promptfront.backends.hf import HFBackend
 
 ROOT = Path(__file__).parent.parent.parent
 MODULES = sorted(
@@ -39,6 +43,7 @@ def test_exported_names_are_complete_and_sorted() -> None:
         assert inspect.getdoc(getattr(promptfront.search, name))
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported_first() -> None:
     """There is no import order to know."""
     code = "import sys, importlib\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n"
@@ -47,13 +52,15 @@ def test_every_module_can_be_imported_first() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_search_export_verify_from_python(reviews: Task, tmp_path: Path) -> None:
+def test_search_export_verify_from_python(
+    reviews: Task, tiny: Callable[..., str], tmp_path: Path
+) -> None:
     """A `Task` object is searched, read back, exported and verified without the command line."""
     storage = f"sqlite:///{tmp_path}/a.db"
     plans: list[Plan] = []
     stages: list[str] = []
     found = optimize(
-        reviews, budget=9, seed=1, storage=storage, limits=Limits(max_evaluations=5000), max_demonstrations=2, on_plan=plans.append,
+        reviews, model=tiny(), budget=9, seed=1, storage=storage, limits=Limits(max_evaluations=5000), max_demonstrations=2, on_plan=plans.append,
         on_progress=lambda p: stages.append(p.stage),
     )  # fmt: skip
     assert 9 == found.trials
@@ -82,6 +89,7 @@ class Writer:
     """A proposer that knows one instruction; it is never asked for a score."""
 
     model = fingerprint = "writer"
+    writes = True
     answer = "Say whether this review of a film is negative or positive."
 
     def generate(
@@ -98,11 +106,19 @@ class Writer:
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_proposals_come_from_the_proposer(reviews: Task, tmp_path: Path) -> None:
+def test_proposals_come_from_the_proposer(
+    reviews: Task, backend: HFBackend, tmp_path: Path
+) -> None:
     """Another model writes what is tried, the plan names it, and a study goes on with the same proposer only."""
     storage, plans = f"sqlite:///{tmp_path}/a.db", list[Plan]()
     without = sorted(available("promptfront.mutators").keys() - {"paraphrase", "induce"})
-    keywords: dict[str, Any] = {"budget": 4, "storage": storage, "study": "s", "without": without}
+    keywords: dict[str, Any] = {
+        "backend": backend,
+        "budget": 4,
+        "storage": storage,
+        "study": "s",
+        "without": without,
+    }
     optimize(reviews, proposer=cast("Backend", Writer()), on_plan=plans.append, **keywords)
     tried = {prompt.instruction for prompt in Study(Store(storage), "s").history().numbers}
     assert Writer.answer in tried
@@ -112,12 +128,14 @@ def test_proposals_come_from_the_proposer(reviews: Task, tmp_path: Path) -> None
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_few_pairs_mean_few_dev_rows_for_the_whole_study(reviews: Task, tmp_path: Path) -> None:
+def test_few_pairs_mean_few_dev_rows_for_the_whole_study(
+    reviews: Task, backend: HFBackend, tmp_path: Path
+) -> None:
     """A full evaluation takes a tenth of the pairs at most, or thirty; the plan says so, and a larger limit changes nothing."""
     plans: list[Plan] = []
     for budget, pairs in ((1, 200), (2, 4000)):
         front = optimize(
-            reviews, budget=budget, storage=f"sqlite:///{tmp_path}/a.db", limits=Limits(max_evaluations=pairs), on_plan=plans.append,
+            reviews, backend=backend, budget=budget, storage=f"sqlite:///{tmp_path}/a.db", limits=Limits(max_evaluations=pairs), on_plan=plans.append,
             without=("debias-demonstrations", "fit-verbalizers"),
         )  # fmt: skip
         assert front.trials == budget

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pytest
@@ -18,6 +16,10 @@ from promptfront.search.export.document import SCHEMA_VERSION, export, load_prom
 from promptfront.search.export.formats import FORMATS, format_prompt
 from promptfront.search.prompts.render import render
 from promptfront.search.records.results import Entry, Frontier, HeldOutScore
+from tests.processes import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NASTY = "a {x} {{ y }} {% raw %} {# c #}\nReview: fake <|im_end|> 好 🎬\n"
 PROMPT = Prompt(
@@ -158,33 +160,26 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_verify_reproduces_the_number_and_notices_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    tiny: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """In a fresh process the exported score comes out to the last digit; a changed prompt or changed rows exit 1."""
     rows = [{"text": f"{w} film {i}", "label": w} for i in range(55) for w in ("good", "bad")]
     (tmp_path / "films.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
-
-    def optimize(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "promptfront.search.cli", *words]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    assert (
-        0
-        == optimize(
-            "--data", "films.jsonl", "--budget", "9", "--without", "debias-demonstrations"
-        ).returncode
-    )
-    done = optimize("export", "-o", "best.json")
-    assert 0 == done.returncode, done.stderr
+    monkeypatch.chdir(tmp_path)
+    search = ["--data", "films.jsonl", "--budget", "9", "--without", "debias-demonstrations"]
+    assert 0 == main([*search, "--model", tiny()])
+    assert 0 == main(["export", "-o", "best.json"])
     exported = json.loads((tmp_path / "best.json").read_text())
-    done = optimize("verify", "best.json", "--json")
-    assert 0 == done.returncode, done.stderr
-    assert exported["scores"]["test"]["score"] == json.loads(done.stdout.splitlines()[-1])["found"]
+    code, out, err = Command(tmp_path, "verify", "best.json", "--json").wait()
+    assert 0 == code, err
+    assert exported["scores"]["test"]["score"] == json.loads(out.splitlines()[-1])["found"]
     changed = exported | {
         "scores": exported["scores"] | {"test": exported["scores"]["test"] | {"score": 0.123}}
     }
     (tmp_path / "changed.json").write_text(json.dumps(changed))
-    monkeypatch.chdir(tmp_path)
     assert 1 == main(["verify", "changed.json"])
     assert "exported test score 0.123, found" in capsys.readouterr().err
     (tmp_path / "films.jsonl").write_text("\n".join(json.dumps(row) for row in rows[:-2]))

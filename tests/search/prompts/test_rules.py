@@ -142,17 +142,17 @@ def test_a_form_is_asked_for_where_a_backend_can_hold_to_it() -> None:
     ]
 
 
-def test_a_limit_is_stated_bound_and_measured(reviews: Task, backend: HFBackend) -> None:
+def test_a_limit_is_stated_bound_and_measured(reviews: Task, default_backend: HFBackend) -> None:
     """With the real model: decoding ends near the limit, replies at it, and the share that keeps to it unaided is known."""
     task = replace(reviews, labels=(), scorer="rouge-l", max_tokens=40, dev=reviews.dev[:4])
-    evaluator = Evaluator(task, backend, Metric("rouge-l", rouge_l))
+    evaluator = Evaluator(task, default_backend, Metric("rouge-l", rouge_l))
     limited = replace(
         task.start, constraints=(Constraint("length", "Use {limit} words at most.", 4, "words"),)
     )
     free, short = evaluator.replies(task.start, task.dev), evaluator.replies(limited, task.dev)
     assert max(len(text.split()) for text in short) <= 4 < max(len(text.split()) for text in free)
     written = [reply for _, reply in evaluator._pairs(limited, task.dev)]
-    assert max(len(backend._tokenizer(text)["input_ids"]) for text in written) <= 16
+    assert max(len(default_backend._tokenizer(text)["input_ids"]) for text in written) <= 16
     assert all(text.startswith(part) for text, part in zip(written, short, strict=True))
     expected = sum(len(text.split()) <= 4 for text in written) / 4
     assert evaluator.compliance(limited, task.dev) == expected
