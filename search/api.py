@@ -146,7 +146,7 @@ def optimize(
 
     Examples
     --------
-    >>> from promptfront.search import optimize
+    >>> from promptfront import optimize
     >>> front = optimize(task="sentiment", budget=200, seed=0)  # doctest: +SKIP
     """
     limits = replace(limits or Limits(), budget=budget)
