@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from ..search.errors import BackendError
 from .chat import Templated
 from .default_model import NAME, PACKAGE
 from .logprobs import ended
+from .models.device import AUTO, physical_cores
 from .models.generate import Ends, generate
 from .models.loading import batch_tokens, load, quiet_transformers
 from .models.masked import MaskedEngine
@@ -72,8 +74,9 @@ class HFBackend(Templated):
     packed
         Whether causal models are scored over packed token tries; false for plain passes, to compare with.
     dtype
-        ``"float32"``, ``"bfloat16"``, ``"float16"`` or, on a CPU, ``"int8"``: about twice as fast as float32 where the
-        processor multiplies bytes, and less exact; by default bfloat16 on a GPU and float32 on a CPU.
+        ``"float32"``, ``"bfloat16"``, ``"float16"`` or, on a CPU, ``"int8"``: about twice as fast as float32
+        where the processor multiplies bytes, and less exact. ``"auto"`` is bfloat16 on a GPU and on a CPU
+        that multiplies it in hardware (AMX), else float32.
 
     Raises
     ------
@@ -82,10 +85,10 @@ class HFBackend(Templated):
 
     Examples
     --------
-    >>> from promptfront.backends.hf import HFBackend  # doctest: +SKIP
+    >>> from promptfront.backends.hf import HFBackend
     >>> from promptfront.search.contracts import LikelihoodRequest
-    >>> HFBackend().loglikelihoods([LikelihoodRequest("Review: great fun\nSentiment:", (" positive", " negative"))])  #
-    doctest: +SKIP
+    >>> request = LikelihoodRequest("Review: great fun\nSentiment:", (" positive", " negative"))
+    >>> [scores] = HFBackend().loglikelihoods([request])  # doctest: +SKIP
     """
 
     _encoder: Encoder
@@ -97,7 +100,7 @@ class HFBackend(Templated):
         max_batch_tokens: int | None = None,
         trust_remote_code: bool = False,
         device: str | None = None,
-        dtype: str | None = None,
+        dtype: str = AUTO,
         packed: bool = True,
     ) -> None:
         self.model = NAME if model is None else model
@@ -118,11 +121,9 @@ class HFBackend(Templated):
         self._engine = self._make_engine(
             loaded.kind, max_batch_tokens or batch_tokens(self._model), packed
         )
-        if dtype == "int8":
+        if loaded.dtype == "int8":
             self._quantize()
-        self.scoring = (
-            f"{self._engine.description}, {dtype or str(self._model.dtype).removeprefix('torch.')}"
-        )
+        self.scoring = f"{self._engine.description}, {loaded.dtype}"
 
     def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
         """Return log P(continuation | prompt) in nats, over the whole vocabulary."""
@@ -177,12 +178,9 @@ class HFBackend(Templated):
             return NextTokens((), [()] * len(prompts))
         if lead not in self._vocabulary:
             self._vocabulary[lead] = vocabulary(self._encoder, lead)
-        return likely_next_tokens(
-            self._encoder.encode_prompts(prompts),
-            self._vocabulary[lead],
-            most,
-            self._engine.compute,
-        )
+        tokens, compute = self._encoder.encode_prompts(prompts), self._engine.compute
+        with self._cores():
+            return likely_next_tokens(tokens, self._vocabulary[lead], most, compute)
 
     def count_tokens(self, texts: Sequence[Text]) -> list[int]:
         """Return the number of tokens the model reads for each text."""
@@ -216,9 +214,10 @@ class HFBackend(Templated):
             for tokens in self._encoder.encode_prompts(_PROBE)
             if len(tokens) > 2
         ]
-        expected = plain.loglikelihoods(probe)
+        with self._cores():
+            expected = plain.loglikelihoods(probe)
         try:
-            with quiet_transformers():
+            with self._cores(), quiet_transformers():
                 found = packed.loglikelihoods(probe)
         except (NotImplementedError, TypeError, AttributeError) as error:
             why = f"cannot be packed ({error})"
@@ -244,11 +243,15 @@ class HFBackend(Templated):
             )
         self._engine.forget()
 
+    def _cores(self) -> AbstractContextManager[None]:
+        return physical_cores(self._model.device.type)
+
     def _within_memory(self, call: Callable[[], Found]) -> Found:
         """Return what a call returns, made again in smaller passes while memory runs out."""
         while True:
             try:
-                return call()
+                with self._cores():
+                    return call()
             except (MemoryError, RuntimeError) as error:
                 self._use_less_memory(error)
 

@@ -13,6 +13,7 @@ from ..search.errors import BackendError
 from .chat import Templated
 from .default_model import NAME, PACKAGE, default_model_folder
 from .logprobs import chain_or_whole, ended
+from .models.device import AUTO, fast_dtype, processor_flags
 from .server.structured_outputs import structured_outputs
 from .tokenization import Encoder, Tokens
 
@@ -43,7 +44,8 @@ class VLLMBackend(Templated):
     trust_remote_code
         Whether code that comes with the model may run here.
     dtype
-        ``"float32"``, ``"bfloat16"`` or ``"float16"``; by default bfloat16 on a GPU and float32 on a CPU.
+        ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``"auto"`` is bfloat16 on a GPU and on a CPU that
+        multiplies it in hardware (AMX), else float32.
     engine
         Anything else that `vllm.LLM` takes, such as ``tensor_parallel_size`` or ``gpu_memory_utilization``.
 
@@ -62,15 +64,16 @@ class VLLMBackend(Templated):
         *,
         max_batch_tokens: int | None = None,
         trust_remote_code: bool = False,
-        dtype: str | None = None,
+        dtype: str = AUTO,
         **engine: Any,  # noqa: ANN401 (whatever vLLM takes)
     ) -> None:
         self._vllm = _import_vllm()
         self.model = NAME if model is None else model
         source = str(default_model_folder()) if model is None else model
         on_cpu = self._vllm.platforms.current_platform.is_cpu()
+        device = "cpu" if on_cpu else "cuda"
         options: dict[str, Any] = {
-            "dtype": dtype or ("float32" if on_cpu else "bfloat16"),
+            "dtype": fast_dtype(device, processor_flags()) if dtype == AUTO else dtype,
             "trust_remote_code": trust_remote_code,
             "enable_prefix_caching": True,
             "enforce_eager": on_cpu,  # compiling takes minutes there and gains little

@@ -1,10 +1,9 @@
-"""Loading a model: which kind it is, where it runs, in which dtype, and what identifies it."""
+"""Loading a model: which kind it is, what it must have, and what identifies it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,25 +14,24 @@ import torch
 
 from ...search.errors import BackendError
 from ..default_model import default_model_folder
+from .device import AUTO, check_device, device_of, dtype_of
 
 Kind = Literal["causal", "seq2seq", "masked"]
-DTYPES = ("float32", "bfloat16", "float16", "int8")
 _CPU_TOKENS, _GPU_TOKENS = 1024, 16_384
 _MEMORY_SHARE = 0.25
 
 
 class Loaded(NamedTuple):
-    """A model, its tokenizer, what kind of model it is, and a hash of all that decides its numbers."""
+    """A model, its tokenizer, what kind it is, in which dtype, and a hash of what decides its numbers."""
 
     model: Any
     tokenizer: Any
     kind: Kind
+    dtype: str
     fingerprint: str
 
 
-def load(
-    name: str | None, *, device: str | None, dtype: str | None, trust_remote_code: bool
-) -> Loaded:
+def load(name: str | None, *, device: str | None, dtype: str, trust_remote_code: bool) -> Loaded:
     """Load a model.
 
     Parameters
@@ -43,8 +41,7 @@ def load(
     device
         A torch device, or ``"auto"`` to spread the layers over all GPUs; by default the first GPU or the CPU.
     dtype
-        One of `DTYPES`; by default bfloat16 on a GPU and float32 on a CPU. For int8 the model comes in float32, to be
-        quantized.
+        One of `DTYPES`; ``"auto"`` is the device's own fast one. For int8 the model comes in float32, to be quantized.
     trust_remote_code
         Whether code that comes with the model may run here.
 
@@ -54,22 +51,14 @@ def load(
         If there is no such model, it is of no kind that can score, or it does not fit the device or dtype.
     """
     source = str(default_model_folder()) if name is None else name
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if dtype not in (None, *DTYPES):
-        raise BackendError(f"`dtype`: expected one of {', '.join(DTYPES)}, found {dtype}")
-    dtype = dtype or ("float32" if place == "cpu" else "bfloat16")
-    if dtype == "int8" and place != "cpu":
-        raise BackendError(
-            f"`dtype` int8: expected `device` cpu, found {place}; on a GPU bfloat16 is the fast choice"
-        )
-    _check_device(place)
+    place = device_of(device)
+    dtype = dtype_of(dtype, place)
+    check_device(place)
     with quiet_transformers():
         weights = torch.float32 if dtype == "int8" else getattr(torch, dtype)
         tokenizer, model, kind = _read(source, name or source, trust_remote_code, place, weights)
     _check_vocabulary(model, tokenizer, kind, name or source)
-    if place == "cpu":
-        _use_physical_cores()
-    return Loaded(model.eval(), tokenizer, kind, _fingerprint(model, tokenizer, dtype))
+    return Loaded(model.eval(), tokenizer, kind, dtype, _fingerprint(model, tokenizer, dtype))
 
 
 def batch_tokens(model: Any) -> int:  # noqa: ANN401 (transformers publishes no types)
@@ -139,7 +128,7 @@ def _read(
         tokenizer.convert_tokens_to_ids(
             "\ue000"
         )  # never ends where its unknown token is none of its tokens
-        spread = {"device_map": "auto"} if place == "auto" else {}
+        spread = {"device_map": "auto"} if place == AUTO else {}
         model, info = auto.from_pretrained(
             source,
             dtype=dtype,
@@ -163,7 +152,7 @@ def _read(
             f"`model` {name}: expected all weights of a {config.model_type} language model, but "
             f"{len(missing)} are missing, such as {missing[0]}"
         )
-    return tokenizer, model if place == "auto" else model.to(place), kind
+    return tokenizer, model if place == AUTO else model.to(place), kind
 
 
 def _kind(config: Any, name: str, trust_remote_code: bool) -> tuple[Kind, Any]:  # noqa: ANN401
@@ -202,24 +191,6 @@ def _check_vocabulary(model: Any, tokenizer: Any, kind: Kind, name: str) -> None
             f"`model` {name}: its tokenizer has {len(wrong)} tokens that the model does not know, such as number "
             f"{wrong[0]} {unknown[wrong[0]]!r} where the model has {known}: it belongs to another model"
         )
-
-
-def _check_device(place: str) -> None:
-    if place == "auto":
-        return
-    try:
-        torch.zeros(1, device=place).item()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise BackendError(
-            f"`device` {place}: expected a device of this machine ({reason})"
-        ) from error
-
-
-def _use_physical_cores() -> None:
-    """Hyper-threads share their core's multipliers, so a thread for each only gets in the way; a user's choice stands."""
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(torch.get_num_threads(), psutil.cpu_count(logical=False) or 1))
 
 
 def _described(tokenizer: Any) -> str:  # noqa: ANN401

@@ -219,7 +219,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--dtype",
         metavar="DTYPE",
-        help="float32, bfloat16, float16 or int8 (default: bfloat16 on a GPU, float32 on a CPU)",
+        help="auto, float32, bfloat16, float16 or int8 (default: auto, bfloat16 on a GPU and on a CPU "
+        "that multiplies it in hardware (AMX), else float32)",
     )
     model.add_argument(
         "--max-batch-tokens",

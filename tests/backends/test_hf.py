@@ -193,7 +193,7 @@ def test_nan_is_told(backend: HFBackend, monkeypatch: pytest.MonkeyPatch) -> Non
     [
         (
             {"dtype": "int3"},
-            "`dtype`: expected one of float32, bfloat16, float16, int8, found int3",
+            "`dtype`: expected one of auto, float32, bfloat16, float16, int8, found int3",
         ),
         ({"device": "meta", "dtype": "int8"}, "`dtype` int8: expected `device` cpu, found meta"),
         ({"device": "cuda:99"}, "`device` cuda:99: expected a device of this machine"),
