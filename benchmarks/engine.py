@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from promptfront.backends.default_model import default_model_folder
-from promptfront.backends.packed.trie import common_length, distinct_tokens
+from promptfront.backends.packed.trie import common_length
 from promptfront.backends.tokenization import Encoder
 from promptfront.search import load_task
 from promptfront.search.contracts import LikelihoodRequest as Asked
@@ -123,6 +123,13 @@ class Workloads:
         while len(self._encoder.encode_prompts([prefix])[0]) < tokens:
             prefix += rng.choice(self._pool)
         return prefix
+
+
+def distinct_tokens(sequences: list[tuple[int, ...]]) -> int:
+    """Return the number of nodes of the sequences' trie: the fewest tokens that can be computed."""
+    ordered = sorted(set(sequences))
+    shared = (common_length(a, b) for a, b in pairwise(ordered))
+    return sum(map(len, ordered)) - sum(shared)
 
 
 def flops(sequences: list[tuple[int, ...]], computed: int, config: Any) -> float:  # noqa: ANN401 (transformers publishes no types)

@@ -65,7 +65,7 @@ def generate(
     seed: int,
     ends: Ends,
 ) -> list[list[int]]:
-    """Return the tokens after each prompt, in padded batches; the parameters are those of `decoding.write`."""
+    """Return the tokens after each prompt, in padded batches; the parameters are those of `decode.write`."""
     replies: dict[int, list[int]] = {}
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     sampling = (

@@ -1,4 +1,4 @@
-"""Replies of the models that the packed engine reads: many at once, a token each in every pass of the model."""
+"""Replies of the models that the packed engine reads: many at once, a token each in every pass."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 
 from ...search.errors import BackendError
 from .attention import packed
+from .trie import depth_of
 
 if TYPE_CHECKING:
     from ..tokenization import Tokens
@@ -19,14 +20,18 @@ if TYPE_CHECKING:
     Ended = Callable[[list[int]], bool]
 
 _MOST = 128
-"""Replies at once: a pass reads all weights, whatever the rows."""
+"""Replies at once: a pass reads all weights, however many there are."""
 _PROMPT_TOKENS = 8
-"""Tokens of a pass for each of them, at least: where memory runs out and passes are halved, so are they."""
+"""Tokens of a pass for each of them, at least: where memory runs out and passes are halved, so are
+they."""
 _MEMORY_SHARE = 0.25
 """Share of the free memory for keys and values, at most."""
 _LEFT = 0.75
-"""Rows that have ended are left out once no more than this share goes on: leaving them out copies the others."""
+"""Share of a step's replies that still go on from which the ended ones are left out, which copies
+the others."""
 TOP_P = 0.95
+"""Share of the probability that is sampled from (nucleus sampling, Holtzman et al. 2020, arXiv
+1904.09751)."""
 
 
 @torch.inference_mode()
@@ -50,8 +55,7 @@ def write(
     max_tokens
         Tokens of a reply, at most.
     temperature
-        0 takes the most likely token each time; else one is sampled from the likeliest 95 % (nucleus sampling, Holtzman et al.
-        2020, arXiv 1904.09751).
+        0 takes the most likely token each time; else one is sampled from the likeliest 95 %.
     seed
         Of the sampling.
     ended
@@ -68,8 +72,9 @@ def write(
     most, padding = _together(engine, longest)
     with packed(engine.model):
         for batch in batches(engine.groups(prompts), prompts, most, padding):
-            found = _write(engine, [prompts[i] for i in batch], draws[batch], temperature, ended)
-            replies |= zip(batch, found, strict=True)
+            some = [prompts[i] for i in batch]
+            written = _write(engine, some, draws[batch], temperature, ended)
+            replies |= zip(batch, written, strict=True)
     return [replies[i] for i in range(len(prompts))]
 
 
@@ -80,47 +85,54 @@ def _write(
     temperature: float,
     ended: Ended,
 ) -> list[list[int]]:
-    """Return the replies of a batch; each token of each has a draw of its own, so that batches change no reply."""
+    """Return the replies of a batch.
+
+    Each token of each has a draw of its own, so that batches change no reply.
+    """
     replies: list[list[int]] = [[] for _ in prompts]
     step = engine.begin(prompts, room=draws.shape[1])
-    rows, going = list(range(len(prompts))), set(range(len(prompts)))
+    in_step = list(range(len(prompts)))
+    going = set(in_step)
     for column in draws.unbind(1):
-        tokens = _pick(engine.advance(step), temperature, column[rows])
-        for row, token in zip(rows, tokens.tolist(), strict=True):
-            if row in going:
-                replies[row].append(token)
-        going = {row for row in going if not ended(replies[row])}
+        tokens = _pick(engine.advance(step), temperature, column[in_step])
+        for i, token in zip(in_step, tokens.tolist(), strict=True):
+            if i in going:
+                replies[i].append(token)
+        going = {i for i in going if not ended(replies[i])}
         if not going:
             break
         step.grow(tokens)
-        if len(going) <= _LEFT * len(rows):
-            step = step.only([i for i, row in enumerate(rows) if row in going])
-            rows = [row for row in rows if row in going]
+        if len(going) <= _LEFT * len(in_step):
+            step = step.only([row for row, i in enumerate(in_step) if i in going])
+            in_step = [i for i in in_step if i in going]
     return replies
 
 
 def batches(
     groups: Sequence[Group], prompts: Sequence[Tokens], most: int, padding: int
 ) -> list[list[int]]:
-    """Return the prompts in batches: the rows of a stem side by side, those with little after it first.
+    """Return the prompts in batches: those of a prefix side by side, with little after it first.
 
-    Every pass reads the keys and values of all columns, so a batch ends where more than ``padding`` of them would be padding.
+    Every pass reads the keys and values of all columns, so a batch ends where more than ``padding``
+    of them would be padding.
     """
-    places: dict[Tokens, list[int]] = {}
+    asked: dict[Tokens, list[int]] = {}
     for i, prompt in enumerate(prompts):
-        places.setdefault(prompt, []).append(i)
+        asked.setdefault(prompt, []).append(i)
     runs = []
     for group in groups:
-        depth = sum(map(len, group.stem))
-        ordered = group.sequences if group.stem else sorted(group.sequences, key=len)
-        runs.append([(len(sequence) - depth, i) for sequence in ordered for i in places[sequence]])
-    found: list[list[tuple[int, int]]] = []
-    for entry in (entry for run in sorted(runs, key=max) for entry in run):
-        if found and len(found[-1]) < most and _padding([*found[-1], entry]) <= padding:
-            found[-1].append(entry)
-        else:
-            found.append([entry])
-    return [[i for _, i in batch] for batch in found]
+        depth = depth_of(group.prefix)
+        ordered = group.sequences if group.prefix else sorted(group.sequences, key=len)
+        runs.append([(len(sequence) - depth, i) for sequence in ordered for i in asked[sequence]])
+    batched: list[list[tuple[int, int]]] = []
+    for run in sorted(runs, key=max):
+        for entry in run:
+            last = batched[-1] if batched else None
+            if last is not None and len(last) < most and _padding([*last, entry]) <= padding:
+                last.append(entry)
+            else:
+                batched.append([entry])
+    return [[i for _, i in batch] for batch in batched]
 
 
 def _padding(batch: Sequence[tuple[int, int]]) -> int:
@@ -131,37 +143,46 @@ def _padding(batch: Sequence[tuple[int, int]]) -> int:
 def _together(engine: PackedEngine, longest: int) -> tuple[int, int]:
     """Return how many replies are written at once, and with how much padding.
 
-    Their keys and values take a share of the free memory; reading the padding takes as long as one pass more, which reads all weights.
+    Their keys and values take a share of the free memory; reading the padding takes as long as one
+    pass more, which reads all weights.
     """
     model = engine.model
-    cuda = model.device.type == "cuda"
-    free = torch.cuda.mem_get_info(model.device)[0] if cuda else psutil.virtual_memory().available
-    config = model.config.get_text_config()
-    heads = int(getattr(config, "num_attention_heads", 16))
-    kept = int(getattr(config, "num_key_value_heads", None) or heads)
-    width = int(
-        getattr(config, "head_dim", None) or int(getattr(config, "hidden_size", 1024)) // heads
-    )
-    numbers = 2 * kept * width * int(getattr(config, "num_hidden_layers", 24))
+    numbers = _numbers_of_a_token(model.config.get_text_config())
     size = torch.finfo(model.dtype).bits // 8
     most = min(
         _MOST,
         engine.max_batch_tokens // _PROMPT_TOKENS,
-        int(_MEMORY_SHARE * free // (size * numbers * longest)),
+        int(_MEMORY_SHARE * _free_memory(model.device) // (size * numbers * longest)),
     )
     return max(1, most), sum(weight.numel() for weight in model.parameters()) // numbers
+
+
+def _numbers_of_a_token(config: object) -> int:
+    """Return how many numbers the keys and values of one token are, by a model's configuration."""
+    heads = int(getattr(config, "num_attention_heads", 16))
+    kv_heads = int(getattr(config, "num_key_value_heads", None) or heads)
+    width = int(getattr(config, "hidden_size", 1024)) // heads
+    width = int(getattr(config, "head_dim", None) or width)
+    return 2 * kv_heads * width * int(getattr(config, "num_hidden_layers", 24))
+
+
+def _free_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
 
 
 def _pick(logits: torch.Tensor, temperature: float, draws: torch.Tensor) -> torch.Tensor:
     """Return a token for each row of logits, given a number between 0 and 1 for each."""
     if logits.isnan().any():
         raise BackendError(
-            f"the model gave NaN logits in {logits.dtype}: run it in a wider dtype (`dtype` float32)"
+            f"the model gave NaN logits in {logits.dtype}: "
+            "run it in a wider dtype (`dtype` float32)"
         )
     if temperature == 0:
         return logits.argmax(-1)
     shares, tokens = (logits.float() / temperature).softmax(-1).sort(-1, descending=True)
     sums = shares.cumsum(-1)
     kept = sums.masked_fill(sums - shares > TOP_P, 0).amax(-1, keepdim=True)
-    places = (sums < draws.to(sums.device)[:, None] * kept).sum(-1, keepdim=True)
-    return tokens.gather(-1, places).squeeze(-1)
+    picked = (sums < draws.to(sums.device)[:, None] * kept).sum(-1, keepdim=True)
+    return tokens.gather(-1, picked).squeeze(-1)

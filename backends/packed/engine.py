@@ -1,8 +1,7 @@
-"""The scoring engine for causal models: each distinct token of a call is computed once, without padding."""
+"""The scoring engine for causal models: each distinct token of a call is computed once, unpadded."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,10 @@ import torch
 
 from ..logprobs import LogProbs, Wanted, chain, output_head, read
 from .attention import packed, running
-from .layout import SHORT_STEM, KeyValues, Pass, joined, lay_out
+from .layout import SHORT_PREFIX, KeyValues, Pass, joined, lay_out
+from .prefix_cache import PrefixCache
 from .step import Step, empty
-from .trie import BLOCK, Chunk, Group, Part, Path, Row, plan, rows
+from .trie import BLOCK, Group, Node, Pack, Prefix, Segment, depth_of, packs, plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from ..tokenization import Encoded, Tokens
 
 _READ_TOGETHER = 128
+"""Rows of logits at once: each is as wide as the vocabulary."""
 _GPU_BLOCK = 512
-"""A pass of a GPU takes about as long for 512 tokens as for 128, so its stems have fewer and longer segments."""
+"""Tokens of a prefix's blocks on a GPU, where a pass takes about as long for 512 tokens as for 128
+(benchmarks/RESULTS.md, blocks of 128 to 1024)."""
 
 
 class PackedEngine:
@@ -35,7 +37,7 @@ class PackedEngine:
     max_batch_tokens
         Tokens in one pass.
     max_cached_tokens
-        Stem tokens whose keys and values are kept for later calls; the least recently used go first.
+        Prefix tokens whose keys and values are kept for later calls.
     """
 
     description = "packed token trie"
@@ -45,8 +47,7 @@ class PackedEngine:
         self._head = output_head(model)
         self._block = BLOCK if model.device.type == "cpu" else _GPU_BLOCK
         self.max_batch_tokens = max_batch_tokens
-        self._max_cached_tokens = max_cached_tokens
-        self._cache: OrderedDict[Path, KeyValues] = OrderedDict()
+        self._prefixes = PrefixCache(self._compute_block, max_cached_tokens)
         self.computed_tokens = 0
         """Tokens passed through the model so far."""
 
@@ -57,90 +58,93 @@ class PackedEngine:
     @torch.inference_mode()
     def compute(self, wanted: Wanted) -> LogProbs:
         """Return the log-probabilities of the wanted next tokens after each context."""
-        found: LogProbs = {}
+        logprobs: LogProbs = {}
         with packed(self.model):
-            for row in rows(self.groups(list(wanted)), self.max_batch_tokens):
-                found |= self._read(row, self._forward(self._lay_out(row)), wanted)
-                self._evict()
-        return found
+            for pack in packs(self.groups(list(wanted)), self.max_batch_tokens):
+                logprobs |= self._read(pack, self._forward(self._lay_out(pack)), wanted)
+                self._prefixes.evict()
+        return logprobs
 
     def groups(self, sequences: Sequence[Tokens]) -> list[Group]:
-        """Return the sequences by the stems that they share."""
+        """Return the sequences by the prefixes that they share."""
         return plan(sequences, self.max_batch_tokens, self._block)
 
     def begin(self, prompts: Sequence[Tokens], room: int) -> Step:
-        """Return what it takes to write ``room`` tokens after prompts, best in the order of `groups`; within `packed`."""
-        known: dict[Tokens, tuple[Path, KeyValues]] = {(): ((), {})}
-        stems: dict[Path, KeyValues] = {}
-        for row in rows(
-            self.groups([prompt[:-1] for prompt in prompts if len(prompt) > 1]),
-            self.max_batch_tokens,
-        ):
-            run = self._lay_out(row)
+        """Return what it takes to write ``room`` tokens after prompts; within `packed`.
+
+        Best in the order of `groups`.
+        """
+        branches: dict[Tokens, tuple[Prefix, KeyValues]] = {(): ((), {})}
+        prefixes: dict[Prefix, KeyValues] = {}
+        contexts = [prompt[:-1] for prompt in prompts]
+        groups = self.groups([context for context in contexts if context])
+        for pack in packs(groups, self.max_batch_tokens):
+            run = self._lay_out(pack)
             run.computed = {}
             self._forward(run)
-            stems |= {part.stem: self._stem(part.stem) for part in row}
-            for sequence, path, places in _ends(row):
-                branch = _selected(run.computed, places)
-                # A product of its own pays for a long stem on a CPU; on a GPU its launch costs more than reading a stem often.
-                apart = sum(map(len, path)) > SHORT_STEM and self.model.device.type == "cpu"
-                known[sequence] = (
-                    (path, branch)
-                    if apart
-                    else ((), joined([stems[path], branch] if path else [branch]))
-                )
-            self._evict()
-        return _step(
-            prompts, [known[prompt[:-1]] for prompt in prompts], stems, room, self.model.device
-        )
+            prefixes |= {node.prefix: self._prefix(node.prefix) for node in pack}
+            for sequence, prefix, visible in _ends(pack):
+                branch = _selected(run.computed, visible)
+                branches[sequence] = self._branch(prefix, prefixes[prefix], branch)
+            self._prefixes.evict()
+        begun = [branches[context] for context in contexts]
+        return _step(prompts, begun, prefixes, room, self.model.device)
 
     def advance(self, step: Step) -> torch.Tensor:
-        """Return the logits after a step's tokens, ``(rows, vocabulary)``; within `packed`."""
+        """Return the logits after a step's tokens, ``(texts, vocabulary)``; within `packed`."""
         return self._head(self._forward(step))
 
     def forget(self) -> None:
-        """Give back the memory of all kept stems."""
-        self._cache.clear()
+        """Give back the memory of all kept prefixes."""
+        self._prefixes.clear()
 
-    def _read(self, row: Row, hidden: torch.Tensor, wanted: Wanted) -> LogProbs:
-        places: list[int] = []
+    def _read(self, pack: Pack, hidden: torch.Tensor, wanted: Wanted) -> LogProbs:
+        ends: list[int] = []
         contexts = []
         start = 0
-        for chunk in (chunk for part in row for chunk in part.chunks):
-            places += [start + end for end in chunk.ends.values()]
-            contexts += [(sequence, wanted[sequence]) for sequence in chunk.ends]
-            start += len(chunk.tokens)
-        found: LogProbs = {}
-        for first in range(
-            0, len(places), _READ_TOGETHER
-        ):  # a row of logits is as wide as the vocabulary
+        for segment in (segment for node in pack for segment in node.segments):
+            ends += [start + end for end in segment.ends.values()]
+            contexts += [(sequence, wanted[sequence]) for sequence in segment.ends]
+            start += len(segment.tokens)
+        logprobs: LogProbs = {}
+        for first in range(0, len(ends), _READ_TOGETHER):
             some = slice(first, first + _READ_TOGETHER)
-            found |= read(self._head(hidden[places[some]]), contexts[some])
-        return found
+            logprobs |= read(self._head(hidden[ends[some]]), contexts[some])
+        return logprobs
 
-    def _lay_out(self, row: Row) -> Pass:
-        return lay_out(row, [self._stem(part.stem) for part in row], self.model.device)
+    def _branch(
+        self, prefix: Prefix, keys: KeyValues, branch: KeyValues
+    ) -> tuple[Prefix, KeyValues]:
+        """Return the prefix that a text attends to in place, and what of its own comes after."""
+        # A product of its own pays for a long prefix on a CPU; on a GPU its launch costs more than
+        # reading a prefix often.
+        if depth_of(prefix) > SHORT_PREFIX and self.model.device.type == "cpu":
+            return prefix, branch
+        return (), joined([keys, branch] if prefix else [branch])
 
-    def _stem(self, path: Path) -> KeyValues:
-        """Return the keys and values of a whole stem."""
-        return joined([self._segment(path[:end]) for end in range(1, len(path) + 1)])
+    def _lay_out(self, pack: Pack) -> Pass:
+        return lay_out(pack, [self._prefix(node.prefix) for node in pack], self.model.device)
 
-    def _segment(self, path: Path) -> KeyValues:
-        """Return the keys and values of a stem's last segment.
+    def _prefix(self, prefix: Prefix) -> KeyValues:
+        """Return the keys and values of a whole prefix."""
+        ends = range(1, len(prefix) + 1)
+        return joined([self._prefixes.block(prefix[:end]) for end in ends])
 
-        One segment is always one pass on top of the segments before it, so that it comes out the same bit for bit
-        whatever else is in the call or in the cache.
+    def _compute_block(self, prefix: Prefix) -> KeyValues:
+        """Return the keys and values of a prefix's last block.
+
+        A block is always one pass on top of the blocks before it, so that it comes out the same bit
+        for bit whatever else is in the call or in the cache.
         """
-        if path not in self._cache:
-            depth, tokens = sum(map(len, path[:-1])), list(path[-1])
-            sees = np.tri(len(tokens), dtype=np.bool_)
-            chunk = Chunk(tokens, list(range(depth, depth + len(tokens))), [], sees, {})
-            run = self._lay_out([Part(path[:-1], [chunk])])
-            run.computed = {}
-            self._forward(run)
-            self._cache[path] = run.computed
-        self._cache.move_to_end(path)
-        return self._cache[path]
+        *before, block = prefix
+        depth = depth_of(tuple(before))
+        positions = list(range(depth, depth + len(block)))
+        mask = np.tri(len(block), dtype=np.bool_)
+        segment = Segment(list(block), positions, [], mask, {})
+        run = self._lay_out([Node(tuple(before), [segment])])
+        run.computed = {}
+        self._forward(run)
+        return run.computed
 
     def _forward(self, run: Pass | Step) -> torch.Tensor:
         """Return the last hidden state of each token of a pass."""
@@ -152,23 +156,18 @@ class PackedEngine:
         hidden: torch.Tensor = output.last_hidden_state[0]
         return hidden
 
-    def _evict(self) -> None:
-        total = sum(len(path[-1]) for path in self._cache)
-        while total > self._max_cached_tokens and self._cache:
-            total -= len(self._cache.popitem(last=False)[0][-1])
 
-
-def _ends(row: Row) -> Iterator[tuple[Tokens, Path, NDArray[np.int64]]]:
-    """Yield the sequences that end in a row, each with its stem and the tokens of the row that its last one sees."""
+def _ends(pack: Pack) -> Iterator[tuple[Tokens, Prefix, NDArray[np.int64]]]:
+    """Yield the sequences that end in a pack, with their prefixes and the tokens they see of it."""
     first = 0
-    for part in row:
+    for node in pack:
         start = first
-        for chunk in part.chunks:
-            before = [first + token for token in chunk.before]
-            places = np.array([*before, *range(start, start + len(chunk.tokens))])
-            for sequence, end in chunk.ends.items():
-                yield sequence, part.stem, places[chunk.sees[end]]
-            start += len(chunk.tokens)
+        for segment in node.segments:
+            before = [first + token for token in segment.before]
+            tokens = np.array([*before, *range(start, start + len(segment.tokens))])
+            for sequence, end in segment.ends.items():
+                yield sequence, node.prefix, tokens[segment.mask[end]]
+            start += len(segment.tokens)
         first = start
 
 
@@ -180,28 +179,34 @@ def _selected(known: KeyValues, tokens: NDArray[np.int64]) -> KeyValues:
 
 def _step(
     prompts: Sequence[Tokens],
-    known: Sequence[tuple[Path, KeyValues]],
-    stems: dict[Path, KeyValues],
+    begun: Sequence[tuple[Prefix, KeyValues]],
+    prefixes: dict[Prefix, KeyValues],
     room: int,
     device: torch.device,
 ) -> Step:
-    """Return the step over the last tokens of prompts, given the stem of each and its branch, without the last token."""
+    """Return the step over the last tokens of prompts, given the prefix of each and its branch."""
     sizes = [
-        len(prompt) - 1 - sum(map(len, path))
-        for prompt, (path, _) in zip(prompts, known, strict=True)
+        len(prompt) - 1 - depth_of(prefix)
+        for prompt, (prefix, _) in zip(prompts, begun, strict=True)
     ]
-    length, branches = max(sizes), {}
-    for layer, pair in max((branch for _, branch in known), key=len).items():
-        kept = tuple(empty(like, len(prompts), length + room) for like in pair)
-        for i, (_, branch) in enumerate(known):
-            for whole, own in zip(kept, branch.get(layer, ()), strict=False):
-                whole[i, :, length - sizes[i] : length] = own[0]
-        branches[layer] = (kept[0], kept[1])
+    length = max(sizes)
+    branches: KeyValues = {}
+    fullest = max((branch for _, branch in begun), key=len)  # empty where nothing came before
+    for layer, (keys, values) in fullest.items():
+        all_keys = empty(keys, len(prompts), length + room)
+        all_values = empty(values, len(prompts), length + room)
+        for i, (_, branch) in enumerate(begun):
+            if layer in branch:
+                columns = slice(length - sizes[i], length)
+                own_keys, own_values = branch[layer]
+                all_keys[i, :, columns] = own_keys[0]
+                all_values[i, :, columns] = own_values[0]
+        branches[layer] = (all_keys, all_values)
     return Step(
         torch.tensor([prompt[-1] for prompt in prompts], device=device),
         torch.tensor([len(prompt) - 1 for prompt in prompts], device=device),
-        [path for path, _ in known],
-        stems,
+        [prefix for prefix, _ in begun],
+        prefixes,
         branches,
         length - torch.tensor(sizes),
         length,

@@ -1,4 +1,4 @@
-"""What texts attend to that grow by a token at a time: long stems, each read once for all rows that share it, and a branch each."""
+"""What texts attend to that grow by a token at a time: prefixes, each read once, and a branch each."""
 
 from __future__ import annotations
 
@@ -8,93 +8,105 @@ from itertools import groupby
 
 import torch
 
-from .layout import KeyValues, Stem
-from .trie import Path
+from .layout import KeyValues, SharedPrefix
+from .trie import Prefix, depth_of
 
 
 @dataclass(slots=True)
 class Step:
-    """One pass of the model over the last token of each row, and what it needs of the tokens before.
+    """One pass of the model over the last token of each text, and what it needs of those before.
 
     Parameters
     ----------
     tokens, positions
-        Shape ``(rows,)``; positions count from the sequence's start.
-    paths
-        The stem of each row; rows next to each other with the same stem attend to it in one product.
+        Shape ``(texts,)``; positions count from the text's start.
+    prefixes
+        The prefix of each text; texts next to each other with the same one attend to it in one
+        product.
     known
-        Keys and values of each stem.
+        Keys and values of each prefix.
     branches
-        Keys and values of each layer, of shape ``(rows, heads, columns, width)``: each row's after its stem, up to column
-        ``length`` and padded on the left, with room for what is to come.
+        Keys and values of each layer, of shape ``(texts, heads, columns, width)``: each text's after
+        its prefix, up to column ``length`` and padded on the left, with room for what is to come.
     starts
-        Shape ``(rows,)``: the first column of each branch.
+        Shape ``(texts,)``: the first column of each branch.
     length, room
         Columns in use, and those that may follow.
     """
 
     tokens: torch.Tensor
     positions: torch.Tensor
-    paths: Sequence[Path]
-    known: Mapping[Path, KeyValues]
+    prefixes: Sequence[Prefix]
+    known: Mapping[Prefix, KeyValues]
     branches: KeyValues
     starts: torch.Tensor
     length: int
     room: int
-    stems: list[Stem] = field(init=False)
-    masks: dict[int | None, torch.Tensor | None] = field(default_factory=dict)
+    shared: list[SharedPrefix] = field(init=False)
+    additive: dict[int | None, torch.Tensor | None] = field(default_factory=dict)
+    """What is added to the scores, by the width of the layer's window."""
 
     def __post_init__(self) -> None:
-        """Find the rows of each stem."""
-        self.stems = []
+        """Find the texts of each prefix."""
+        self.shared = []
         start = 0
-        for path, rows in groupby(self.paths):
-            stop = start + len(list(rows))
-            if path:
-                self.stems.append(Stem(self.known[path], sum(map(len, path)), start, stop))
+        for prefix, texts in groupby(self.prefixes):
+            stop = start + len(list(texts))
+            if prefix:
+                keys = self.known[prefix]
+                self.shared.append(SharedPrefix(keys, depth_of(prefix), start, stop))
             start = stop
 
     def append(
         self, layer: int, key: torch.Tensor, value: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Take up a layer's keys and values of the tokens, ``(1, heads, rows, width)``, and return those of the branches so far."""
+        """Take up a layer's keys and values of the tokens; return those of the branches so far.
+
+        The tokens' have shape ``(1, heads, texts, width)``.
+        """
         if layer not in self.branches:  # prompts of one token: nothing came before
             self.branches[layer] = (
-                empty(key, len(self.paths), self.room),
-                empty(value, len(self.paths), self.room),
+                empty(key, len(self.prefixes), self.room),
+                empty(value, len(self.prefixes), self.room),
             )
-        found = []
-        for kept, new in zip(self.branches[layer], (key, value), strict=True):
-            kept[:, :, self.length] = new[0].transpose(0, 1)
-            found.append(kept[:, :, : self.length + 1])
-        return found[0], found[1]
+        keys, values = self.branches[layer]
+        keys[:, :, self.length] = key[0].transpose(0, 1)
+        values[:, :, self.length] = value[0].transpose(0, 1)
+        return keys[:, :, : self.length + 1], values[:, :, : self.length + 1]
 
-    def sees(self, window: int | None) -> torch.Tensor | None:
-        """Return which columns a row's token sees, ``(rows, 1, columns)``; nothing where that is all of them."""
+    def mask(self, window: int | None) -> torch.Tensor | None:
+        """Return which columns a text's token sees, ``(texts, 1, columns)``; nothing for all."""
         columns = torch.arange(self.length + 1)
         first = self.starts if window is None else self.starts.clamp(min=self.length + 1 - window)
         return (columns >= first[:, None])[:, None] if first.max() > 0 else None
 
     def grow(self, tokens: torch.Tensor) -> None:
-        """Go on to the next token of each row."""
+        """Go on to the next token of each text."""
         self.tokens, self.positions, self.length = tokens, self.positions + 1, self.length + 1
-        self.masks = {}
-        for stem in self.stems:
-            stem.masks = {}
+        self.additive = {}
+        for prefix in self.shared:
+            prefix.additive = {}
 
-    def only(self, rows: Sequence[int]) -> Step:
-        """Return the step of some of the rows."""
-        index = torch.tensor(rows)
+    def only(self, texts: Sequence[int]) -> Step:
+        """Return the step of some of the texts."""
+        index = torch.tensor(texts)
         branches = {
             layer: (keys[index.to(keys.device)], values[index.to(values.device)])
             for layer, (keys, values) in self.branches.items()
         }
         here = index.to(self.tokens.device)
-        paths = [self.paths[row] for row in rows]
-        tokens, positions, starts = self.tokens[here], self.positions[here], self.starts[index]
-        return Step(tokens, positions, paths, self.known, branches, starts, self.length, self.room)
+        return Step(
+            self.tokens[here],
+            self.positions[here],
+            [self.prefixes[text] for text in texts],
+            self.known,
+            branches,
+            self.starts[index],
+            self.length,
+            self.room,
+        )
 
 
-def empty(like: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """Return room for the keys or values of rows, like those of shape ``(1, heads, tokens, width)``."""
-    return like.new_zeros(rows, like.shape[1], columns, like.shape[3])
+def empty(like: torch.Tensor, texts: int, columns: int) -> torch.Tensor:
+    """Return room for keys or values of texts, like those of shape ``(1, heads, tokens, width)``."""
+    return like.new_zeros(texts, like.shape[1], columns, like.shape[3])

@@ -1,109 +1,135 @@
-"""What to compute for a call: the token trie of all its sequences, cut into shared stems and packed rows.
+"""What to compute for a call: the token trie of all its sequences, cut into prefixes and packs.
 
-A stem is a beginning that many sequences share; its keys and values are computed once and kept. It is made of blocks
-of 128 tokens or what the caller asks for, so that two calls that share a beginning share its blocks whatever else is in them, and of one shorter
-segment at its end. What follows stems is packed: the branches of several stems lie in one row, each token attending to
-its stem and to its own ancestors only. The plan depends on the call's sequences alone, so the same call is computed
-in the same way every time.
+Three prompts, drawn a word a token, with smaller limits than the real ones:
+
+    Rate this review: ─┬─ awful . Label             a prefix is computed once, and kept between calls
+                       └─ great ─┬─ dull . Label    what follows it is cut into segments, here of
+                                 └─ fun . Label     up to 4 tokens
+
+    prefix     Rate this review:
+    pack               awful  .  Label | great  dull  .  Label | fun  .  Label
+    segments          └───── 1 ───────┘ └───────── 2 ─────────┘ └───── 3 ────┘
+    positions            3    4    5       3     4    5    6      4   5    6     in the prompt
+
+    mask of segment 3    great  fun   .  Label       its columns are tokens of segments before it with
+                 fun       x     x                   which its sequences begin, and its own; a token
+                 .         x     x    x              sees its ancestors, and the whole prefix without
+                 Label     x     x    x    x         a mask
+
+A prefix is a beginning that many sequences share. It is made of blocks of 128 tokens or what the
+caller asks for, so that two calls that share a beginning share its blocks whatever else is in them,
+and of one shorter block at its end. The segments after one prefix are a node. A pack is what one
+pass of the model computes: nodes side by side, whose tokens see their own prefix and ancestors only.
+The plan depends on the call's sequences alone, so a call is computed in the same way every time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 Tokens = tuple[int, ...]
-Path = tuple[Tokens, ...]
-"""A stem as the segments that lead to it; each segment is one pass on top of those before it."""
+Prefix = tuple[Tokens, ...]
+"""A shared beginning, as blocks: each is one pass of the model on top of those before it."""
 
 BLOCK = 128
-_MIN_STEM = 8
-_MIN_BRANCHES = 128
-"""Tokens that must follow a stem: fewer share it as well inside one chunk."""
-_CHUNK = 32
-"""Tokens after which a chunk ends where sequences share fewer than ``_MIN_STEM``: attention costs its square."""
+"""Tokens of a prefix's blocks on a CPU: so calls that come in blocks of 16 examples compute 1.02 of
+their distinct tokens (benchmarks/engine.py, workload full-d)."""
+_MIN_PREFIX = 8
+"""Tokens that a prefix ends with at least, after its blocks, and that sequences share at least to
+stay in one segment."""
+_MIN_FOLLOWING = 128
+"""Tokens that must follow a prefix: fewer share it as well inside one segment."""
+_SEGMENT = 32
+"""Tokens after which a segment ends where sequences share fewer than `_MIN_PREFIX`: attention costs
+its square."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Sequences in lexicographic order that continue the same stem."""
+    """Sequences in lexicographic order that continue the same prefix."""
 
-    stem: Path
+    prefix: Prefix
     sequences: tuple[Tokens, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """Branches whose tokens see their stem, a few tokens of chunks before, and nothing else outside the chunk.
+class Segment:
+    """Tokens that see their prefix, a few tokens of segments before, and nothing else outside.
 
     Parameters
     ----------
     tokens, positions
         Shape ``(n,)``; positions count from the sequence's start.
     before
-        Tokens of the part, counted from its first, that branches of the chunk begin with: at most ``m`` of them.
-    sees
-        Shape ``(n, m + n)``: whether a token sees those before and those of the chunk.
+        Tokens of the node, counted from its first, that sequences of the segment begin with: at most
+        ``m`` of them.
+    mask
+        Shape ``(n, m + n)``: whether a token sees those before and those of the segment.
     ends
-        Where each sequence ends in the chunk.
+        Where each sequence ends in the segment.
     """
 
     tokens: list[int]
     positions: list[int]
     before: list[int]
-    sees: NDArray[np.bool_]
+    mask: NDArray[np.bool_]
     ends: dict[Tokens, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """The chunks of a row that continue the same stem."""
+class Node:
+    """The segments of a pack that continue the same prefix."""
 
-    stem: Path
-    chunks: list[Chunk]
+    prefix: Prefix
+    segments: list[Segment]
 
 
-Row = list[Part]
+Pack = list[Node]
 """What one pass of the model computes."""
 
 
 def plan(sequences: Sequence[Tokens], max_tokens: int, block: int = BLOCK) -> list[Group]:
-    """Return the groups that cover all sequences; none has a branch of more than ``max_tokens`` if a stem can help it."""
+    """Return the groups that cover all sequences.
+
+    No sequence has more than ``max_tokens`` after its prefix, if a prefix can help it.
+    """
     groups: list[Group] = []
     _split(sorted(set(sequences)), (), max(max_tokens, block), block, groups)
     return groups
 
 
-def rows(groups: Sequence[Group], max_tokens: int) -> Iterator[Row]:
-    """Pack the groups' branches into rows of about equal size, of at most ``max_tokens`` tokens where branches allow."""
-    runs = [(group.stem, run, size) for group in groups for run, size in _runs(group, max_tokens)]
+def packs(groups: Sequence[Group], max_tokens: int) -> Iterator[Pack]:
+    """Put what follows the groups' prefixes into packs of about equal size.
+
+    A pack has at most ``max_tokens`` tokens where its sequences allow.
+    """
+    runs = [(group.prefix, run, size) for group in groups for run, size in _runs(group, max_tokens)]
     total = sum(size for _, _, size in runs)
     target = total / max(1, -(-total // max_tokens))
-    row: list[tuple[Path, Sequence[Tokens]]] = []
+    pack: list[tuple[Prefix, Sequence[Tokens]]] = []
     filled = 0
-    for stem, run, size in runs:
-        if row and (filled + size > max_tokens or filled >= target):
-            yield _parts(row)
-            row, filled = [], 0
-        row.append((stem, run))
+    for prefix, run, size in runs:
+        if pack and (filled + size > max_tokens or filled >= target):
+            yield _nodes(pack)
+            pack, filled = [], 0
+        pack.append((prefix, run))
         filled += size
-    if row:
-        yield _parts(row)
+    if pack:
+        yield _nodes(pack)
 
 
-def distinct_tokens(sequences: Sequence[Tokens]) -> int:
-    """Return the number of nodes of the sequences' trie: the fewest tokens that can be computed."""
-    ordered = sorted(set(sequences))
-    shared = (common_length(a, b) for a, b in pairwise(ordered))
-    return sum(map(len, ordered)) - sum(shared)
+def depth_of(prefix: Prefix) -> int:
+    """Return how many tokens a prefix has."""
+    return sum(map(len, prefix))
 
 
 def common_length(first: Tokens, second: Tokens, start: int = 0) -> int:
-    """Return how many leading tokens two sequences share that are known to share the first ``start``."""
+    """Return how many leading tokens two sequences share that share the first ``start`` anyway."""
     end = min(len(first), len(second))
     while start < end:
         middle = (start + end + 1) // 2
@@ -115,70 +141,74 @@ def common_length(first: Tokens, second: Tokens, start: int = 0) -> int:
 
 
 def _split(
-    sequences: Sequence[Tokens], stem: Path, max_tokens: int, size: int, groups: list[Group]
+    sequences: Sequence[Tokens], prefix: Prefix, max_tokens: int, size: int, groups: list[Group]
 ) -> None:
-    """Divide sorted sequences that share their first ``len(stem)`` blocks into longer stems and branches."""
-    depth = len(stem) * size
+    """Divide sorted sequences that share the blocks of ``prefix`` among longer prefixes."""
+    depth = len(prefix) * size
     rest: list[Tokens] = []
     for block, run in groupby(sequences, key=lambda sequence: sequence[depth : depth + size]):
         branch = list(run)
-        # Log-probabilities are read off rows, so a sequence keeps its last token out of the stem.
+        # Log-probabilities are read off packs, so a sequence keeps its last token out of the prefix.
         longer = [sequence for sequence in branch if len(sequence) > depth + size]
         if longer and (_many_follow(longer) or max(map(len, longer)) - depth > max_tokens):
             rest += branch[: len(branch) - len(longer)]
-            _split(longer, (*stem, block), max_tokens, size, groups)
+            _split(longer, (*prefix, block), max_tokens, size, groups)
         else:
             rest += branch
     direct: list[Tokens] = []
     for _, run in groupby(rest, key=lambda sequence: sequence[depth]):
         branch = list(run)
-        end = _end_of_stem(branch)
-        if end - depth >= _MIN_STEM and _many_follow(branch):
-            groups.append(Group((*stem, branch[0][depth:end]), tuple(branch)))
+        end = _end_of_prefix(branch)
+        if end - depth >= _MIN_PREFIX and _many_follow(branch):
+            groups.append(Group((*prefix, branch[0][depth:end]), tuple(branch)))
         else:
             direct += branch
     if direct:
-        groups.append(Group(stem, tuple(direct)))
+        groups.append(Group(prefix, tuple(direct)))
 
 
 def _many_follow(branch: Sequence[Tokens]) -> bool:
-    """Whether enough follows what a branch's sequences share to make it a stem, a pass of its own."""
-    end = _end_of_stem(branch)
-    return sum(len(sequence) - end for sequence in branch) >= _MIN_BRANCHES
+    """Whether enough follows what sequences share to make it a prefix, a pass of its own."""
+    end = _end_of_prefix(branch)
+    return sum(len(sequence) - end for sequence in branch) >= _MIN_FOLLOWING
 
 
-def _end_of_stem(branch: Sequence[Tokens]) -> int:
+def _end_of_prefix(branch: Sequence[Tokens]) -> int:
     return min(common_length(branch[0], branch[-1]), min(map(len, branch)) - 1)
 
 
 def _runs(group: Group, max_tokens: int) -> Iterator[tuple[list[Tokens], int]]:
-    """Cut a group's branches into runs of about 32 tokens, where they share next to nothing; give the size of each."""
-    depth = sum(map(len, group.stem))
+    """Cut a group's sequences into one run for each segment; give the tokens of each.
+
+    A run ends after about 32 tokens, where sequences share next to nothing.
+    """
+    depth = depth_of(group.prefix)
     run: list[Tokens] = []
     size, before = 0, group.sequences[0][:depth]
     for sequence in group.sequences:
         shared = common_length(before, sequence, depth)
-        limit = max_tokens if shared - depth >= _MIN_STEM else min(_CHUNK, max_tokens)
+        limit = max_tokens if shared - depth >= _MIN_PREFIX else min(_SEGMENT, max_tokens)
         if run and size + len(sequence) - shared > limit:
             yield run, size
-            run, size, shared = [], 0, depth  # a row may begin here, without what was shared
+            # A pack may begin here, without what was shared.
+            run, size, shared = [], 0, depth
         run.append(sequence)
         size, before = size + len(sequence) - shared, sequence
     yield run, size
 
 
-def _parts(row: Sequence[tuple[Path, Sequence[Tokens]]]) -> Row:
-    parts = groupby(row, key=lambda entry: entry[0])
-    return [
-        Part(stem, list(_chunks([run for _, run in runs], sum(map(len, stem)))))
-        for stem, runs in parts
-    ]
+def _nodes(pack: Sequence[tuple[Prefix, Sequence[Tokens]]]) -> Pack:
+    nodes = []
+    for prefix, entries in groupby(pack, key=lambda entry: entry[0]):
+        runs = [run for _, run in entries]
+        nodes.append(Node(prefix, list(_segments(runs, depth_of(prefix)))))
+    return nodes
 
 
-def _chunks(runs: Sequence[Sequence[Tokens]], depth: int) -> Iterator[Chunk]:
-    """Lay out one part: a chunk of each run, in which tokens that an earlier chunk has are not repeated."""
+def _segments(runs: Sequence[Sequence[Tokens]], depth: int) -> Iterator[Segment]:
+    """Lay out one node: a segment for each run, without tokens that an earlier segment has."""
     previous: Tokens = runs[0][0][:depth]
-    path: list[int] = []  # where in the part each token of the previous sequence is
+    path: list[int] = []  # where in the node each token of the previous sequence is
     start = 0
     for run in runs:
         before = path[: common_length(previous, run[0], depth) - depth]
@@ -188,28 +218,33 @@ def _chunks(runs: Sequence[Sequence[Tokens]], depth: int) -> Iterator[Chunk]:
         branches: list[tuple[int, list[int]]] = []
         for sequence in run:
             shared = common_length(previous, sequence, depth)
-            branches.append((len(tokens), path[: shared - depth]))
+            ancestors = path[: shared - depth]
+            first = len(tokens)
+            branches.append((first, ancestors))
             tokens += sequence[shared:]
             positions += range(shared, len(sequence))
-            path = [*path[: shared - depth], *range(start + branches[-1][0], start + len(tokens))]
+            path = [*ancestors, *range(start + first, start + len(tokens))]
             ends[sequence] = len(tokens) - 1
             previous = sequence
-        yield Chunk(tokens, positions, before, _sees(branches, before, start, len(tokens)), ends)
+        mask = _mask(branches, before, start, len(tokens))
+        yield Segment(tokens, positions, before, mask, ends)
         start += len(tokens)
 
 
-def _sees(
+def _mask(
     branches: Sequence[tuple[int, list[int]]], before: Sequence[int], start: int, length: int
 ) -> NDArray[np.bool_]:
-    """Return what each token of a chunk sees, from where its branches begin and what they share."""
-    sees = np.zeros((length, len(before) + length), dtype=np.bool_)
-    column = {token: i for i, token in enumerate(before)} | {
-        start + i: len(before) + i for i in range(length)
-    }
-    for (first, shared), stop in zip(
-        branches, [*(first for first, _ in branches[1:]), length], strict=True
-    ):
+    """Return what each token of a segment sees.
+
+    Each branch is what one sequence adds: its first token in the segment, and its ancestors in the
+    node.
+    """
+    mask = np.zeros((length, len(before) + length), dtype=np.bool_)
+    column = {token: i for i, token in enumerate(before)}
+    column |= {start + i: len(before) + i for i in range(length)}
+    stops = [*(first for first, _ in branches[1:]), length]
+    for (first, ancestors), stop in zip(branches, stops, strict=True):
         own = slice(len(before) + first, len(before) + stop)
-        sees[first:stop, [column[token] for token in shared]] = True
-        sees[first:stop, own] = np.tri(stop - first, dtype=np.bool_)
-    return sees
+        mask[first:stop, [column[token] for token in ancestors]] = True
+        mask[first:stop, own] = np.tri(stop - first, dtype=np.bool_)
+    return mask

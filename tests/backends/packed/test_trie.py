@@ -1,21 +1,16 @@
-"""The plan of a call: every sequence is in it once, next to nothing is computed twice, and each token sees its own past."""
+"""The plan of a call: every sequence is in it once, and each token sees its own past."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptfront.backends.packed.trie import (
-    BLOCK,
-    Row,
-    Tokens,
-    common_length,
-    distinct_tokens,
-    plan,
-    rows,
-)
+from promptfront.backends.packed import trie
+from promptfront.backends.packed.trie import BLOCK, Pack, Tokens, common_length, packs, plan
 
 _SEQUENCES = st.lists(
     st.tuples(
@@ -27,13 +22,43 @@ _SEQUENCES = st.lists(
 )
 
 
-def computed(packed: Sequence[Row]) -> int:
-    """Return the tokens of all rows and of the stems they stand on, each stem segment once."""
-    stems = {
-        part.stem[:end] for row in packed for part in row for end in range(1, len(part.stem) + 1)
-    }
-    branches = sum(len(chunk.tokens) for row in packed for part in row for chunk in part.chunks)
-    return branches + sum(len(stem[-1]) for stem in stems)
+def distinct_tokens(sequences: Sequence[Tokens]) -> int:
+    """Return the nodes of the sequences' trie: the fewest tokens that can be computed."""
+    ordered = sorted(set(sequences))
+    shared = (common_length(a, b) for a, b in itertools.pairwise(ordered))
+    return sum(map(len, ordered)) - sum(shared)
+
+
+def size(pack: Pack) -> int:
+    """Return the tokens of a pack."""
+    return sum(len(segment.tokens) for node in pack for segment in node.segments)
+
+
+def blocks(packed: Iterable[Pack]) -> set[tuple[Tokens, ...]]:
+    """Return the prefixes that packs stand on, one for each block."""
+    prefixes = {node.prefix for pack in packed for node in pack}
+    return {prefix[:end] for prefix in prefixes for end in range(1, len(prefix) + 1)}
+
+
+def computed(packed: Sequence[Pack]) -> int:
+    """Return the tokens of all packs and of the prefixes they stand on, each block once."""
+    return sum(map(size, packed)) + sum(len(prefix[-1]) for prefix in blocks(packed))
+
+
+def test_the_drawing_is_what_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prefix, segments, positions and mask of the module's drawing come out of its prompts."""
+    monkeypatch.setattr(trie, "_MIN_PREFIX", 3)
+    monkeypatch.setattr(trie, "_MIN_FOLLOWING", 6)
+    monkeypatch.setattr(trie, "_SEGMENT", 4)
+    rate, awful, great, dull, fun, end, label = (1, 2, 3), 4, 5, 6, 7, 8, 9
+    ends = [(awful, end, label), (great, dull, end, label), (great, fun, end, label)]
+    [[node]] = packs(plan([rate + rest for rest in ends], 1024), 1024)
+    assert node.prefix == (rate,)
+    first, second, third = node.segments
+    assert [first.tokens, second.tokens] == [[awful, end, label], [great, dull, end, label]]
+    assert [first.positions, second.positions] == [[3, 4, 5], [3, 4, 5, 6]]
+    assert (third.tokens, third.positions, third.before) == ([fun, end, label], [4, 5, 6], [3])
+    assert third.mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
 
 
 @settings(deadline=None)
@@ -41,26 +66,24 @@ def computed(packed: Sequence[Row]) -> int:
 def test_each_sequence_is_computed_once_and_sees_its_own_past(
     sequences: list[Tokens], max_tokens: int, block: int
 ) -> None:
-    """What a sequence's last token sees, read through stem and ancestors, is the sequence itself."""
-    found: list[Tokens] = []
-    for row in rows(plan(sequences, max_tokens, block), max_tokens):
-        for part in row:
-            stem = tuple(token for segment in part.stem for token in segment)
-            assert all(len(segment) == block for segment in part.stem[:-1])
+    """What a sequence's last token sees, read through prefix and ancestors, is the sequence."""
+    read: list[Tokens] = []
+    for pack in packs(plan(sequences, max_tokens, block), max_tokens):
+        for node in pack:
+            prefix = tuple(token for block_ in node.prefix for token in block_)
+            assert all(len(block_) == block for block_ in node.prefix[:-1])
             laid_out: list[tuple[int, int]] = []
-            for chunk in part.chunks:
-                visible = [laid_out[i] for i in chunk.before]
-                laid_out += zip(chunk.positions, chunk.tokens, strict=True)
-                visible += zip(chunk.positions, chunk.tokens, strict=True)
-                for sequence, end in chunk.ends.items():
-                    seen = sorted(
-                        token for token, sees in zip(visible, chunk.sees[end], strict=True) if sees
-                    )
-                    assert [position for position, _ in seen] == list(
-                        range(len(stem), len(sequence))
-                    )
-                    found.append(stem + tuple(token for _, token in seen))
-    assert sorted(found) == sorted(set(sequences))
+            for segment in node.segments:
+                visible = [laid_out[i] for i in segment.before]
+                own = list(zip(segment.positions, segment.tokens, strict=True))
+                laid_out += own
+                visible += own
+                for sequence, end in segment.ends.items():
+                    seen = sorted(itertools.compress(visible, segment.mask[end]))
+                    positions = [position for position, _ in seen]
+                    assert positions == list(range(len(prefix), len(sequence)))
+                    read.append(prefix + tuple(token for _, token in seen))
+    assert sorted(read) == sorted(set(sequences))
 
 
 def candidate(number: int, shared: int, own: int, examples: int) -> list[Tokens]:
@@ -73,38 +96,34 @@ def candidate(number: int, shared: int, own: int, examples: int) -> list[Tokens]
 
 
 def test_next_to_nothing_is_computed_twice() -> None:
-    """16 candidates of 600 tokens, half of which share their first 300, in one call and in racing blocks."""
+    """16 candidates of 600 tokens, half of which share their first 300: one call, and races."""
     everything = [
         s for n in range(16) for s in candidate(n, 300 * (n % 2), 600 - 300 * (n % 2), 64)
     ]
-    assert computed(list(rows(plan(everything, 1024), 1024))) <= 1.02 * distinct_tokens(everything)
-    stems, total = set[tuple[Tokens, ...]](), 0
+    fewest = distinct_tokens(everything)
+    assert computed(list(packs(plan(everything, 1024), 1024))) <= 1.02 * fewest
+    kept, total = set[tuple[Tokens, ...]](), 0
     for start in range(0, 64, 16):
         block = [s for s in everything if (s[-1] - 50_000) // 20 in range(start, start + 16)]
-        for row in rows(plan(block, 1024), 1024):
-            for part in row:
-                stems |= {part.stem[:end] for end in range(1, len(part.stem) + 1)}
-                total += sum(len(chunk.tokens) for chunk in part.chunks)
-    assert total + sum(len(stem[-1]) for stem in stems) <= 1.02 * distinct_tokens(everything)
+        packed = list(packs(plan(block, 1024), 1024))
+        kept |= blocks(packed)
+        total += sum(map(size, packed))
+    assert total + sum(len(prefix[-1]) for prefix in kept) <= 1.02 * fewest
 
 
-def test_rows_are_full_and_even() -> None:
-    """Candidates whose branches are few share a row, and the last row is no short rest."""
+def test_packs_are_full_and_even() -> None:
+    """Candidates with little after them share a pack, and the last pack is no short rest."""
     sequences = [s for n in range(10) for s in candidate(n, 0, 200, 14)]
-    sizes = [
-        sum(len(chunk.tokens) for part in row for chunk in part.chunks)
-        for row in rows(plan(sequences, 1024), 1024)
-    ]
+    sizes = list(map(size, packs(plan(sequences, 1024), 1024)))
     assert len(sizes) == 3
     assert max(sizes) <= 1024
     assert min(sizes) > 800
 
 
-def test_long_inputs_are_cut_into_stems() -> None:
-    """No row has more than the limit where a stem can take the rest, also for a sequence that shares nothing."""
+def test_long_inputs_are_cut_into_prefixes() -> None:
+    """No pack has more than the limit where a prefix can take the rest, also of one that shares none."""
     sequences = [tuple(range(5000)), (1, 2, 3)]
-    for row in rows(plan(sequences, 512), 512):
-        assert sum(len(chunk.tokens) for part in row for chunk in part.chunks) <= 512
+    assert all(size(pack) <= 512 for pack in packs(plan(sequences, 512), 512))
 
 
 def test_common_length() -> None:
