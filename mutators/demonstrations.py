@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..search.contracts import Direction, Usage
 from .example_pool import by_label, short_examples, without, words
 
 if TYPE_CHECKING:
@@ -152,6 +153,16 @@ class DebiasDemonstrations:
     """
 
     gene: Gene = "demonstrations"
+    usage = Usage(
+        direction=Direction(
+            base="potential",
+            # With more labels it takes many steps to be rid of a label bias, and what is gained is less.
+            fewest_labels=2,
+            most_labels=2,
+            preceded_by="verbalizers",
+            precede_rate=0.3,
+        ),
+    )
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with its own demonstrations levelled, or a fresh balanced draw where it has few."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..search.contracts import Message
+from ..search.contracts import Message, Usage
 from .example_pool import by_label, short_examples
 from .proposer_replies import Check, clean, is_instruction
 
@@ -59,7 +59,7 @@ class Paraphrase:
     """Ask the proposer to say the instruction in other words (Zhou et al. 2023, arXiv 2211.01910)."""
 
     gene: Gene = "instruction"
-    asks_model = True
+    usage = Usage(asks_model=True)
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a paraphrased instruction."""
@@ -75,7 +75,7 @@ class Induce:
     """Ask the proposer which instruction the examples follow (Honovich et al. 2023, arXiv 2205.10782)."""
 
     gene: Gene = "instruction"
-    asks_model = True
+    usage = Usage(asks_model=True)
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with an instruction induced from training examples."""
@@ -91,7 +91,7 @@ class Crossover:
     """Ask the proposer to combine two instructions of the front (EvoPrompt; Guo et al. 2024, arXiv 2309.08532)."""
 
     gene: Gene = "instruction"
-    asks_model = True
+    usage = Usage(asks_model=True)
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a combination of its instruction and another's."""

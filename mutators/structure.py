@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..search.contracts import Usage
 from .lexicon import (
     CHINESE_INPUT_NAMES,
     CHINESE_TARGET_NAMES,
@@ -141,6 +142,7 @@ class Calibration:
     """Batch calibration on or off."""
 
     gene: Gene = "structure"
+    usage = Usage(rereads=True)
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with its calibration switched; free text has no labels to calibrate."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..search.contracts import Direction, Usage
 from ..search.data.splits import by_turns
 from ..search.prompts.cjk import has_cjk
 from .lexicon import label_texts, task_is_chinese
@@ -39,6 +40,15 @@ class FitVerbalizers:
     """For each label the word that tells its examples best from the others', as the model reads them without demonstrations."""
 
     gene: Gene = "structure"
+    usage = Usage(
+        needs_unshown_rows=True,
+        direction=Direction(
+            fewest_labels=2,
+            # What a second fit to the same examples finds is much the same.
+            once_a_batch=True,
+            reads_next_tokens=True,
+        ),
+    )
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with words in the place of its labels' texts."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -18,6 +18,7 @@ from .contracts import (
     Task,
     TaskScorer,
     Unscored,
+    usage_of,
 )
 from .data.checks import check_task
 from .data.lengths import field_limit, shorten_inputs
@@ -36,7 +37,7 @@ from .plugins import closest, load
 from .prompts.render import render, zero_shot
 from .prompts.written_answers import without_thinking
 from .proposals.composer import Space, make_sampler
-from .proposals.inventory import load_mutators
+from .proposals.inventory import load_mutators, suited, token_readers
 from .scoring import load_scorer
 from .secrets import without_secrets
 from .storage.config import keep_day, study_config, study_name
@@ -187,9 +188,11 @@ def optimize(
     held = Study(store, study or study_name(config), config)
     keep_day(held.config, evaluator.backend, writer)
     evaluator.limit_dev(held.config["sizes"]["dev"])
-    inventors = load_mutators(mutators, *_suited(loaded, without, max_demonstrations))
+    inventors = suited(
+        load_mutators(mutators, without, _most_shown(loaded, max_demonstrations)), loaded
+    )
     inventors = _able(inventors, writer or evaluator.backend, evaluator)
-    context = _context_maker(evaluator, writer or evaluator.backend, held)
+    context = _context_maker(evaluator, writer or evaluator.backend, held, token_readers(inventors))
     space = Space(
         inventors,
         sampler,
@@ -306,18 +309,15 @@ def _affordable(task: Task, limits: Limits) -> int:
     return min(len(task.dev), max(_LEAST_DEV, limits.max_evaluations // _EVALUATIONS))
 
 
-def _suited(
-    task: Task, without: Sequence[str], most: int | None
-) -> tuple[Sequence[str], int | None]:
-    """Return which mutators are left out and how many demonstrations a prompt may show at most, where rows are few.
+def _most_shown(task: Task, most: int | None) -> int | None:
+    """Return how many demonstrations a prompt may show at most.
 
-    A prompt is judged by the rows that it does not show, so half of them are left. Verbalizers are fitted to rows that
-    no prompt shows and that would judge them: where those are the same, they would be judged by what they were fitted to.
+    Where rows are few a prompt is judged by those that it does not show, so half of them are left.
     """
     if not task.shared:
-        return without, most
+        return most
     half = len(task.train) // 2
-    return (*without, "fit-verbalizers"), half if most is None else min(most, half)
+    return half if most is None else min(most, half)
 
 
 def _able(
@@ -326,7 +326,7 @@ def _able(
     """Return the mutators less those that ask a model which cannot write; a note in the task names them."""
     if proposer.writes:
         return mutators
-    asking = [name for name, mutator in mutators.items() if getattr(mutator, "asks_model", False)]
+    asking = [name for name, mutator in mutators.items() if usage_of(mutator).asks_model]
     if asking:
         note = f"{proposer.model} writes no proposals: {', '.join(asking)} left out"
         evaluator.task = replace(evaluator.task, notes=(*evaluator.task.notes, note))
@@ -351,7 +351,7 @@ def _name(backend: str | Backend) -> str:
 
 
 def _context_maker(
-    evaluator: Evaluator, proposer: Backend, study: Study
+    evaluator: Evaluator, proposer: Backend, study: Study, token_readers: Collection[str]
 ) -> Callable[[random.Random], MutationContext]:
     shown = replace(evaluator.task, train=train_rows(evaluator.task))
 
@@ -381,9 +381,8 @@ def _context_maker(
             return evaluator.label_bias(prompt, known=prompt in study.history().numbers)
 
         def next_tokens(prompt: Prompt, examples: Sequence[Example]) -> NextTokens:
-            return evaluator.next_tokens(
-                prompt, examples, known=zero_shot(prompt) in study.history().read
-            )
+            read = study.history().read_by(token_readers)
+            return evaluator.next_tokens(prompt, examples, known=zero_shot(prompt) in read)
 
         return MutationContext(
             shown, tuple(study.front()), rng, propose, losses, label_bias, next_tokens

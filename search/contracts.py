@@ -298,13 +298,75 @@ class MutationContext:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """How a directed mutator is used: one that knows what it is after, where others just try.
+
+    A few candidates of each batch may be directed. Which directed mutator makes one, or whether the
+    others do, is drawn from what each was worth so far (Thompson sampling).
+
+    Parameters
+    ----------
+    base
+        The prompts it may be given: ``"front"``, those of the Pareto front, or ``"potential"``,
+        those that would be best without their label bias, uncalibrated.
+    fewest_labels, most_labels
+        The tasks it is of use for.
+    prior
+        Gains and losses it begins with (a Beta distribution), before any candidate of its own.
+    once_a_batch
+        Whether a batch has one candidate of its making at most.
+    reads_next_tokens
+        Whether it calls `MutationContext.next_tokens`, which costs more than racing a candidate. It is
+        then given another instruction than before only while a gene of its making is on the front.
+    preceded_by, precede_rate
+        Name of another mutator that changes the prompt first, where it is installed, and how often.
+    """
+
+    base: Literal["front", "potential"] = "front"
+    fewest_labels: int = 0
+    most_labels: int | None = None
+    prior: tuple[float, float] = (3.0, 1.0)
+    once_a_batch: bool = False
+    reads_next_tokens: bool = False
+    preceded_by: str = ""
+    precede_rate: float = 0.0
+
+    def suits(self, labels: int) -> bool:
+        """Whether it is of use for a task with so many labels."""
+        return labels >= self.fewest_labels and labels <= (self.most_labels or labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a mutator needs and how it is best used, which it declares as ``usage = Usage(...)``.
+
+    Parameters
+    ----------
+    asks_model
+        It calls `MutationContext.propose`: left out where the proposer cannot write.
+    needs_unshown_rows
+        It learns from rows that must not judge it: left out where train and dev are the same rows.
+    rereads
+        It only changes how outputs are read: each fully evaluated prompt is also tried with it,
+        which costs no new evaluation.
+    direction
+        How it is used where it is directed; None for a mutator that just tries.
+    """
+
+    asks_model: bool = False
+    needs_unshown_rows: bool = False
+    rereads: bool = False
+    direction: Direction | None = None
+
+
 class Mutator(Protocol):
     """Invents new values for one gene.
 
     ``mutate`` returns ``prompt`` with that gene changed (never any other). Returning the prompt unchanged means
     "nothing to propose here": another mutator is asked. It must not touch global random state. If it raises, the
-    candidate is recorded as failed and the run goes on. One that calls `MutationContext.propose` says so by a true
-    ``asks_model``: it is left out where the proposer cannot write.
+    candidate is recorded as failed and the run goes on. One that needs anything, or is after something, also
+    declares a ``usage``, a `Usage`; `usage_of` reads it.
     """
 
     @property
@@ -315,6 +377,15 @@ class Mutator(Protocol):
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return a new prompt that differs from ``prompt`` in ``gene`` alone."""
         ...
+
+
+def usage_of(mutator: Mutator) -> Usage:
+    """Return what a mutator declares of itself; nothing special where it declares nothing."""
+    usage: Usage = getattr(mutator, "usage", _NO_USAGE)
+    return usage
+
+
+_NO_USAGE = Usage()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,17 +20,26 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import create_trial
 
-from ..contracts import GENES, Constraint, Example, MutationContext, Mutator, Prompt, Structure
+from ..contracts import (
+    GENES,
+    Constraint,
+    Example,
+    MutationContext,
+    Mutator,
+    Prompt,
+    Structure,
+    usage_of,
+)
 from ..errors import InputError, InterruptedCallError, StorageError
 from ..prompts.render import zero_shot
-from ..records.trials import FIT, History, Proposal, Tried
+from ..records.trials import History, Proposal, Tried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from optuna.samplers import BaseSampler
 
-    from ..contracts import Text
+    from ..contracts import Direction, Gene, Text
 
 Sampler = Literal["tpe", "nsga2", "gp", "random"]
 
@@ -40,12 +49,10 @@ PROPOSER_CALLS = 1
 _PRIORS: dict[str, tuple[float, float]] = {"demonstrations": (4.0, 1.0)}
 """Demonstrations carry most of what published searches gain (Opsahl-Ong et al. 2024, table 1; Zehle et al. 2025, ablations)."""
 _TWINS, _SECOND_LOOKS = 4, 2
-LEVEL, OTHERS, DIRECTED = "debias-demonstrations", "others", 3
-"""The mutator that rids a prompt of its label bias; all mutators that just try; and how many candidates of a batch may be aimed."""
+OTHERS, DIRECTED = "others", 3
+"""All mutators that just try, and how many candidates of a batch may be directed."""
 _LEANING, _DOUBT = 4, 0.3
-"""How many prompts it begins with, and what is taken off their promise for being seen on one example alone."""
-_REWORDED = 0.3
-"""How often a prompt gets other verbalizers before it is rid of its label bias."""
+"""How many prompts have most potential, and what is taken off it for being seen on one example alone."""
 _ATTEMPTS = 12
 
 
@@ -104,6 +111,9 @@ class Space:
         self._make_context = make_context
         self._favoured = frozenset(favoured)
         self._first = tuple(first)
+        usages = {name: usage_of(mutator) for name, mutator in self._mutators.items()}
+        self._directions = {name: use.direction for name, use in usages.items() if use.direction}
+        self._rereading = [name for name, use in usages.items() if use.rereads]
 
     def compose(self, batch: int, size: int, tried: Tried, history: History) -> list[Proposal]:
         """Return ``size`` new candidates.
@@ -133,9 +143,8 @@ class Space:
                 context = replace(context, propose=proposer.limit(context.propose))
                 means = OTHERS
                 if index < given + DIRECTED:
-                    means = self._directed(
-                        context, history, fit=all(FIT not in p.mutators for p in proposals)
-                    )
+                    used = {name for p in proposals for name in p.mutators}
+                    means = self._directed(context, history, used)
                 proposal = self._aim(means, base, context, seen, history)
                 seen |= {proposal.prompt: None} if proposal.prompt else {}
                 proposals.append(proposal)
@@ -183,16 +192,17 @@ class Space:
         parents = (history.numbers[base],) if base in history.numbers else ()
         return Proposal(prompt, parents, tuple(applied))
 
-    def _directed(self, context: MutationContext, history: History, *, fit: bool) -> str:
-        """Choose between what knows what it is after and the rest, by Thompson sampling on what they were worth so far.
-
-        Verbalizers are fitted once in a batch: what a second fit to the same examples finds is much the same.
-        """
+    def _directed(self, context: MutationContext, history: History, used: Collection[str]) -> str:
+        """Choose between the directed mutators and the rest, by Thompson sampling on what they were worth so far."""
         labels = len(context.task.labels)
-        # With more than two labels it takes many steps to be rid of a label bias, and what is gained is less.
-        useful = {LEVEL: labels == 2, FIT: labels > 1 and fit and bool(_fittable(context, history))}
-        aimed = [name for name, is_useful in useful.items() if is_useful and name in self._mutators]
-        arms = {name: [3.0, 1.0] for name in aimed} | {OTHERS: [1.0, 2.0]}
+        aimed = [
+            name
+            for name, direction in self._directions.items()
+            if direction.suits(labels)
+            and not (direction.once_a_batch and name in used)
+            and self._bases(name, direction, context, history)
+        ]
+        arms = {name: list(self._directions[name].prior) for name in aimed} | {OTHERS: [1.0, 2.0]}
         for outcome in history.latest:
             if outcome.mutators:
                 _learn(
@@ -209,19 +219,14 @@ class Space:
         seen: Collection[Prompt],
         history: History,
     ) -> Proposal:
-        """Rid a prompt of its label bias or fit its verbalizers; where that finds nothing new, just try."""
+        """Use a directed mutator; where it finds nothing new, just try."""
         if means == OTHERS:
             return self._propose(sampled, context, seen, history)
-        rng, applied = context.rng, list[str]()
-        front = [candidate.prompt for candidate in context.front]
-        bases = {LEVEL: _leaning(history), FIT: _fittable(context, history)}[means]
-        base = prompt = rng.choice(bases or front)
-        other = (
-            ["verbalizers"]
-            if means == LEVEL and "verbalizers" in self._mutators and rng.random() < _REWORDED
-            else []
-        )
-        for name in (*other, means):
+        rng, applied, direction = context.rng, list[str](), self._directions[means]
+        base = prompt = rng.choice(self._bases(means, direction, context, history))
+        other = direction.preceded_by
+        precede = other in self._mutators and rng.random() < direction.precede_rate
+        for name in (other, means) if precede else (means,):
             try:
                 changed = _apply(self._mutators[name], name, prompt, context)
             except _MutatorFailedError as error:
@@ -234,21 +239,31 @@ class Space:
             prompt, (history.numbers[base],) if base in history.numbers else (), tuple(applied)
         )
 
+    def _bases(
+        self, name: str, direction: Direction, context: MutationContext, history: History
+    ) -> list[Prompt]:
+        """Return the prompts that a directed mutator may be given."""
+        front = [candidate.prompt for candidate in context.front]
+        if direction.base == "potential":
+            return _leaning(history) or front
+        if direction.reads_next_tokens:
+            return _affordable(front, name, self._mutators[name].gene, history)
+        return front
+
     def _choose(self, context: MutationContext, history: History) -> str:
         """Choose a gene, then a mutator of it, by Thompson sampling on what their candidates were worth so far.
 
         The gene comes first: else a gene would be changed the more often the more mutators it happens to have.
         """
-        names = [name for name in self._mutators if name not in (LEVEL, FIT)] or list(
-            self._mutators
-        )
+        names = [name for name in self._mutators if name not in self._directions]
+        names = names or list(self._mutators)
         arms: dict[str, list[float]] = {name: [1.0, 2.0] for name in names}
         genes: dict[str, list[float]]
         genes = {
             self._mutators[name].gene: list(_PRIORS.get(self._mutators[name].gene, (1.0, 2.0)))
             for name in arms
         }
-        for name in self._favoured:
+        for name in self._favoured & set(arms):
             arms[name], genes[self._mutators[name].gene] = [6.0, 1.0], [6.0, 1.0]
         for outcome in history.latest:
             for name in set(outcome.mutators) & set(arms):
@@ -265,8 +280,8 @@ class Space:
     ) -> list[Proposal]:
         """Return what no sampler has to find: other instructions, calibrated twins, and what left a race too early."""
         others = [replace(start, instruction=text) for text in self._first]
-        calibration = self._mutators.get("calibration")
-        twins = _twins(calibration, context, seen, history) if calibration else []
+        rereading = {name: self._mutators[name] for name in self._rereading}
+        twins = _twins(rereading, context, seen, history)
         return (
             [Proposal(prompt) for prompt in others if prompt not in seen]
             + twins
@@ -275,16 +290,26 @@ class Space:
 
 
 def _twins(
-    calibration: Mutator, context: MutationContext, seen: Collection[Prompt], history: History
+    rereading: Mapping[str, Mutator],
+    context: MutationContext,
+    seen: Collection[Prompt],
+    history: History,
 ) -> list[Proposal]:
-    """Return fully evaluated prompts with their calibration switched: what was scored is only read in another way."""
-    found = []
-    for outcome in history.latest:
-        if outcome.complete and outcome.prompt:
-            twin = calibration.mutate(outcome.prompt, context)
+    """Return fully evaluated prompts whose scored outputs are only read in another way."""
+    twins = list[Proposal]()
+    complete = {o.number: o.prompt for o in history.latest if o.complete and o.prompt}
+    for name, mutator in rereading.items():
+        for number, prompt in complete.items():
+            try:
+                twin = _apply(mutator, name, prompt, context)
+            except _MutatorFailedError as error:
+                twins.append(Proposal(None, mutators=(name,), error=str(error)))
+                break
             if twin not in seen:
-                found.append(Proposal(twin, (outcome.number,), ("calibration",)))
-    return found[:_TWINS]
+                twins.append(Proposal(twin, (number,), (name,)))
+            if len(twins) == _TWINS:
+                return twins
+    return twins
 
 
 def second_looks(history: History) -> list[Proposal]:
@@ -319,15 +344,16 @@ def _leaning(history: History) -> list[Prompt]:
     return list(dict.fromkeys(plain))[:_LEANING]
 
 
-def _fittable(context: MutationContext, history: History) -> list[Prompt]:
-    """Return the members of the front after which words were read, or all if nothing was read or fitted words are on it.
+def _affordable(front: list[Prompt], name: str, gene: Gene, history: History) -> list[Prompt]:
+    """Return the prompts after which words were read, or all if nothing was read or what came of it is among them.
 
     Reading costs more than racing a candidate, so it is done again only where it was worth it.
     """
-    front = [candidate.prompt for candidate in context.front]
-    if not history.read or any(prompt.structure.verbalizers in history.fitted for prompt in front):
+    read = history.read_by([name])
+    made = {getattr(prompt, gene) for prompt in history.made.get(name, ())}
+    if not read or any(getattr(prompt, gene) in made for prompt in front):
         return front
-    return [prompt for prompt in front if zero_shot(prompt) in history.read]
+    return [prompt for prompt in front if zero_shot(prompt) in read]
 
 
 def _learn(arm: list[float], worth: float) -> None:
@@ -387,7 +413,8 @@ def _apply(mutator: Mutator, name: str, prompt: Prompt, context: MutationContext
         raise _MutatorFailedError(
             f"mutator {name!r} may change {mutator.gene} only, but changed {', '.join(foreign)}"
         )
-    if not set(changed.demonstrations) <= set(prompt.demonstrations) | set(context.task.train):
+    added = set(changed.demonstrations) - set(prompt.demonstrations)
+    if added and not added <= set(context.task.train):
         raise _MutatorFailedError(f"mutator {name!r} took a demonstration that is not in train")
     return changed
 

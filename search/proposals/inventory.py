@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
+from ..contracts import Usage, usage_of
 from ..errors import InputError
 from ..plugins import available, closest, load, mutator_from_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from ..contracts import Gene, MutationContext, Mutator, Prompt
+    from ..contracts import Gene, MutationContext, Mutator, Prompt, Task
 
 
 def load_mutators(
@@ -40,7 +41,29 @@ def load_mutators(
     for name in (name for name in installed if name not in without):
         found[name] = cast("Callable[[], Mutator]", load("promptfront.mutators", name))()
     found |= {file: mutator_from_file(file) for file in files}
+    for name, mutator in found.items():
+        if not isinstance(usage_of(mutator), Usage):
+            raise InputError(
+                f"mutator {name!r}: expected its usage to be a Usage, found {usage_of(mutator)!r}"
+            )
     return found if max_demonstrations is None else _limited(found, max_demonstrations)
+
+
+def suited(mutators: Mapping[str, Mutator], task: Task) -> dict[str, Mutator]:
+    """Return the mutators less those that would be judged by the rows that they learn from."""
+    return {
+        name: mutator
+        for name, mutator in mutators.items()
+        if not (task.shared and usage_of(mutator).needs_unshown_rows)
+    }
+
+
+def token_readers(mutators: Mapping[str, Mutator]) -> list[str]:
+    """Return the names of the mutators that read which words follow a prompt."""
+    directions = {name: usage_of(mutator).direction for name, mutator in mutators.items()}
+    return [
+        name for name, direction in directions.items() if direction and direction.reads_next_tokens
+    ]
 
 
 def _limited(mutators: dict[str, Mutator], most: int) -> dict[str, Mutator]:
@@ -61,6 +84,11 @@ class Capped:
     def gene(self) -> Gene:
         """The gene it changes."""
         return self.mutator.gene
+
+    @property
+    def usage(self) -> Usage:
+        """What the mutator declares of itself."""
+        return usage_of(self.mutator)
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with no more demonstrations than allowed."""

@@ -12,10 +12,8 @@ from ..contracts import GENES, Gene, Prompt
 from ..prompts.render import prompt_from_dict, prompt_to_dict, zero_shot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-FIT = "fit-verbalizers"
-"""The mutator that reads words."""
 SLOTS = 256
 """The number of alleles a gene can have in one study: Optuna wants it fixed."""
 REMEMBERED = 512
@@ -59,26 +57,29 @@ class Outcome:
 class History:
     """The finished trials: the latest as they are, and of all the number of every prompt that was scored.
 
-    ``read`` are the prompts after which words were read, ``fitted`` the verbalizers that this led to.
+    ``made`` are each mutator's prompts, by its name.
     """
 
     latest: deque[Outcome] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     numbers: dict[Prompt, int] = field(default_factory=dict)
-    read: set[Prompt] = field(default_factory=set)
-    fitted: set[tuple[tuple[str, str], ...]] = field(default_factory=set)
+    made: dict[str, list[Prompt]] = field(default_factory=dict)
     first: float | None = None
     best: float = 0.0
 
     def add(self, outcome: Outcome) -> None:
         """Take in the next trial."""
         self.latest.append(outcome)
-        if FIT in outcome.mutators and outcome.prompt:
-            self.read.add(zero_shot(outcome.prompt))
-            self.fitted.add(outcome.prompt.structure.verbalizers)
+        if outcome.prompt:
+            for name in outcome.mutators:
+                self.made.setdefault(name, []).append(outcome.prompt)
         if outcome.prompt and outcome.quality is not None:
             self.numbers[outcome.prompt] = outcome.number
             self.first = outcome.quality if self.first is None else self.first
             self.best = max(self.best, outcome.quality)
+
+    def read_by(self, names: Iterable[str]) -> set[Prompt]:
+        """Return the prompts, without demonstrations, that these mutators have worked on."""
+        return {zero_shot(prompt) for name in names for prompt in self.made.get(name, ())}
 
     def worth(self, outcome: Outcome) -> float:
         """Return a trial's gain over the first one as a part of the largest gain so far; nothing for a loss."""

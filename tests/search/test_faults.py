@@ -192,11 +192,11 @@ def test_models_without_chat_write_free_text(
 
 _ASKING = """
 from dataclasses import asdict, replace
-from promptfront.search.contracts import Message
+from promptfront.search.contracts import Message, Usage
 
 class Ask:
     gene = "instruction"
-    asks_model = True
+    usage = Usage(asks_model=True)
 
     def mutate(self, prompt, context):
         reply = context.propose([(Message("system", "Be brief."), Message("user", "Say good or bad."))], 3)[0]

@@ -25,12 +25,15 @@ from promptfront.search.contracts import (
 from promptfront.search.errors import BackendError, InputError, InterruptedCallError, StorageError
 from promptfront.search.plugins import available, load
 from promptfront.search.proposals.composer import Space, make_sampler
-from promptfront.search.records.trials import FIT, SLOTS, History, Outcome, Proposal, Tried
+from promptfront.search.records.trials import SLOTS, History, Outcome, Proposal, Tried
 
 POOL = tuple(Example((("text", f"pool {i}"),), "ab"[i % 2]) for i in range(40))
 DEV = tuple(Example((("text", f"dev {i}"),), "ab"[i % 2]) for i in range(9))
 START = Prompt("Say a or b, please. Be careful.", Structure(("Text",), "Label"))
 TASK = Task("t", "here", START, ("text",), "label", ("a", "b"), POOL, DEV, ())
+
+
+FIT = "fit-verbalizers"
 
 
 def context(rng: random.Random) -> MutationContext:
