@@ -110,13 +110,13 @@ def run_ours(arena: Arena, variant: Variant) -> list[Incumbent]:
 def _switch_off(variant: Variant) -> None:
     """Take a part out of this process's promptfront: a user has no switch for these two."""
     from promptfront.search.evaluation import racing
-    from promptfront.search.proposals.composer import Space
+    from promptfront.search.proposals import composer
 
     if not variant.racing:
         racing.blocks = lambda examples: [examples]
     if not variant.bandit:
         setattr(  # noqa: B010
-            Space, "_choose", lambda self, context, _: context.rng.choice(sorted(self._mutators))
+            composer, "choose_mutator", lambda mutators, _, __, rng: rng.choice(sorted(mutators))
         )
 
 

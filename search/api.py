@@ -36,8 +36,9 @@ from .options import DEFAULT_STORAGE, DataOptions, Limits
 from .plugins import closest, load
 from .prompts.render import render, zero_shot
 from .prompts.written_answers import without_thinking
-from .proposals.composer import Space, make_sampler
+from .proposals.composer import Space
 from .proposals.inventory import load_mutators, suited, token_readers
+from .proposals.sampler import make_sampler
 from .scoring import load_scorer
 from .secrets import without_secrets
 from .storage.config import keep_day, study_config, study_name

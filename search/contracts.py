@@ -318,7 +318,8 @@ class Direction:
         Whether a batch has one candidate of its making at most.
     reads_next_tokens
         Whether it calls `MutationContext.next_tokens`, which costs more than racing a candidate. It is
-        then given another instruction than before only while a gene of its making is on the front.
+        then given another instruction than before only while verbalizers of its making are on the
+        front.
     preceded_by, precede_rate
         Name of another mutator that changes the prompt first, where it is installed, and how often.
     """

@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..evaluation.holdout import finalists
 from ..evaluation.racing import Finish
 from ..prompts.render import prompt_from_dict, prompt_to_dict
-from ..proposals.composer import quiet_optuna
+from ..proposals.sampler import quiet_optuna
 from ..records.results import Choice, ConfirmationScore, Entry, Frontier, HeldOutScore, front_of
 from ..records.trials import History, Outcome, Proposal, stored_distributions
 from .database import clear_errors

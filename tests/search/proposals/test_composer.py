@@ -24,7 +24,8 @@ from promptfront.search.contracts import (
 )
 from promptfront.search.errors import BackendError, InputError, InterruptedCallError, StorageError
 from promptfront.search.plugins import available, load
-from promptfront.search.proposals.composer import Space, make_sampler
+from promptfront.search.proposals.composer import Space
+from promptfront.search.proposals.sampler import make_sampler
 from promptfront.search.records.trials import SLOTS, History, Outcome, Proposal, Tried
 
 POOL = tuple(Example((("text", f"pool {i}"),), "ab"[i % 2]) for i in range(40))

@@ -1,0 +1,118 @@
+"""Directed mutators: when one makes a candidate, and from which prompts it starts.
+
+Constants without a paper were set by hand while `benchmarks/search.py` ran on AG News, SST-5 and
+Subj; none was tuned alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..contracts import usage_of
+from ..prompts.render import zero_shot
+from .bandit import PRIOR, Arm, best_draw
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Collection, Mapping
+
+    from ..contracts import MutationContext, Mutator, Prompt
+    from ..records.trials import History
+
+DIRECTED_CANDIDATES = 3
+"""Candidates of a batch that may be directed."""
+_MOST_POTENTIAL = 4
+"""Prompts that count as those with most potential."""
+_DOUBT = 0.3
+"""Taken off the potential of a prompt that was scored on one example; for n, divided by sqrt(n)."""
+_UNDIRECTED = ""
+"""The arm of all mutators that just try."""
+
+
+class DirectedMutators:
+    """Those of a search's mutators that know what they are after.
+
+    Parameters
+    ----------
+    mutators
+        Name to mutator, the others included.
+    """
+
+    def __init__(self, mutators: Mapping[str, Mutator]) -> None:
+        directions = {name: usage_of(mutator).direction for name, mutator in mutators.items()}
+        self.directions = {name: found for name, found in directions.items() if found}
+
+    def choose(
+        self, context: MutationContext, history: History, used: Collection[str]
+    ) -> str | None:
+        """Choose a directed mutator or, with None, all others, by what each was worth so far.
+
+        ``used`` are the mutators that the batch has candidates of.
+        """
+        useful = self._useful(context, history, used)
+        arms = {name: Arm(*self.directions[name].prior) for name in useful}
+        arms[_UNDIRECTED] = Arm(*PRIOR)
+        for outcome in history.latest:
+            if outcome.mutators:
+                name = next((name for name in useful if name in outcome.mutators), _UNDIRECTED)
+                arms[name].learn(history.worth(outcome))
+        return best_draw(context.rng, arms) or None
+
+    def _useful(
+        self, context: MutationContext, history: History, used: Collection[str]
+    ) -> list[str]:
+        """Return the directed mutators that there is something to do for."""
+        useful = []
+        for name, direction in self.directions.items():
+            spent = direction.once_a_batch and name in used
+            suits = direction.suits(len(context.task.labels))
+            if suits and not spent and self.bases(name, context, history):
+                useful.append(name)
+        return useful
+
+    def bases(self, name: str, context: MutationContext, history: History) -> list[Prompt]:
+        """Return the prompts that a directed mutator may be given."""
+        direction = self.directions[name]
+        front = [candidate.prompt for candidate in context.front]
+        if direction.base == "potential":
+            return _with_most_potential(history) or front
+        return _worth_reading(front, name, history) if direction.reads_next_tokens else front
+
+    def steps(self, name: str, mutators: Collection[str], rng: random.Random) -> list[str]:
+        """Return the mutators to apply: the directed one, now and then after the one it asks for."""
+        direction = self.directions[name]
+        before = direction.preceded_by
+        if before in mutators and rng.random() < direction.precede_rate:
+            return [before, name]
+        return [name]
+
+
+def _with_most_potential(history: History) -> list[Prompt]:
+    """Return the prompts that would be best without their label bias, before any calibration."""
+    # Of many that were scored on few examples the best looks better than it is.
+    sure = {
+        outcome.prompt: outcome.potential - _DOUBT / math.sqrt(outcome.rows)
+        for outcome in history.latest
+        if outcome.prompt and outcome.potential is not None
+    }
+    best = sorted(sure, key=lambda prompt: -sure[prompt])
+    # Calibration takes label bias away by itself: what is left to debias is the prompt without it.
+    plain = [
+        replace(prompt, structure=replace(prompt.structure, calibration="none")) for prompt in best
+    ]
+    return list(dict.fromkeys(plain))[:_MOST_POTENTIAL]
+
+
+def _worth_reading(front: list[Prompt], name: str, history: History) -> list[Prompt]:
+    """Return those of the front after which the mutator has read the next tokens.
+
+    All of it where nothing was read yet, or where verbalizers that this led to are on the front:
+    reading costs more than racing a candidate, so it is done again only where it was worth it.
+    """
+    read = history.read_by([name])
+    fitted = {prompt.structure.verbalizers for prompt in history.made.get(name, ())}
+    if not read or any(prompt.structure.verbalizers in fitted for prompt in front):
+        return front
+    return [prompt for prompt in front if zero_shot(prompt) in read]
