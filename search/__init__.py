@@ -1,13 +1,14 @@
 """promptfront.search: search over prompts, and the types a plugin needs.
 
-Names are imported when they are first used, so that ``optimize --help`` does not wait for Optuna or a model library.
+Names are imported when they are first used: ``optimize --help`` waits for no model library.
 """
 
 from __future__ import annotations
 
 if __name__ == "search":
     raise ImportError(
-        "this folder is the package promptfront.search: run `pip install -e .` and import promptfront.search"
+        "this folder is the package promptfront.search: run `pip install -e .` and import "
+        "promptfront.search"
     )
 
 from importlib import import_module

@@ -2,9 +2,9 @@
 
 PromptfrontError            anything promptfront reports as a sentence; exit code 2
 ├── InputError              the user's data, options, files or plugins are not usable
-│   └── StorageError            the database cannot be opened, read or written: nothing more can be kept
+│   └── StorageError            the database cannot be opened, read or written: the run ends
 ├── BackendError            a model could not be loaded, reached, or gave unusable numbers
-│   └── InterruptedCallError    the rest of a call could not be answered; what was answered is kept
+│   └── InterruptedCallError    a call was answered in part; what was answered is kept
 └── VerificationError       an exported prompt does not reproduce its numbers; exit code 1
 
 A message names an option in backticks, as Python calls it: `max_evaluations`. The command line
@@ -44,7 +44,10 @@ class InputError(PromptfrontError, ValueError):
 
 
 class StorageError(InputError):
-    """The database cannot be opened, read or written. It ends a run: it is never a candidate's fault."""
+    """The database cannot be opened, read or written.
+
+    It ends a run: it is never a candidate's fault.
+    """
 
     found: Frontier | None = None
     """What the run had found, where that can still be shown: it is not saved."""
@@ -64,9 +67,9 @@ class InterruptedCallError(BackendError):
 
 
 def flaw(call: Callable[[], object]) -> str:
-    """Return the sentence of an error that is the fault of what was called for, empty where there is none.
+    """Return what is wrong with what is called, as a sentence; empty where nothing is.
 
-    A silent server or a database that fails is nobody's fault: these errors go on.
+    A silent server or a database that fails is not its fault: these errors go on.
     """
     try:
         call()
@@ -84,7 +87,7 @@ class VerificationError(PromptfrontError):
 
 
 def _one_line(text: str) -> str:
-    """Return a text with what would break its line, or do something to a terminal, written as an escape."""
+    """Return a text with what breaks a line or acts on a terminal written as an escape."""
     return "".join(
         repr(c)[1:-1] if unicodedata.category(c) in _UNSHOWN or c in _DIRECTIONS else c
         for c in text

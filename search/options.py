@@ -29,11 +29,11 @@ class DataOptions:
     instructions
         The instruction the search starts from, and others to try first.
     choices
-        The labels; by default those seen in the data, where spellings that differ only in case, white space, invisible
-        characters, Unicode form or the form of a number are one label.
+        The labels; by default those seen in the data, where spellings that differ only in case,
+        white space, invisible characters, Unicode form or the form of a number are one label.
     scorer
-        An installed scorer's name or ``path/to/file.py:name``; by default the task's, which for data alone is the
-        accuracy of labels.
+        An installed scorer's name or ``path/to/file.py:name``; by default the task's, which for
+        data alone is the accuracy of labels.
     """
 
     data: str | None = None
@@ -56,7 +56,8 @@ class Limits:
     budget
         Candidate prompts tried, over all runs of the study.
     max_evaluations
-        Prompt x example evaluations evaluated in the search, over all runs of the study; the final test is not counted.
+        Prompt x example evaluations evaluated in the search, over all runs of the study; the final
+        test is not counted.
     max_tokens
         Tokens of those evaluations, counted as if nothing were shared.
     timeout

@@ -26,7 +26,7 @@ _OURS = "promptfront"
 
 
 def available(group: str) -> dict[str, EntryPoint]:
-    """Return what is installed under an entry-point group such as ``promptfront.mutators``, by name.
+    """Return what is installed under a group such as ``promptfront.mutators``, by name.
 
     Raises
     ------
@@ -38,7 +38,8 @@ def available(group: str) -> dict[str, EntryPoint]:
         other = found.setdefault(point.name, point)
         if other.value != point.value:
             raise InputError(
-                f"{group}: {point.name!r} is provided by both {_distribution(other)} and {_distribution(point)}; uninstall one of them"
+                f"{group}: {point.name!r} is provided by both {_distribution(other)} and "
+                f"{_distribution(point)}; uninstall one of them"
             )
     return found
 
@@ -55,13 +56,15 @@ def load(group: str, name: str) -> object:
     if name not in found:
         kind = group.rsplit(".", 1)[1].removesuffix("s")
         raise InputError(
-            f"unknown {kind} {name!r}{closest(name, found)}; installed: {', '.join(found) or 'none'}"
+            f"unknown {kind} {name!r}{closest(name, found)}; "
+            f"installed: {', '.join(found) or 'none'}"
         )
     try:
         return found[name].load()
     except Exception as error:  # (a plugin's own code, run for the first time)
         raise InputError(
-            f"{group}: {name!r} of {_distribution(found[name])} cannot be imported: {type(error).__name__}: {error}"
+            f"{group}: {name!r} of {_distribution(found[name])} cannot be imported: "
+            f"{type(error).__name__}: {error}"
         ) from error
 
 
@@ -80,7 +83,8 @@ def mutator_from_file(text: str) -> Mutator:
         raise InputError(f"`mutators` {text}: {type(error).__name__}: {error}") from error
     if getattr(made, "gene", None) not in GENES or not callable(getattr(made, "mutate", None)):
         raise InputError(
-            f"`mutators` {text}: expected a class with gene (one of {', '.join(GENES)}) and mutate(prompt, context)"
+            f"`mutators` {text}: expected a class with gene (one of {', '.join(GENES)}) and "
+            "mutate(prompt, context)"
         )
     return cast("Mutator", made)
 
@@ -155,7 +159,10 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def package_of(group: str, text: str) -> str | None:
-    """Return the distributions, with versions, of what is named alone or with weights; None where all is promptfront's."""
+    """Return the distributions, with versions, of what is named alone or with weights.
+
+    That is None where all is promptfront's.
+    """
     names = {part.rpartition("*")[2].strip() for part in text.split("+")} if "*" in text else {text}
     found = [point.dist for name, point in available(group).items() if name in names and point.dist]
     others = sorted(f"{dist.name} {dist.version}" for dist in found if dist.name != _OURS)

@@ -1,4 +1,4 @@
-"""Secrets never appear: what is hidden here is masked in every message, log and file that promptfront writes."""
+"""Secrets never appear: what is hidden here is masked in all that promptfront writes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _hidden: set[str] = set()
 
 
 def hide(secret: str | None) -> None:
-    """Mask a secret from here on, in whatever form it appears: as it is, stripped, as its repr, in JSON, URL-encoded."""
+    """Mask a secret from here on, in whatever form it appears.
+
+    That is as it is, stripped, as its repr, in JSON, URL-encoded.
+    """
     forms = set[str]()
     for text in (secret or "", (secret or "").strip()):
         raw = text.encode("utf-8", "surrogatepass")
@@ -43,7 +46,8 @@ def hide(secret: str | None) -> None:
 def hide_in_url(url: str | None, *, longest_shown: int | None = None) -> None:
     """Hide the password of a URL and the values of its query that are named like secrets.
 
-    Where given, values of more than ``longest_shown`` characters are hidden too, whatever their names.
+    Where given, values of more than ``longest_shown`` characters are hidden too, whatever their
+    names.
     """
     try:
         parts = urlsplit(url or "")
@@ -68,7 +72,7 @@ def mask(text: str) -> str:
 
 
 def without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as they may be written down: without keys and passwords, other texts masked."""
+    """Return options as they may be written down: without keys and passwords, texts masked."""
     secret = {name for name in options if name.lower().endswith(_SECRET_ENDINGS)}
     for value in (options[name] for name in secret):
         hide(value if isinstance(value, str) else None)

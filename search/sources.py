@@ -1,4 +1,4 @@
-"""What files of the user's own are made of: a file and what it imports from beside it, as one hash."""
+"""What a file of the user's own is made of, with all that it imports from beside it: one hash."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ def _path(text: str) -> list[str]:
 
 
 def source_hash(texts: Sequence[str]) -> str | None:
-    """Return what identifies the source of scorers or mutators given as files; None where none of them is.
+    """Return what identifies the source of scorers or mutators given as files, if any is.
 
-    Besides each file there are the modules and packages of its folder that it imports, and those that these import.
-    How a path is spelt does not matter. What a file reads while it runs cannot be known.
+    Besides each file there are the modules and packages of its folder that it imports, and those
+    that these import. How a path is spelt does not matter. What a file reads while it runs cannot
+    be known.
     """
     files = [Path(path).resolve() for text in texts for path in files_named(text)]
     if not files:
@@ -50,7 +51,7 @@ def modules_beside(file: Path) -> set[str]:
 
 
 def _closure(file: Path) -> dict[str, bytes]:
-    """Return the sources of a file and of all it imports from its folder, by path within the folder."""
+    """Return the sources of a file and of all it imports from its folder, by path there."""
     root, waiting, found = file.parent, [file], dict[str, bytes]()
     while waiting:
         path = waiting.pop()

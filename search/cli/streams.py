@@ -1,4 +1,7 @@
-"""Standard output and error as a shell gives them: closed, full, a broken pipe, or too small an encoding."""
+"""Standard output and error as a shell gives them.
+
+They may be closed, full, a broken pipe, or have too small an encoding.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _ESCAPES = "promptfront-escapes"
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """Return what an encoding lacks as JSON writes it, so that JSON stays JSON in every encoding."""
+    """Return what an encoding lacks as JSON writes it, so that JSON stays JSON in all of them."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
@@ -81,7 +84,7 @@ def _escaping(stream: Any) -> Iterator[None]:  # noqa: ANN401 (any text stream, 
 
 
 def open_closed() -> None:
-    """Open the null device in place of closed standard streams, whose numbers a database would get otherwise."""
+    """Open the null device for closed standard streams: a database would get their numbers."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
@@ -125,7 +128,10 @@ def tell(text: str) -> None:
 
 
 def _discard(stream: Any) -> None:  # noqa: ANN401 (any text stream)
-    """Lead a stream to the null device: what waits to be written would fail again when Python ends."""
+    """Lead a stream to the null device.
+
+    What waits to be written would fail again when Python ends.
+    """
     with suppress(OSError, ValueError, AttributeError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())

@@ -38,7 +38,8 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.reasons:
         lost = sum(plan.reasons.values())
         lines.append(
-            f"unscored   {lost} of {len(task.dev)} dev rows by the starting prompt: {listed(plan.reasons)}"
+            f"unscored   {lost} of {len(task.dev)} dev rows by the starting prompt: "
+            f"{listed(plan.reasons)}"
         )
     return lines + [f"note       {with_flags(note)}" for note in task.notes]
 
@@ -110,7 +111,7 @@ def _parts(frontier: Frontier) -> list[str]:
 
 
 def _unscored(frontier: Frontier, *, many: bool) -> list[str]:
-    """Return what the starting and the best prompt left without a score: where that is many rows, or where it is few."""
+    """Return what the starting and the best prompt left without a score, many rows or few."""
     named = {frontier.start.trial: ("the starting prompt", frontier.start)}
     named.setdefault(frontier.best.trial, ("the best prompt", frontier.best))
     found = []
@@ -137,12 +138,13 @@ def _rest(rows: int, split: str, who: str, reasons: Mapping[str, int]) -> str:
 
 
 def _choice(frontier: Frontier) -> list[str]:
-    """Return what choosing is worth where no row of the table says it: where the starting prompt is what was chosen."""
+    """Return what choosing is worth where the table does not say it: the start was chosen."""
     choice = frontier.choice
     if choice is None or frontier.best.trial != frontier.start.trial:
         return []
     return [
-        f"choosing a prompt by these rows is worth {100 * choice.gain:+.1f} points over the starting prompt "
+        f"choosing a prompt by these rows is worth {100 * choice.gain:+.1f} points "
+        "over the starting prompt "
         f"on {choice.n} rows, cross-fitted (p = {choice.p_value:.2g})"
     ]
 

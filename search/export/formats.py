@@ -1,4 +1,7 @@
-"""An exported prompt in the forms other tools read. Only the JSON document is complete, these hold the prompt alone."""
+"""An exported prompt in the forms other tools read.
+
+Only the JSON document is complete, these hold the prompt alone.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,8 @@ _JINJA_SYNTAX = re.compile(r"\{(?=[{%#\r\n]|\Z)|\r|\n\Z")
 def format_prompt(document: dict[str, Any], prompt: Prompt, style: str) -> str:
     """Return the prompt as text in one of `FORMATS`.
 
-    In ``text`` and ``messages`` an input field stands as ``{{field}}``. A field whose name a format cannot hold is called
-    otherwise there; see `renamed`.
+    In ``text`` and ``messages`` an input field stands as ``{{field}}``. A field whose name a format
+    cannot hold is called otherwise there; see `renamed`.
 
     Raises
     ------
@@ -66,7 +69,8 @@ def notes(document: dict[str, Any], prompt: Prompt, style: str) -> list[str]:
     ]
     if style in ("text", "messages", "langchain"):
         found.append(
-            "values stand as they are given: strip them, and indent their further lines by two spaces"
+            "values stand as they are given: "
+            "strip them, and indent their further lines by two spaces"
         )
     return found
 
@@ -119,8 +123,8 @@ def _text(prompt: Prompt, names: Mapping[str, str]) -> str:
 
 def _jinja(prompt: Prompt, names: Mapping[str, str]) -> str:
     def escape(text: str) -> str:
-        # Jinja drops a template's last line break, changes others, and reads its own syntax in data: such text becomes
-        # a string expression.
+        # Jinja drops a template's last line break, changes others, and reads its own syntax in
+        # data: such text becomes a string expression.
         return _JINJA_SYNTAX.sub(lambda found: "{{ " + json.dumps(found.group()) + " }}", text)
 
     def slot(field: str) -> str:

@@ -1,4 +1,4 @@
-"""Names of input fields in the languages that prompts are exported to, where not every name can be written."""
+"""Names of input fields in the languages of exported prompts, which cannot write every name."""
 
 from __future__ import annotations
 
@@ -48,12 +48,15 @@ _TAKEN = frozenset(
 
 
 def identifiers(fields: Sequence[str]) -> dict[str, str]:
-    """Return what each field is called where a name must be an identifier: itself, or one made of it."""
+    """Return what each field is called where a name must be an identifier."""
     return _named(fields, _is_identifier, _identifier)
 
 
 def placeholders(fields: Sequence[str], texts: Iterable[str]) -> dict[str, str]:
-    """Return what each field is called between ``{{`` and ``}}``: itself, unless it or the text could be misread."""
+    """Return what each field is called between ``{{`` and ``}}``.
+
+    That is its name, unless it or the text could be misread.
+    """
     joined = "\n".join(texts)
 
     def fits(name: str) -> bool:

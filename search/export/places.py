@@ -1,4 +1,7 @@
-"""Where the files of a study are found again: beside its exported file, in the folder it was started in, or here."""
+"""Where the files of a study are found again.
+
+They are sought beside its exported file, in the folder it was started in, and here.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _FILES = ("data", "train", "dev", "test")
 
 
 def local_files(load: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the folder a study is started in, and which of what it is given are files or folders."""
+    """Return the folder a study is started in, and which of its inputs are files or folders."""
     return {
         "folder": str(Path.cwd()),
         "local": sorted(text for text in _named(load) if _is_there(Path(text))),
@@ -86,7 +89,8 @@ class Places:
         ):
             where = f", nor in {self.folder}, where the search was started" if self.folder else ""
             raise InputError(
-                f"{self.file}: its {text} is not beside it{where}, nor in {Path.cwd()}; put it beside the exported file"
+                f"{self.file}: its {text} is not beside it{where}, nor in {Path.cwd()}; "
+                "put it beside the exported file"
             )
         return text
 
@@ -107,7 +111,7 @@ def _is_task_file(task: str | None) -> bool:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is a file, or a folder with something in it that makes it a model or data set."""
+    """Whether there is a file, or a folder that is not empty: a model or a data set."""
     try:
         return path.is_file() or (path.is_dir() and any(path.iterdir()))
     except (OSError, ValueError):

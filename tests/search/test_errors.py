@@ -28,12 +28,18 @@ from promptfront.search.errors import InputError
     ],
 )
 def test_a_message_is_one_line(odd: str, shown: str) -> None:
-    """What would break the line, or do something to the terminal, is written as an escape; other text stays."""
+    """What would break the line, or do something to the terminal, is written as an escape.
+
+    Other text stays.
+    """
     assert f"found a{shown}b" == str(InputError(f"found a{odd}b"))
 
 
 def test_errors_speak_of_options_as_python_calls_them() -> None:
-    """From Python an option is an argument; the command line shows the same sentence with its flag."""
+    """From Python an option is an argument.
+
+    The command line shows the same sentence with its flag.
+    """
     with pytest.raises(
         ValueError, match=r"^`max_evaluations`: expected a number above 0"
     ) as caught:

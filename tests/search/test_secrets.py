@@ -53,13 +53,19 @@ def test_the_secret_of_a_url_is_masked(url: str) -> None:
 
 
 def test_a_value_is_masked_as_it_is_written_and_as_it_is_meant() -> None:
-    """A query may be encoded as no encoder of ours would; long values are hidden where nothing else is known of them."""
+    """A query may be encoded as no encoder of ours would.
+
+    Long values are hidden where nothing else is known of them.
+    """
     hide_in_url("https://host/v1?key=pw+one/1&code=pw%20two,2&v=3", longest_shown=4)
     assert mask("pw+one/1 pw one/1 pw%20two,2 pw two,2 v=3") == " ".join([MASK] * 4) + " v=3"
 
 
 def test_errors_are_masked_where_they_are_made() -> None:
-    """No message of ours can show what is hidden; short and empty secrets mask no ordinary words."""
+    """No message of ours can show what is hidden.
+
+    Short and empty secrets mask no ordinary words.
+    """
     hide("plantedpw")
     hide("")
     hide(None)

@@ -46,7 +46,10 @@ def run(scorer: str, model: str, storage: str, **more: Any) -> Any:
 
 
 def test_another_scorer_source_is_another_study(tmp_path: Path, tiny: Callable[..., str]) -> None:
-    """After an edit of what a scorer imports no old number is left: by default a new study, under a name a sentence."""
+    """After an edit of what a scorer imports no old number is left.
+
+    By default a new study, under a name a sentence.
+    """
     model, storage = tiny("llama"), f"sqlite:///{tmp_path}/x.db"
     name = scorer(tmp_path / "a")
     first = run(name, model, storage)
@@ -63,7 +66,10 @@ def test_another_scorer_source_is_another_study(tmp_path: Path, tiny: Callable[.
 
 
 def test_the_source_is_all_that_is_imported_from_beside(tmp_path: Path) -> None:
-    """Modules, packages, relative imports and imports within functions count; other files, line ends and spelling do not."""
+    """Modules, packages, relative imports and imports within functions count.
+
+    Other files, line ends and spelling do not.
+    """
     code = "def mine(reply, example):\n    from box.inner import value\n    return value\n"
     name = scorer(tmp_path / "a", code=code)
     box = tmp_path / "a" / "box"
@@ -148,7 +154,10 @@ class DatedModel:
 def test_a_study_keeps_the_day_that_its_model_is_told(
     tmp_path: Path, tiny: Callable[..., str]
 ) -> None:
-    """Continued on another day it is the same study, of the first day; the plan and the export say which."""
+    """Continued on another day it is the same study, of the first day.
+
+    The plan and the export say which.
+    """
     from promptfront.backends.hf import HFBackend
 
     storage, rows = f"sqlite:///{tmp_path}/x.db", tmp_path / "x.csv"
@@ -172,7 +181,10 @@ def test_a_study_keeps_the_day_that_its_model_is_told(
 def test_an_export_is_verified_on_another_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A real template writes the day of the search, so the number is the same; told another day it would not be."""
+    """A real template writes the day of the search, so the number is the same.
+
+    Told another day it would not be.
+    """
     storage, template = f"sqlite:///{tmp_path}/x.db", "{{ strftime_now('%d %b %Y') }}\n" + TEMPLATE
     model = save_tiny(tmp_path / "model", tokenizer=byte_tokenizer(template))
     found = list[float]()

@@ -61,8 +61,9 @@ def test_help_is_quick_and_imports_no_model_library(tmp_path: Path) -> None:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
     code = (
         "import sys; from promptfront.search.cli.main import main\n"
+        "heavy = {'torch', 'transformers', 'optuna', 'numpy'}\n"
         "try: main(['run', '--help'])\n"
-        "except SystemExit: print(sorted({'torch', 'transformers', 'optuna', 'numpy'} & set(sys.modules)))"
+        "except SystemExit: print(sorted(heavy & set(sys.modules)))"
     )
     assert subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -143,10 +144,14 @@ def test_offline_first_run_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_bad_mutator_does_not_end_the_run(tmp_path: Path) -> None:
-    """A mutator that raises fails its candidates; they are recorded, and the run goes on to its table."""
+    """A mutator that raises fails its candidates.
+
+    They are recorded, and the run goes on to its table.
+    """
     films(tmp_path)
     (tmp_path / "bad.py").write_text(
-        "class Bad:\n    gene = 'instruction'\n    def mutate(self, prompt, context):\n        raise ValueError('boom')\n"
+        "class Bad:\n    gene = 'instruction'\n    def mutate(self, prompt, context):\n        "
+        "raise ValueError('boom')\n"
     )
     done = run(
         tmp_path, "--data", "films.jsonl", "--budget", "9", "--mutator", "bad.py:Bad", "--json"
@@ -165,7 +170,10 @@ def test_a_bad_mutator_does_not_end_the_run(tmp_path: Path) -> None:
 
 
 def test_odd_data_runs_and_reads_as_expected(tmp_path: Path) -> None:
-    """Braces, labels, control tokens, line breaks, Chinese, emoji and 10,000-token rows: scored, shown and counted."""
+    """Braces, labels, control tokens, line breaks, Chinese, emoji and 10,000-token rows.
+
+    Scored, shown and counted.
+    """
     odd = [
         "{x} {{y}}",
         "Review: fake\nSentiment: good",
@@ -218,7 +226,7 @@ def test_a_user_folder_named_search_is_no_trouble(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., str]) -> list[str]:
-    """Return the words that name a study of one candidate, whose labels are Chinese and emoji, and start it."""
+    """Run a study of one candidate with Chinese and emoji as labels; return what names it."""
     folder = tmp_path_factory.mktemp("studied")
     rows = [f"{word} film {i},{word}" for i in range(12) for word in ("好", "坏😡")]
     (folder / "zh.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
@@ -249,8 +257,13 @@ def test_what_an_encoding_lacks_is_escaped(
 )
 @pytest.mark.parametrize("closed", [True, False])
 def test_output_that_is_lost_is_told(
-    studied: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str], *, closed: bool
-) -> None:  # fmt: skip
+    studied: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+    *,
+    closed: bool,
+) -> None:
     """Standard output that is closed or full is one sentence and exit code 2."""
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         monkeypatch.setattr(sys, "stdout", None if closed else full)
@@ -329,7 +342,10 @@ def test_a_place_that_takes_no_export_is_told(
     capsys: pytest.CaptureFixture[str],
     output: str,
 ) -> None:
-    """A folder, a missing one, a name too long, a full disk: one sentence, and nothing is left behind."""
+    """A folder, a missing one, a name too long, a full disk.
+
+    One sentence, and nothing is left behind.
+    """
     monkeypatch.chdir(tmp_path)
     assert 2 == main(["export", "-o", output, *studied])
     assert 1 == capsys.readouterr().err.count("optimize: error:")
@@ -340,7 +356,10 @@ def test_a_place_that_takes_no_export_is_told(
 def test_an_export_goes_to_devices_long_names_and_through_links(
     studied: list[str], tmp_path: Path
 ) -> None:
-    """A pipe or an open file is written to, and what a link leads to is replaced; a name may have 250 characters."""
+    """A pipe or an open file is written to, and what a link leads to is replaced.
+
+    A name may have 250 characters.
+    """
     (tmp_path / "log").write_text("before\n")
     with (tmp_path / "log").open("a") as log:
         assert 0 == main(["export", "-o", f"/dev/fd/{log.fileno()}", *studied])
@@ -387,7 +406,7 @@ def test_options_without_sense_are_refused_before_anything_is_read(
 def test_a_fault_of_promptfront_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An exception that nobody foresaw shows no traceback and no secret, unless its place is asked for."""
+    """An unforeseen exception shows no secret, and its traceback only where that is asked for."""
     hide("sk-planted-key")
 
     def fail(_: object) -> int:
@@ -436,7 +455,10 @@ def test_every_ending_has_its_exit_code(
 def test_a_signal_while_libraries_are_loaded_ends_at_once(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """There is nothing to finish yet: one sentence, exit code 130, no traceback from the middle of an import."""
+    """There is nothing to finish yet.
+
+    One sentence, exit code 130, no traceback from the middle of an import.
+    """
     films(tmp_path)
     process = subprocess.Popen(
         [*CLI, "--data", "films.jsonl"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
@@ -452,7 +474,10 @@ def test_a_database_that_vanishes_ends_the_run(
     studied: list[str], tiny: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], how: str,
 ) -> None:  # fmt: skip
-    """It is noticed at the next write; the sentence comes before the table, which is shown as not saved."""
+    """It is noticed at the next write.
+
+    The sentence comes before the table, which is shown as not saved.
+    """
     data = studied[1].removeprefix("sqlite:///").replace("a.db", "zh.csv")
     database = tmp_path / "gone" / "a.db"
     database.parent.mkdir()

@@ -35,9 +35,11 @@ PROMPT = Prompt(
 )
 CHAT = Prompt("Say it.", Structure(("Review",), "Sentiment", layout="chat"), PROMPT.demonstrations)
 CONFIG: dict[str, Any] = {
-    "task": "t", "model": "m", "backend": "hf", "seed": 0, "source": "s", "revision": "r", "fingerprint": "f", "scoring": "z",
-    "input_fields": ["text"], "target_field": "mood", "labels": ["negative", "positive"], "scorer": "labels",
-    "sizes": {"train": 5, "dev": 40, "test": 50}, "data_hash": "h", "load": {}, "versions": {}, "identity": {},
+    "task": "t", "model": "m", "backend": "hf", "seed": 0, "source": "s", "revision": "r",
+    "fingerprint": "f", "scoring": "z", "input_fields": ["text"], "target_field": "mood",
+    "labels": ["negative", "positive"], "scorer": "labels",
+    "sizes": {"train": 5, "dev": 40, "test": 50}, "data_hash": "h", "load": {}, "versions": {},
+    "identity": {},
 }  # fmt: skip
 
 
@@ -76,11 +78,12 @@ def test_a_loaded_prompt_renders_as_the_search_did(tmp_path: Path, prompt: Promp
 
 
 def test_the_document_is_complete() -> None:
-    """Schema, parts, template, calibration, scores with intervals, model, data, seed, lineage and versions are there."""
+    """Every part of a prompt, and all that its numbers rest on, is there."""
     made = document(PROMPT)
     expected = {
-        "schema_version", "task", "prompt", "template", "answers", "calibration", "scores", "model", "data", "seed",
-        "lineage", "versions", "study", "trial", "tokens", "labels", "input_fields", "target_field", "scorer", "reply",
+        "schema_version", "task", "prompt", "template", "answers", "calibration", "scores",
+        "model", "data", "seed", "lineage", "versions", "study", "trial", "tokens", "labels",
+        "input_fields", "target_field", "scorer", "reply",
     }  # fmt: skip
     assert expected == set(made)
     assert made["reply"] is None
@@ -151,7 +154,10 @@ def test_wrong_fields_are_told(tmp_path: Path) -> None:
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    """A folder that is not there leaves nothing behind; an older file stays until the new one is complete."""
+    """A folder that is not there leaves nothing behind.
+
+    An older file stays until the new one is complete.
+    """
     with pytest.raises(InputError, match="cannot be written"):
         write_text(tmp_path / "no" / "best.json", "x")
     write_text(tmp_path / "best.json", "old")
@@ -165,7 +171,10 @@ def test_verify_reproduces_the_number_and_notices_changes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In a fresh process the exported score comes out to the last digit; a changed prompt or changed rows exit 1."""
+    """In a fresh process the exported score comes out to the last digit.
+
+    A changed prompt or changed rows exit 1.
+    """
     rows = [{"text": f"{w} film {i}", "label": w} for i in range(55) for w in ("good", "bad")]
     (tmp_path / "films.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     monkeypatch.chdir(tmp_path)

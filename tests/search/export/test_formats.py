@@ -1,4 +1,4 @@
-"""Every format says what `render` says, for every field name and every character, in the tools that read it."""
+"""Every format says what `render` says, for every field name and character, in its own tool."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from promptfront.search.export.names import identifiers, placeholders
 from promptfront.search.prompts.render import render
 
 ODD = (
-    "review text", "final.text", "2text", "{text}", "a'b", 'a"b', "self", "loop", "true", "None", "class", "stop", "_x",
-    "text", "text_2", "文本", "ﬁ", "🎬", "²", "-", "a-b", "a b", "a_b", "#}", "{{text}}", "\n", "model_x", "in", "field",
+    "review text", "final.text", "2text", "{text}", "a'b", 'a"b', "self", "loop", "true", "None",
+    "class", "stop", "_x", "text", "text_2", "文本", "ﬁ", "🎬", "²", "-", "a-b", "a b", "a_b",
+    "#}", "{{text}}", "\n", "model_x", "in", "field",
 )  # fmt: skip
 NAMES = st.sampled_from(ODD) | st.text(min_size=1, max_size=5).filter(
     lambda name: name.isprintable()
@@ -63,7 +64,7 @@ def test_jinja_says_what_render_says(case: tuple[dict[str, Any], Prompt, dict[st
 def test_langchain_says_what_render_says(
     case: tuple[dict[str, Any], Prompt, dict[str, str]],
 ) -> None:
-    """Filled in by LangChain, the template is the prompt, for values of one line without white space around them."""
+    """Filled in by LangChain, the template is the prompt, for stripped values of one line."""
     prompts = pytest.importorskip("langchain_core.prompts")
     document, prompt, values = case
     made = json.loads(format_prompt(document, prompt, "langchain"))
@@ -93,7 +94,7 @@ def test_placeholders_can_be_told_from_text(
 @settings(max_examples=25, deadline=None)
 @given(st.lists(NAMES, min_size=1, max_size=3, unique=True))
 def test_dspy_loads_the_state(fields: list[str]) -> None:
-    """A `dspy.Predict` whose signature has the fields loads the state, and has the demonstration by name."""
+    """A `dspy.Predict` with these fields loads the state, and the demonstration by name."""
     dspy = pytest.importorskip("dspy")
     document = {"input_fields": fields, "target_field": "label x", "labels": ["good", "bad"]}
     example = Example(tuple((field, "value") for field in fields), "good")

@@ -46,7 +46,10 @@ def exported(tmp_path: Path, tiny: Callable[..., str], monkeypatch: pytest.Monke
 def test_verify_works_from_any_folder(
     exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """From another folder, after the whole folder or the file alone has moved; what is nowhere is named."""
+    """From another folder, after the whole folder or the file alone has moved.
+
+    What is nowhere is named.
+    """
     monkeypatch.chdir(exported / "sub")
     assert verify("../best.json").n
     alone = tmp_path / "alone.json"
@@ -69,7 +72,7 @@ def test_verify_works_from_any_folder(
 
 
 def _damaged(file: Path) -> None:
-    """Whatever is missing or of another kind, it is one sentence (in a search's export, made once)."""
+    """Whatever is missing or of another kind, it is one sentence."""
     whole = json.loads(file.read_text())
     broken: list[tuple[list[str], Any]] = []
     paths = [[key] for key in whole] + [
