@@ -69,7 +69,8 @@ def run(evaluator: Evaluator, rows: int, draw: int, budget: int) -> dict[str, An
         "dev": front.best.quality - front.start.quality,
     }
     tokens = {
-        f"{name}_tokens": evaluator.prompt_tokens(prompt) for name, (prompt, _) in prompts.items()
+        f"{name}_tokens": evaluator.tokens.of_prompt(prompt)
+        for name, (prompt, _) in prompts.items()
     }
     return {"rows": rows, "draw": draw, "evaluations": front.evaluations} | tested | said | tokens
 

@@ -39,7 +39,7 @@ def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prom
     from promptfront.search.records.trials import History, Tried
 
     start = evaluator.task.start
-    front = (Candidate(start, 0.0, evaluator.prompt_tokens(start)),)
+    front = (Candidate(start, 0.0, evaluator.tokens.of_prompt(start)),)
 
     def context(rng: random.Random) -> MutationContext:
         return MutationContext(
@@ -47,8 +47,8 @@ def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prom
             front,
             rng,
             lambda prompts, _: [""] * len(prompts),
-            evaluator.losses,
-            lambda prompt: evaluator.label_bias(prompt, known=True),
+            evaluator.probes.losses,
+            lambda prompt: evaluator.probes.label_bias(prompt, known=True),
         )
 
     space = Space(load_mutators((), ("calibration",)), "random", 0, context)

@@ -181,7 +181,7 @@ def _test(evaluator: Evaluator, incumbent: Incumbent | None) -> dict[str, Any] |
     return {
         "accuracy": sum(values) / len(values),
         "right": "".join(str(int(value)) for value in values),
-        "tokens": evaluator.prompt_tokens(prompt),
+        "tokens": evaluator.tokens.of_prompt(prompt),
         "evaluations": incumbent.evaluations,
         "seconds": round(incumbent.seconds, 1),
         "prompt": prompt_to_dict(prompt),

@@ -61,7 +61,7 @@ class Run:
     def __init__(self, arena: Arena) -> None:
         self.arena = arena
         self.dev = arena.task.dev
-        tokens = arena.evaluator.example_tokens(arena.task.train)
+        tokens = arena.evaluator.tokens.of_examples(arena.task.train)
         self.train = [
             e for e, n in zip(arena.task.train, tokens, strict=True) if n <= DEMONSTRATION_TOKENS
         ]

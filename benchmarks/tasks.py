@@ -106,7 +106,7 @@ def row(found: dict[str, Any]) -> str:
     """Return a run as a row of a Markdown table."""
     start, best = found["start"], found["best"]
     known = "" if found["gold"] is None else f"{found['gold']:.2f} / {found['empty']:.2f}"
-    kept = best["test"]["compliance"]
+    kept = best["test"]["constraints_met"]
     cells = (
         found["task"],
         found["scorer"],

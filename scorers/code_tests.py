@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..search.contracts import ReplyScorer
 from ..search.errors import InputError
 from .sandbox import CANNOT
 
@@ -81,7 +82,7 @@ os._exit(0)
 """
 
 
-class PassesTests:
+class PassesTests(ReplyScorer):
     """Whether the program in a reply passes the example's tests (pass@1 of one reply; Chen et al. 2021, arXiv 2107.03374).
 
     The example's hidden fields say how: ``tests`` is code that defines ``check(candidate)`` or calls the function by its

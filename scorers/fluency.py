@@ -6,42 +6,37 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..search.contracts import LikelihoodRequest, Unscored
+from ..search.contracts import LikelihoodRequest, ReplyScorer, Unscored
 from ..search.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from ..search.contracts import Example
+    from ..search.contracts import Example, Likelihoods, Task
 
 _BEFORE = "\n"
 """What a text begins after."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fluency:
+class Fluency(ReplyScorer):
     """The inverse of the reply's perplexity per byte, in (0, 1]; an empty reply has none.
 
-    What repeats itself is likely too, so this is a part of a score and not one to search by alone: ``0.8*rouge-l+0.2*fluency``.
+    What repeats itself is likely too, so this is a part of a score and not one to search by
+    alone: ``0.8*rouge-l+0.2*fluency``.
 
     Parameters
     ----------
     likelihoods
-        The reference model; a search binds it.
+        The reference model; a search gives it one (`prepare`).
     """
 
-    likelihoods: (
-        Callable[[Sequence[LikelihoodRequest]], Sequence[tuple[float, ...] | Unscored]] | None
-    ) = None
+    likelihoods: Likelihoods | None = None
+    asks_model = True
 
-    def bind(
-        self,
-        likelihoods: Callable[
-            [Sequence[LikelihoodRequest]], Sequence[tuple[float, ...] | Unscored]
-        ],
-    ) -> Fluency:
+    def prepare(self, task: Task, judge: Likelihoods) -> Fluency:  # noqa: ARG002 (of any task)
         """Return this scorer with a model to ask."""
-        return replace(self, likelihoods=likelihoods)
+        return replace(self, likelihoods=judge)
 
     def score_replies(
         self,
@@ -53,10 +48,10 @@ class Fluency:
         Raises
         ------
         InputError
-            If it is bound to no model.
+            If it has no model to ask.
         """
         if self.likelihoods is None:
-            raise InputError("fluency needs a model: give it one with bind(likelihoods)")
+            raise InputError("fluency needs a model: give it `likelihoods`")
         texts = [reply.strip() for reply in replies]
         read = iter(
             self.likelihoods([LikelihoodRequest(_BEFORE, (text,)) for text in texts if text])

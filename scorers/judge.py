@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..search.contracts import LikelihoodRequest, Unscored
+from ..search.contracts import LikelihoodRequest, ReplyScorer, Unscored
 from ..search.errors import InputError
 from ..search.prompts.cjk import has_cjk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from ..search.contracts import Example
+    from ..search.contracts import Example, Likelihoods, Task
 
 _ENGLISH = "Answer A", "Answer B", "Better answer (A or B):", (" A", " B")
 _CHINESE = "回答A", "回答B", "更好的回答(A或B)：", ("A", "B")
@@ -23,7 +23,7 @@ _FAR = 700.0
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(ReplyScorer):
     """How likely a model is to prefer the reply to the gold answer, in [0, 1]; 0.5 where they are as good as each other.
 
     Each pair is judged in both orders and the log-odds are averaged, which takes away a preference for a place (Zheng et al.
@@ -34,22 +34,16 @@ class Judge:
     rubric
         What makes an answer good.
     likelihoods
-        The judging model; a search binds it.
+        The judging model; a search gives it one (`prepare`).
     """
 
     rubric: str = "Judge which answer is more correct, more complete and better written."
-    likelihoods: (
-        Callable[[Sequence[LikelihoodRequest]], Sequence[tuple[float, ...] | Unscored]] | None
-    ) = None
+    likelihoods: Likelihoods | None = None
+    asks_model = True
 
-    def bind(
-        self,
-        likelihoods: Callable[
-            [Sequence[LikelihoodRequest]], Sequence[tuple[float, ...] | Unscored]
-        ],
-    ) -> Judge:
+    def prepare(self, task: Task, judge: Likelihoods) -> Judge:  # noqa: ARG002 (of any task)
         """Return this judge with a model to ask."""
-        return replace(self, likelihoods=likelihoods)
+        return replace(self, likelihoods=judge)
 
     def score_replies(
         self, examples: Sequence[Example], replies: Sequence[str]
@@ -59,10 +53,10 @@ class Judge:
         Raises
         ------
         InputError
-            If it is bound to no model.
+            If it has no model to ask.
         """
         if self.likelihoods is None:
-            raise InputError("a judge needs a model: give it one with bind(likelihoods)")
+            raise InputError("a judge needs a model: give it `likelihoods`")
         judged = [i for i, reply in enumerate(replies) if reply.strip()]
         texts = [(examples[i], replies[i].strip()) for i in judged]
         first = self.likelihoods(

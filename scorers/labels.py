@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..search.contracts import LikelihoodScorer
 from ..search.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _TIE = 1e-9
 """Nats that labels are apart by rounding alone."""
 
 
-class LabelScorer:
+class LabelScorer(LikelihoodScorer):
     """Accuracy over the task's labels, with optional batch calibration.
 
     Batch calibration (Zhou et al. 2023, arXiv 2309.17249) subtracts from each label's log-likelihood its mean over a

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ..search.contracts import LikelihoodScorer
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..search.contracts import Example, Prompt, Task
 
 
-class TargetLikelihood:
+class TargetLikelihood(LikelihoodScorer):
     """How likely the model finds each byte of the gold answer, as a geometric mean in (0, 1].
 
     Per byte and not per token, so that models with other tokenizers compare; for one example prompts are ranked the same

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .contracts import (
     Backend,
-    ModelScorer,
     MutationContext,
     Mutator,
     NextTokens,
     Task,
-    TaskScorer,
     Unscored,
     usage_of,
 )
@@ -243,14 +241,12 @@ def make_evaluator(
     A scorer that asks a model asks ``judge``, by default the same one.
     """
     check_task(task)
-    scorer = load_scorer(task.scorer)
-    if isinstance(scorer, TaskScorer):
-        scorer = scorer.of(task)
+    # What a task lacks for its scorer is told before a model is loaded: `judging` is made below.
+    scorer = load_scorer(task.scorer).prepare(task, lambda asked: judging.likelihoods(asked))  # noqa: PLW0108
     loaded = (
         make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
     )
-    if isinstance(scorer, ModelScorer):
-        scorer = scorer.bind(CachedModel(judge or loaded, store).likelihoods)
+    judging = CachedModel(judge or loaded, store)
     task = _legible(task, loaded)
     limit, why = field_limit(task, loaded.count_tokens, loaded.max_context, loaded.model)
     task = shorten_inputs(task, loaded.truncate, loaded.count_tokens, limit, why)
@@ -278,7 +274,7 @@ def make_judge(
     task: Task, model: str | None, *, backend: str, backend_options: dict[str, Any]
 ) -> Backend | None:
     """Return the model that judges replies to a task, where that is another than the one that writes them."""
-    if model is None or not isinstance(load_scorer(task.scorer), ModelScorer):
+    if model is None or not load_scorer(task.scorer).asks_model:
         return None
     return make_backend(backend, model, backend_options)
 
@@ -376,14 +372,14 @@ def _context_maker(
             ]
 
         def losses(prompt: Prompt, examples: Sequence[Example]) -> list[float]:
-            return evaluator.losses(prompt, examples)
+            return evaluator.probes.losses(prompt, examples)
 
         def label_bias(prompt: Prompt) -> tuple[float, ...]:
-            return evaluator.label_bias(prompt, known=prompt in study.history().numbers)
+            return evaluator.probes.label_bias(prompt, known=prompt in study.history().numbers)
 
         def next_tokens(prompt: Prompt, examples: Sequence[Example]) -> NextTokens:
             read = study.history().read_by(token_readers)
-            return evaluator.next_tokens(prompt, examples, known=zero_shot(prompt) in read)
+            return evaluator.probes.next_tokens(prompt, examples, known=zero_shot(prompt) in read)
 
         return MutationContext(
             shown, tuple(study.front()), rng, propose, losses, label_bias, next_tokens
@@ -409,8 +405,8 @@ def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
         limits.budget - done, len(task.dev), BATCH
     ) + FINALISTS * confirming_evaluations(task, limits)
     evaluations = min(evaluations, limits.max_evaluations or evaluations)
-    start_tokens = evaluator.prompt_tokens(task.start)
-    per_pair = start_tokens + sum(evaluator.example_tokens(task.dev)) / len(task.dev)
+    start_tokens = evaluator.tokens.of_prompt(task.start)
+    per_pair = start_tokens + sum(evaluator.tokens.of_examples(task.dev)) / len(task.dev)
     return Plan(
         study=study.name,
         task=task,

@@ -135,15 +135,15 @@ class Search:
         left = self._left(batches)
         if left is not None:
             spare = left - most_evaluations(size, len(self._evaluator.task.dev), BATCH)
-            self._evaluator.allowance.limit = self._evaluator.allowance.spent + spare
+            self._evaluator.probes.allowance.limit = self._evaluator.probes.allowance.spent + spare
         if not batches:
             proposals, evaluations = [Proposal(self._evaluator.task.start)], 0
         else:
-            before = self._evaluator.allowance.spent
+            before = self._evaluator.probes.allowance.spent
             proposals = self._space.compose(
                 len(batches), size, self._tried_in(batches), self._study.history()
             )
-            evaluations = self._evaluator.allowance.spent - before
+            evaluations = self._evaluator.probes.allowance.spent - before
         payload = {"candidates": proposals_to_json(proposals), "evaluations": evaluations}
         return self._store.add_batch(self._study.name, f"{SEARCH}{len(batches):06d}", payload)
 
@@ -221,7 +221,7 @@ class Search:
         )
         quality = self._evaluator.mean(found.values, dev)
         potential = estimate.potential if estimate else quality
-        tokens = self._evaluator.prompt_tokens(start)
+        tokens = self._evaluator.tokens.of_prompt(start)
         return Finish(tokens, len(dev), quality, quality, potential, found.offsets, reasons=counts)
 
     def _flaw(self, proposal: Proposal) -> str:
@@ -229,7 +229,7 @@ class Search:
         if proposal.prompt is None:
             return proposal.error
         try:
-            self._evaluator.prompt_tokens(proposal.prompt)
+            self._evaluator.tokens.of_prompt(proposal.prompt)
             self._evaluator.check_answers(proposal.prompt)
         except PromptfrontError as error:
             return str(error)
@@ -250,7 +250,7 @@ class Search:
         """Count a block against the limits; end the search if it would pass one."""
         evaluations, tokens = (
             len(prompts) * len(rows),
-            sum(self._evaluator.logical_tokens(prompt, rows) for prompt in prompts),
+            sum(self._evaluator.tokens.logical(prompt, rows) for prompt in prompts),
         )
         limits, spent = self._limits, self._spent()
         if limits.timeout is not None and time.monotonic() - self._started > limits.timeout:
@@ -274,7 +274,7 @@ class Search:
         for finish, before in finishes[self._told_trials :]:
             new = self._evaluator.task.dev[before : finish.rows]
             evaluations += len(new)
-            tokens += len(new) * finish.tokens + sum(self._evaluator.example_tokens(new))
+            tokens += len(new) * finish.tokens + sum(self._evaluator.tokens.of_examples(new))
         self._told, self._told_trials = Spent(evaluations, tokens), len(finishes)
         evaluations += (
             self._study.mutator_evaluations()

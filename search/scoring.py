@@ -6,20 +6,20 @@ import inspect
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .contracts import ModelScorer, ReplyScorer, TaskScorer
+from .contracts import LikelihoodScorer, ReplyScorer
 from .errors import InputError, PromptfrontError
 from .plugins import from_file, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .contracts import Example, LikelihoodRequest, LikelihoodScorer, Task, Unscored
+    from .contracts import Example, Likelihoods, Task
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(ReplyScorer):
     """A function ``(reply, example) -> float or None`` as a scorer of replies."""
 
     name: str
@@ -60,7 +60,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Weighted:
+class Weighted(ReplyScorer):
     """Several scorers of replies, each with its share; what one of them cannot score is not scored."""
 
     parts: tuple[Part, ...]
@@ -88,25 +88,15 @@ class Weighted:
         terms = zip(self.parts, known, strict=True)
         return min(1.0, math.fsum(part.weight * value for part, value in terms) / total)
 
-    def bind(
-        self,
-        likelihoods: Callable[
-            [Sequence[LikelihoodRequest]], Sequence[tuple[float, ...] | Unscored]
-        ],
-    ) -> Weighted:
-        """Return the scorer with a model to ask for those of its parts that do."""
-        return self._with(
-            lambda scorer: scorer.bind(likelihoods) if isinstance(scorer, ModelScorer) else scorer
-        )
+    @property
+    def asks_model(self) -> bool:
+        """Whether one of them asks a model."""
+        return any(part.scorer.asks_model for part in self.parts)
 
-    def of(self, task: Task) -> Weighted:
-        """Return the scorer with those of its parts that are for a task made so."""
-        return self._with(
-            lambda scorer: scorer.of(task) if isinstance(scorer, TaskScorer) else scorer
-        )
-
-    def _with(self, change: Callable[[ReplyScorer], ReplyScorer]) -> Weighted:
-        return Weighted(tuple(part._replace(scorer=change(part.scorer)) for part in self.parts))
+    def prepare(self, task: Task, judge: Likelihoods) -> Weighted:
+        """Return the scorer with each of its parts made for a task."""
+        parts = [part._replace(scorer=part.scorer.prepare(task, judge)) for part in self.parts]
+        return Weighted(tuple(parts))
 
 
 @contextmanager
@@ -118,11 +108,6 @@ def users_code(scorer: str) -> Iterator[None]:
         raise
     except Exception as error:  # (the boundary to scorers that are a user's own class)
         raise InputError(f"the scorer {scorer!r} raised {type(error).__name__}: {error}") from error
-
-
-def asks_for_labels(scorer: LikelihoodScorer | ReplyScorer) -> bool:
-    """Whether the answers a scorer wants are a task's labels and not free text."""
-    return bool(getattr(scorer, "labelled", not isinstance(scorer, ReplyScorer)))
 
 
 def load_scorer(name: str) -> LikelihoodScorer | ReplyScorer:
@@ -140,14 +125,13 @@ def load_scorer(name: str) -> LikelihoodScorer | ReplyScorer:
         made: Any = found() if inspect.isclass(found) else found
     except Exception as error:  # (a user's own code)
         raise InputError(f"`scorer` {name}: {type(error).__name__}: {error}") from error
-    if isinstance(made, ReplyScorer) or all(
-        hasattr(made, method) for method in ("answers", "fit", "score")
-    ):
-        return cast("LikelihoodScorer | ReplyScorer", made)
+    if isinstance(made, (ReplyScorer, LikelihoodScorer)):
+        return made
     if callable(made) and len(inspect.signature(made).parameters) == 2:
         return Metric(name, made)
     raise InputError(
-        f"`scorer` {name}: expected a function of a reply and an example, or a class with score_replies"
+        f"`scorer` {name}: expected a function of a reply and an example, or a class that inherits "
+        "from ReplyScorer or LikelihoodScorer of promptfront.search.contracts"
     )
 
 

@@ -191,8 +191,8 @@ def _test(entry: Entry) -> tuple[str, str, str]:
 
 
 def _kept(entry: Entry) -> str:
-    share = entry.test.compliance if entry.test else None
-    return "" if share is None else f", kept to unaided in {share:.0%} of replies"
+    share = entry.test.constraints_met if entry.test else None
+    return "" if share is None else f", constraints met in {share:.0%} of outputs"
 
 
 def _summary(prompt: Prompt) -> str:

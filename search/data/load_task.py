@@ -11,7 +11,7 @@ from ..contracts import Example, Prompt, Structure, Task
 from ..errors import InputError
 from ..plugins import load
 from ..prompts.cjk import word_count
-from ..scoring import asks_for_labels, load_scorer
+from ..scoring import load_scorer
 from .cells import Tell
 from .duplicates import join_references
 from .examples import Columns, Labels, choose_columns, choose_labels, read_examples
@@ -118,7 +118,7 @@ def _with_options(
 
 def _rescored(task: Task, scorer: str) -> Task:
     """Return the task with another scorer; where it wants free text, labels become answers."""
-    if not asks_for_labels(load_scorer(scorer)):
+    if not load_scorer(scorer).labelled:
         return replace(task, scorer=scorer, labels=())
     if not task.labels:
         raise InputError(f"`scorer` {scorer}: it scores labels, and task {task.name!r} has none")
@@ -213,7 +213,7 @@ def _labels(
     spec: TaskFile, columns: Columns, rows: dict[str, list[Row]], source: str
 ) -> Labels | None:
     """Return the labels of all files together; None where answers are free text."""
-    if not asks_for_labels(load_scorer(spec.scorer or "labels")):
+    if not load_scorer(spec.scorer or "labels").labelled:
         return None
     together = [row for part in rows.values() for row in part]
     return choose_labels(spec, columns.target, together, source)

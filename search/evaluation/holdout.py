@@ -203,19 +203,17 @@ def _held_out_score(
         else []
     )
     uncalibrated = fmean(plain) if plain else None
-    unscored, kept = sum(reasons.values()), evaluator.compliance(entry.prompt, rows)
+    unscored, kept = sum(reasons.values()), evaluator.constraints_met(entry.prompt, rows)
     parts = evaluator.parts(entry.prompt, rows) if evaluator.task.test else {}
     judged = [row for row, value in zip(rows, held.values, strict=True) if not math.isnan(value)]
     chosen = (
-        evaluator.chosen(entry.prompt, judged, entry.offsets)
-        if rows == evaluator.task.test
-        else None
+        evaluator.chosen(entry.prompt, judged, entry.offsets) if rows == evaluator.task.test else []
     )
     others: dict[str, Any] = {"reasons": reasons}
     others |= (
-        {}
-        if chosen is None
-        else label_scores([row.target for row in judged], chosen, evaluator.task.labels)
+        label_scores([row.target for row in judged], chosen, evaluator.task.labels)
+        if chosen
+        else {}
     )
     return HeldOutScore(
         fmean(known),

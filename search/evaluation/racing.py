@@ -245,7 +245,7 @@ def _outpaced(finish: Finish, examples: int) -> Finish:
 
 
 def _runner(evaluator: Evaluator, prompt: Prompt, front: Sequence[Candidate]) -> _Runner:
-    tokens = evaluator.prompt_tokens(prompt)
+    tokens = evaluator.tokens.of_prompt(prompt)
     cheapest = not any(candidate.tokens <= tokens for candidate in front)
     rivals = [candidate for candidate in front if candidate.tokens <= _SIMILAR * tokens]
     rival = max(

@@ -43,10 +43,10 @@ def obeys(constraint: Constraint, reply: str, example: Example) -> bool | None:
     return None
 
 
-def compliance(
+def constraints_met(
     constraints: Sequence[Constraint], examples: Sequence[Example], replies: Sequence[str]
 ) -> float | None:
-    """Return the share of replies that keep to a constraint, over all that can be measured; None without any."""
+    """Return the share of constraints met, over all replies that can be measured; None without any."""
     kept = [
         found
         for example, reply in zip(examples, replies, strict=True)

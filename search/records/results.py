@@ -21,8 +21,8 @@ class HeldOutScore:
     """A score on the held-out test split with its 95 % interval.
 
     ``n`` rows were scored and ``unscored`` could not be, counted by ``reasons``. ``uncalibrated`` is the score of the same prompt read without
-    calibration (not where the score is cross-fitted), ``compliance`` the share of replies that keep to its constraints
-    unaided, before they are cut to their limits, where these can be measured, ``parts`` the mean of each scorer of several
+    calibration (not where the score is cross-fitted), ``constraints_met`` the share of its constraints that replies
+    meet before they are cut to their limits, where these can be measured, ``parts`` the mean of each scorer of several
     with weights (on held-out rows). Of labels there are also the mean of their F1 scores and Matthews' correlation
     coefficient (over all labels; Gorodkin 2004).
     """
@@ -33,7 +33,7 @@ class HeldOutScore:
     n: int
     uncalibrated: float | None
     unscored: int = 0
-    compliance: float | None = None
+    constraints_met: float | None = None
     parts: dict[str, float] = field(default_factory=dict)
     macro_f1: float | None = None
     matthews: float | None = None

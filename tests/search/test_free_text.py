@@ -125,16 +125,16 @@ def test_each_of_several_scorers_is_reported(
     words: Task, backend: HFBackend, tmp_path: Path
 ) -> None:
     """With its own mean of the test rows, which together are the score."""
-    task = replace(words, scorer="3*exact-match+1*compliance")
+    task = replace(words, scorer="3*exact-match+1*constraints-met")
     front = optimize(
         task, backend=backend, budget=2, without=_WITHOUT, storage=f"sqlite:///{tmp_path}/a.db"
     )
     assert front.start.test
     assert front.best.test
-    exact, kept = (front.start.test.parts[name] for name in ("exact-match", "compliance"))
+    exact, kept = (front.start.test.parts[name] for name in ("exact-match", "constraints-met"))
     assert front.start.test.score == pytest.approx(0.75 * exact + 0.25 * kept)
     assert (
-        f"exact-match {exact:.3f} -> {front.best.test.parts['exact-match']:.3f}, compliance"
+        f"exact-match {exact:.3f} -> {front.best.test.parts['exact-match']:.3f}, constraints-met"
         in "\n".join(result_lines(front))
     )
 
@@ -158,26 +158,28 @@ def test_a_scorer_without_any_value_is_told(
 def test_replies_are_stored_as_they_are(words: Task, backend: HFBackend, tmp_path: Path) -> None:
     """Chinese, braces, quotes and line breaks come back from the database."""
     store = Store(f"sqlite:///{tmp_path}/a.db")
-    replies: dict[str, Outputs] = {
+    stored: dict[str, Outputs] = {
         "a": '好 {x} "y"\n\n  z 🎬',
         "b": "",
         "d": Unscored("filtered"),
         "e": (-1.0, -2.5),
     }
-    store.write_scores("f", replies)
-    assert store.read_scores("f", ["a", "b", "c", "d", "e"]) == replies
-    found = Evaluator(words, backend, Metric("m", exact_match), store).replies(
-        words.start, words.dev[:2]
+    store.write_scores("f", stored)
+    assert store.read_scores("f", ["a", "b", "c", "d", "e"]) == stored
+    replies = Evaluator(words, backend, Metric("m", exact_match), store).measure(
+        [words.start], words.dev[:2]
     )
     counting: Any = Counting(backend)
     known = Evaluator(words, counting, Metric("m", exact_match), store)
-    assert found == known.replies(words.start, words.dev[:2])
+    assert replies == known.measure([words.start], words.dev[:2])
     assert counting.replies == 0
 
 
 def test_gold_answers_have_a_likelihood(words: Task, backend: HFBackend) -> None:
     """Which mutators rank demonstrations by."""
-    losses = Evaluator(words, backend, Metric("m", exact_match)).losses(words.start, words.dev[:3])
+    losses = Evaluator(words, backend, Metric("m", exact_match)).probes.losses(
+        words.start, words.dev[:3]
+    )
     assert all(math.isfinite(loss) and loss > 0 for loss in losses)
 
 

@@ -28,7 +28,8 @@ def test_a_function_in_a_file_is_a_scorer(tmp_path: Path) -> None:
 def test_a_class_is_made_once(tmp_path: Path) -> None:
     """A scorer that wants whole batches has the method itself."""
     (tmp_path / "s.py").write_text(
-        "class Length:\n    def score_replies(self, examples, replies):\n        return [min(1, len(r) / 9) for r in replies]\n"
+        "from promptfront.search.contracts import ReplyScorer\n"
+        "class Length(ReplyScorer):\n    def score_replies(self, examples, replies):\n        return [min(1, len(r) / 9) for r in replies]\n"
     )
     assert load_scorer(f"{tmp_path}/s.py:Length").score_replies([_ROW], ["abc"]) == [1 / 3]  # type: ignore[union-attr]
 

@@ -178,7 +178,7 @@ def test_nothing_is_scored_twice(tmp_path: Path) -> None:
 def test_a_prompt_over_the_context_is_told() -> None:
     """What would not fit is known before anything is scored."""
     with pytest.raises(InputError, match="the model reads at most 1000"):
-        Evaluator(TASK, KnownModel(), LabelScorer()).prompt_tokens(prompt(60, 1000))
+        Evaluator(TASK, KnownModel(), LabelScorer()).tokens.of_prompt(prompt(60, 1000))
 
 
 if TYPE_CHECKING:

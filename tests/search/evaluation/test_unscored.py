@@ -22,6 +22,7 @@ from promptfront.search.contracts import (
     LikelihoodRequest,
     Outputs,
     Prompt,
+    ReplyScorer,
     Structure,
     Task,
     Text,
@@ -137,7 +138,7 @@ def test_an_empty_answer_may_be_right() -> None:
 def test_a_scorer_without_a_number_is_a_reason(value: float | None) -> None:
     """Also where it gives what is no number."""
 
-    class Some:
+    class Some(ReplyScorer):
         def score_replies(
             self, examples: Sequence[Example], replies: Sequence[str]
         ) -> list[float | None]:
@@ -151,7 +152,7 @@ def test_a_scorer_without_a_number_is_a_reason(value: float | None) -> None:
 def test_a_part_without_a_number_makes_no_score() -> None:
     """Of several scorers with weights, each is needed, whether it gives nothing or what is no number."""
 
-    class Silent:
+    class Silent(ReplyScorer):
         def score_replies(
             self, examples: Sequence[Example], replies: Sequence[str]
         ) -> list[float | None]:
@@ -184,8 +185,8 @@ def test_impossible_numbers_spoil_nothing(instead: Outputs) -> None:
         assert all(map(math.isfinite, found.offsets))
         estimates = evaluator.estimates({candidate: 160, prompt(60): 10})
         assert all(0 <= value <= 1 for estimate in estimates.values() for value in estimate)
-    assert all(map(math.isfinite, evaluator.label_bias(prompt(70), known=True)))
-    losses = evaluator.losses(prompt(70), ROWS[:10])
+    assert all(map(math.isfinite, evaluator.probes.label_bias(prompt(70), known=True)))
+    losses = evaluator.probes.losses(prompt(70), ROWS[:10])
     assert len(losses) == 10
     assert [i for i, loss in enumerate(losses) if not math.isfinite(loss)] in ([2, 5], [2])
 
@@ -194,12 +195,11 @@ def test_nothing_at_all_is_no_crash() -> None:
     """Of a prompt without any score, the estimate is a number and the label_bias unknown."""
     evaluator = Evaluator(TASK, cast("Backend", Partial(*range(10))), LabelScorer())
     assert 0 <= evaluator.estimates({prompt(70): 10})[prompt(70)].quality <= 1
-    assert evaluator.label_bias(prompt(70), known=True) == ()
-    assert evaluator.replies(prompt(70), ()) == []
+    assert evaluator.probes.label_bias(prompt(70), known=True) == ()
 
 
 @dataclass(frozen=True)
-class Best:
+class Best(ReplyScorer):
     """The best of three replies' numbers."""
 
     samples: int = 3

@@ -15,6 +15,7 @@ from promptfront.search.contracts import (
     Example,
     Form,
     GenerateRequest,
+    LikelihoodRequest,
     Prompt,
     Rule,
     Structure,
@@ -23,17 +24,22 @@ from promptfront.search.contracts import (
 from promptfront.search.errors import InputError
 from promptfront.search.evaluation.cached_model import CachedModel
 from promptfront.search.evaluation.evaluator import Evaluator
+from promptfront.search.evaluation.replies import ReplyScores
 from promptfront.search.prompts.render import prompt_from_dict, prompt_to_dict
-from promptfront.search.prompts.rules import bound, compliance, decoding_form, decoding_limit, obeys
+from promptfront.search.prompts.rules import (
+    bound,
+    constraints_met,
+    decoding_form,
+    decoding_limit,
+    obeys,
+)
 from promptfront.search.scoring import Metric, load_scorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from promptfront.backends.hf import HFBackend
-    from promptfront.scorers.constraints import Compliance
     from promptfront.search.contracts import Backend
-    from promptfront.search.scoring import Weighted
 
 _ENGLISH, _CHINESE = (
     Example((("text", "A short review."),), ""),
@@ -88,8 +94,8 @@ def test_what_has_no_rule_is_not_counted() -> None:
     """The share is of what can be measured, and there is none without anything."""
     told, length = Constraint("tone", "Be kind."), ruled("words", 1)
     assert obeys(told, "x", _ENGLISH) is None
-    assert compliance([told, length], [_ENGLISH] * 2, ["x", "x y"]) == 0.5
-    assert compliance([told], [_ENGLISH], ["x"]) is None
+    assert constraints_met([told, length], [_ENGLISH] * 2, ["x", "x y"]) == 0.5
+    assert constraints_met([told], [_ENGLISH], ["x"]) is None
 
 
 def test_decoding_leaves_room_for_what_keeps_to_a_limit() -> None:
@@ -143,20 +149,23 @@ def test_a_form_is_asked_for_where_a_backend_can_hold_to_it() -> None:
 
 
 def test_a_limit_is_stated_bound_and_measured(reviews: Task, default_backend: HFBackend) -> None:
-    """With the real model: decoding ends near the limit, replies at it, and the share that keeps to it unaided is known."""
+    """With the real model: decoding ends near the limit, replies at it, and the share of constraints met is known."""
     task = replace(reviews, labels=(), scorer="rouge-l", max_tokens=40, dev=reviews.dev[:4])
     evaluator = Evaluator(task, default_backend, Metric("rouge-l", rouge_l))
     limited = replace(
         task.start, constraints=(Constraint("length", "Use {limit} words at most.", 4, "words"),)
     )
-    free, short = evaluator.replies(task.start, task.dev), evaluator.replies(limited, task.dev)
+    scores = ReplyScores(Metric("rouge-l", rouge_l))
+    plain, held = (evaluator.measure([p], task.dev)[0] for p in (task.start, limited))
+    free = [reply.text for reply in scores.bound(task.start, task.dev, plain)]
+    short = [reply.text for reply in scores.bound(limited, task.dev, held)]
     assert max(len(text.split()) for text in short) <= 4 < max(len(text.split()) for text in free)
-    written = [reply for _, reply in evaluator._pairs(limited, task.dev)]
+    written = [reply.text for reply in scores.written(limited, task.dev, held)]
     assert max(len(default_backend._tokenizer(text)["input_ids"]) for text in written) <= 16
     assert all(text.startswith(part) for text, part in zip(written, short, strict=True))
     expected = sum(len(text.split()) <= 4 for text in written) / 4
-    assert evaluator.compliance(limited, task.dev) == expected
-    assert evaluator.compliance(task.start, task.dev) is None
+    assert evaluator.constraints_met(limited, task.dev) == expected
+    assert evaluator.constraints_met(task.start, task.dev) is None
 
 
 def test_a_rule_survives_the_database() -> None:
@@ -168,7 +177,11 @@ def test_a_rule_survives_the_database() -> None:
     assert prompt_from_dict(parts).constraints == (Constraint("n", "t"),)
 
 
-def test_compliance_is_a_score() -> None:
+def _no_judge(_: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
+    raise AssertionError("no model is asked")
+
+
+def test_constraints_met_are_a_score() -> None:
     """It is the share of the task's rules kept, also as a part; a task without any is a sentence."""
     task = Task(
         "t",
@@ -182,9 +195,9 @@ def test_compliance_is_a_score() -> None:
         (),
         constraints=(ruled("words", 2), ruled("avoid", words=("no",)), ruled("")),
     )
-    found = cast("Compliance", load_scorer("compliance")).of(task)
-    assert found.score_replies([_ENGLISH] * 3, ["yes", "no", "no no no"]) == [1.0, 0.5, 0.0]
-    half = cast("Weighted", load_scorer("1*compliance+1*exact-match")).of(task)
-    assert half.score_replies([Example(_ENGLISH.inputs, "no", ("no",))], ["no"]) == [0.75]
+    found = load_scorer("constraints-met").prepare(task, _no_judge)
+    assert found.score_replies([_ENGLISH] * 3, ["yes", "no", "no no no"]) == [1.0, 0.5, 0.0]  # type: ignore[union-attr]
+    half = load_scorer("1*constraints-met+1*exact-match").prepare(task, _no_judge)
+    assert half.score_replies([Example(_ENGLISH.inputs, "no", ("no",))], ["no"]) == [0.75]  # type: ignore[union-attr]
     with pytest.raises(InputError, match="the task 't' has no constraint with a rule"):
-        cast("Compliance", load_scorer("compliance")).of(replace(task, constraints=(ruled(""),)))
+        load_scorer("constraints-met").prepare(replace(task, constraints=(ruled(""),)), _no_judge)

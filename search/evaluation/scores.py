@@ -1,0 +1,94 @@
+"""What scoring by likelihood and by reply have in common: the questions of an evaluator."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..contracts import (
+        Backend,
+        Example,
+        GenerateRequest,
+        LikelihoodRequest,
+        Outputs,
+        Prompt,
+        Reason,
+        Task,
+    )
+
+
+class Scores(NamedTuple):
+    """Of each example its score or why it has none, and the offsets that outputs were read with."""
+
+    values: list[float | Reason]
+    offsets: tuple[float, ...] = ()
+
+
+class Scoring(ABC):
+    """What a scorer wants to know about a prompt and an example, and what the answer is worth."""
+
+    @abstractmethod
+    def request(
+        self, task: Task, prompt: Prompt, example: Example
+    ) -> LikelihoodRequest | GenerateRequest:
+        """Return what the model is asked."""
+
+    @abstractmethod
+    def gold(self, task: Task, prompt: Prompt, example: Example) -> tuple[LikelihoodRequest, int]:
+        """Return a request that asks for the gold answer, and the answer's position in it."""
+
+    @abstractmethod
+    def score(
+        self,
+        task: Task,
+        prompt: Prompt,
+        examples: Sequence[Example],
+        outputs: Sequence[Outputs],
+        offsets: tuple[float, ...] | None,
+    ) -> Scores:
+        """Return the scores of outputs, read with ``offsets`` or with those fitted to them."""
+
+    def check(self, task: Task, prompt: Prompt, backend: Backend) -> None:  # noqa: B027
+        """Refuse a prompt whose answers cannot be scored; by default none."""
+
+    def chosen(
+        self,
+        task: Task,  # noqa: ARG002
+        outputs: Sequence[Outputs],  # noqa: ARG002
+        offsets: tuple[float, ...],  # noqa: ARG002
+    ) -> list[str]:
+        """Return the label that each example is given; nothing where none is chosen."""
+        return []
+
+    def constraints_met(
+        self,
+        prompt: Prompt,  # noqa: ARG002
+        examples: Sequence[Example],  # noqa: ARG002
+        outputs: Sequence[Outputs],  # noqa: ARG002
+    ) -> float | None:
+        """Return the share of the prompt's constraints that replies meet; None without replies."""
+        return None
+
+    def parts(
+        self,
+        task: Task,  # noqa: ARG002
+        prompt: Prompt,  # noqa: ARG002
+        examples: Sequence[Example],  # noqa: ARG002
+        outputs: Sequence[Outputs],  # noqa: ARG002
+    ) -> dict[str, float]:
+        """Return the mean score of each of several scorers with weights; nothing of one alone."""
+        return {}
+
+
+def shown(prompt: Prompt, examples: Sequence[Example]) -> list[bool]:
+    """Return which examples are among the prompt's demonstrations."""
+    inputs = {example.inputs for example in prompt.demonstrations}
+    return [example.inputs in inputs for example in examples]
+
+
+def numbers(outputs: Sequence[Outputs]) -> list[tuple[float, ...]]:
+    """Return the log-likelihoods of those outputs that have any."""
+    return [output for output in outputs if isinstance(output, tuple)]
