@@ -18,14 +18,16 @@ def check_task(task: Task) -> None:
     Raises
     ------
     InputError
-        If a constraint's limit makes no sense, two constraints have one name, or a text holds half a character (a lone surrogate).
+        If a constraint's limit makes no sense, two constraints have one name, or a text holds half
+        a character (a lone surrogate).
     """
     for constraint in task.constraints:
         try:
             check_limit(constraint)
         except InputError as expected:
             raise InputError(
-                f"task {task.name!r}: the constraint {constraint.name!r}: expected {expected}, found {constraint.limit!r}"
+                f"task {task.name!r}: the constraint {constraint.name!r}: expected {expected}, "
+                f"found {constraint.limit!r}"
             ) from None
     names = [constraint.name for constraint in task.constraints]
     if len(set(names)) < len(names):
@@ -35,34 +37,36 @@ def check_task(task: Task) -> None:
     for what, text in _texts(task):
         if whole(text) != text:
             raise InputError(
-                f"task {task.name!a}: expected whole characters in {what}, found half of one (a lone surrogate) in {text[:80]!a}"
+                f"task {task.name!a}: expected whole characters in {what}, found half of one "
+                f"(a lone surrogate) in {text[:80]!a}"
             )
 
 
 def _texts(task: Task) -> Iterator[tuple[str, str]]:
+    """Yield all texts of a task, each with what it is."""
     structure = task.start.structure
     yield "its name", task.name
-    yield from (("an instruction", text) for text in (task.start.instruction, *task.instructions))
-    yield from (
-        ("a label", text) for text in (*task.labels, *map(structure.verbalize, task.labels))
-    )
-    yield from (
-        ("a field's label", text) for text in (*structure.input_labels, structure.target_label)
-    )
-    yield from (("the question", text) for text in (structure.question,))
-    yield from (
-        ("a constraint", text)
-        for rule in task.constraints
-        for text in (rule.name, rule.template, *rule.words)
-    )
-    yield from (("stop", text) for text in task.stop)
-    yield from (
-        ("a row", text) for row in (*task.train, *task.dev, *task.test) for text in _texts_of(row)
-    )
+    for text in (task.start.instruction, *task.instructions):
+        yield "an instruction", text
+    for text in (*task.labels, *map(structure.verbalize, task.labels)):
+        yield "a label", text
+    for text in (*structure.input_labels, structure.target_label):
+        yield "a field's label", text
+    yield "the question", structure.question
+    for rule in task.constraints:
+        for text in (rule.name, rule.template, *rule.words):
+            yield "a constraint", text
+    for text in task.stop:
+        yield "stop", text
+    for row in (*task.train, *task.dev, *task.test):
+        for text in _texts_of(row):
+            yield "a row", text
 
 
 def _texts_of(row: Example) -> Iterator[str]:
-    yield from (text for pair in (*row.inputs, *row.hidden) for text in pair)
+    for name, text in (*row.inputs, *row.hidden):
+        yield name
+        yield text
     yield from row.golds
 
 
@@ -79,7 +83,8 @@ def check_limit(constraint: Constraint) -> None:
     InputError
         If it makes no sense; it says what was expected.
     """
-    limit, told = constraint.limit, "{limit}" in constraint.template
+    limit = constraint.limit
+    told = "{limit}" in constraint.template
     if limit is None and constraint.rule in ("words", "lines"):
         raise InputError(f"a limit, a whole number from 1, where the rule is {constraint.rule}")
     if limit is None and told:
@@ -145,9 +150,8 @@ def _schema(schema: Any) -> str:  # noqa: ANN401 (any YAML value)
         if re.search(r'"\$ref": "(?!#)', text):  # it would be fetched
             raise ValueError("it refers to another")
         kind = validator_for(schema)
-        kind.check_schema(
-            schema, format_checker=kind.FORMAT_CHECKER
-        )  # it reads the schema's regular expressions too
+        # With a format checker it reads the schema's regular expressions too.
+        kind.check_schema(schema, format_checker=kind.FORMAT_CHECKER)
         for value in (None, dict[str, Any](), list[Any](), "", 0):
             kind(schema).is_valid(value)
     except (

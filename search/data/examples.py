@@ -22,7 +22,7 @@ _MAX_LABELS = 50
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The input columns, each with the label written before it where the user says one; the target."""
+    """The target column and the input columns, these with the labels that the user gives them."""
 
     inputs: tuple[tuple[str, str | None], ...]
     target: str

@@ -1,4 +1,4 @@
-"""Labels: which spellings are one label, which splits have it, and which a model cannot tell apart."""
+"""Labels: which spellings are one, which splits have it, which a model cannot tell apart."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _more(items: Sequence[object]) -> str:
 
 
 def unreadable(texts: Sequence[str], read: Sequence[AnswerTokens], model: str) -> str:
-    """Return why a model cannot score one of these answers, by how it reads them; empty if it can."""
+    """Return why a model that reads the texts like this cannot score them; empty if it can."""
     first: dict[tuple[str, ...], str] = {}
     for text, (tokens, known) in zip(texts, read, strict=True):
         shown = " ".join(map(repr, tokens))

@@ -15,7 +15,10 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def whole(text: str) -> str:
-    """Return the text with U+FFFD for each half of a character (a lone surrogate), which no file and no model can hold."""
+    """Return the text with U+FFFD for each half of a character (a lone surrogate).
+
+    No file and no model can hold one.
+    """
     return text if text.isascii() else _HALF.sub("\ufffd", text)
 
 
@@ -23,9 +26,8 @@ def read_json_lines(path: str, text: str, tell: Tell) -> Iterator[Row]:
     """Read one object a line."""
     # Only line feeds and carriage returns end a line: JSON strings may hold other line separators.
     lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
-    values = (
-        (_parse(line, path, number), f"{path}:{number}") for number, line in lines if line.strip()
-    )
+    filled = ((line, number) for number, line in lines if line.strip())
+    values = ((_parse(line, path, number), f"{path}:{number}") for line, number in filled)
     yield from _rows(values, path, tell)
 
 
@@ -40,13 +42,13 @@ def read_json(path: str, text: str, tell: Tell) -> Iterator[Row]:
         yield from read_json_lines(path, text, tell)
         return
     if not isinstance(values, list):
-        raise InputError(f"{path}: expected a JSON array of objects, found {_found(values)}")
+        raise InputError(f"{path}: expected a JSON array of objects, found {_kind(values)}")
     yield from _rows(
         ((value, f"{path}:{number}") for number, value in enumerate(values, start=1)), path, tell
     )
 
 
-def _found(value: Any) -> str:  # noqa: ANN401 (any JSON value)
+def _kind(value: Any) -> str:  # noqa: ANN401 (any JSON value)
     if not isinstance(value, dict):
         return type(value).__name__
     lists = [key for key, inner in value.items() if isinstance(inner, list)]
@@ -70,9 +72,8 @@ def _parse(text: str, path: str, line: int) -> Any:  # noqa: ANN401 (any JSON va
             f"{path}:{line + error.lineno - 1}: expected JSON, but found: {problem}"
         ) from None
     except ValueError as error:
-        problem = str(error).split(";")[
-            0
-        ]  # of a number with too many digits Python says how to set its limit
+        # Of a number with too many digits Python goes on to say how to set its limit.
+        problem = str(error).split(";")[0]
         raise InputError(f"{path}:{line}: expected JSON, but {problem}") from None
     except RecursionError:
         raise InputError(
@@ -81,11 +82,11 @@ def _parse(text: str, path: str, line: int) -> Any:  # noqa: ANN401 (any JSON va
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    record = dict(pairs)
+    if len(record) < len(pairs):
         twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
         raise ValueError(f"the key {twice!r} stands twice in one object")
-    return found
+    return record
 
 
 def _rows(values: Iterator[tuple[Any, str]], path: str, tell: Tell) -> Iterator[Row]:

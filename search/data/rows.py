@@ -54,7 +54,8 @@ def read_rows(source: str, *, split: str = "train", tell: Tell = lambda _: None)
             rows = list(_read_file(path, tell))
         elif path.is_file():
             raise InputError(
-                f"{source}: expected a file that ends in {', '.join(SUFFIXES)}, found {path.suffix or 'no ending'}"
+                f"{source}: expected a file that ends in {', '.join(SUFFIXES)}, "
+                f"found {path.suffix or 'no ending'}"
             )
         elif path.is_dir() or _may_be_data_set(source):
             rows = list(read_data_set(source, split, tell))
@@ -98,15 +99,17 @@ def read_text(path: Path) -> str:
         return content[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count("\n".encode(encoding), 0, len(mark) + error.start) + 1
-        found = f"the byte {error.object[error.start]:#x}"
+        byte = error.object[error.start]
         raise InputError(
-            f"{path}:{line}: expected {encoding} text, found {found}; save the file as UTF-8"
+            f"{path}:{line}: expected {encoding} text, found the byte {byte:#x}; "
+            "save the file as UTF-8"
         ) from None
 
 
 def _may_be_data_set(source: str) -> bool:
     folder, _, name = source.rpartition("/")
-    # "name.txt", and "folder/name.txt" beside an existing folder, are misspelt files: asking the hub takes half a minute.
+    # "name.txt", and "folder/name.txt" beside an existing folder, are misspelt files: asking the
+    # hub takes half a minute.
     file = "." in name and (not folder or Path(folder).is_dir())
     return _DATA_SET_ID.fullmatch(source) is not None and not file
 
@@ -122,7 +125,8 @@ def labelled(rows: Sequence[Row], target: str, source: str, tell: Tell) -> list[
     kept = [row for row in rows if row.gaps.get(target) != UNLABELLED]
     if not kept:
         raise InputError(
-            f"{source}: expected labels in {target!r}, but every row is unlabelled (-1); use a split with labels"
+            f"{source}: expected labels in {target!r}, but every row is unlabelled (-1); "
+            "use a split with labels"
         )
     if len(kept) < len(rows):
         tell(f"{source}: rows without a label (-1) dropped: {len(rows) - len(kept)}")

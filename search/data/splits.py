@@ -76,7 +76,7 @@ def split_rows(examples: Sequence[Example], sizes: Sizes, seed: int, source: str
 
 
 def shared_rows(examples: Sequence[Example], seed: int) -> Splits | None:
-    """Return few rows as train and dev at once, with no test; None where there are enough to divide.
+    """Return few rows as train and dev at once, with no test; None where there are enough.
 
     Of a hundred rows a fixed dev split would be thirty, and what is chosen by thirty rows is mostly
     luck. Here a prompt is scored on the rows that it does not show, and its gain is cross-fitted.

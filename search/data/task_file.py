@@ -15,23 +15,23 @@ from ..contracts import Constraint
 from ..errors import InputError
 from ..plugins import closest
 from .checks import is_count, read_constraint
-from .objects import whole
-from .rows import read_text
 from .splits import Sizes
+from .yaml_file import check_texts, line_of, read_yaml
 
 _KEYS = (
-    "name", "data", "train", "dev", "test", "input", "target", "labels", "instruction", "question", "scorer", "constraints",
-    "max_tokens", "stop", "sizes",
-)  # fmt: skip
-_MOST_TOKENS = 1_000_000
+    *("name", "data", "train", "dev", "test", "input", "target", "labels", "instruction"),
+    *("question", "scorer", "constraints", "max_tokens", "stop", "sizes"),
+)
+_MAX_TOKENS = 1_000_000
+"""No model writes more; a larger number is a slip."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFile:
     """What a task file says; what it leaves out is None or empty.
 
-    ``inputs`` maps input columns to the labels written before them; ``labels`` maps labels to their texts. The first of
-    ``instructions`` is what the search starts from.
+    ``inputs`` maps input columns to the labels written before them; ``labels`` maps labels to their
+    texts. The first of ``instructions`` is what the search starts from.
     """
 
     name: str
@@ -58,73 +58,30 @@ def read_task_file(path: str) -> TaskFile:
     Raises
     ------
     InputError
-        If it is missing, not YAML, or has a key or value that is not understood; with file and line.
+        If it is missing, not YAML, or has a key or value that is not understood; with file and
+        line.
     """
-    values, root = _parsed(path)
+    values, root = read_yaml(path)
     if not isinstance(values, dict) or not isinstance(root, yaml.MappingNode):
         raise InputError(
             f"{path}: expected keys such as {', '.join(_KEYS[:4])}, found {type(values).__name__}"
         )
-    _check_texts(path, root)
+    check_texts(path, root)
     for key, _ in root.value:
         if key.tag != "tag:yaml.org,2002:str" or key.value not in _KEYS:
             raise InputError(
-                f"{path}:{_line(key)}: unknown key {key.value!r}{closest(key.value, _KEYS)}; known: {', '.join(_KEYS)}"
+                f"{path}:{line_of(key)}: unknown key {key.value!r}{closest(key.value, _KEYS)}; "
+                f"known: {', '.join(_KEYS)}"
             )
     return _Reader(path, values, {key.value: node for key, node in root.value}).read()
 
 
-def _parsed(path: str) -> tuple[Any, yaml.Node | None]:
-    try:
-        text = read_text(Path(path))
-        return yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise InputError(f"{path}: the task file cannot be read ({error.strerror})") from None
-    except RecursionError:
-        raise InputError(f"{path}: expected YAML, but its brackets are nested too deep") from None
-    except InputError:  # not text
-        raise
-    # A value that is not of the kind that its tag says, such as an impossible date, is one of the others.
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else path
-        problem = (
-            getattr(error, "problem", None)
-            or (str(error).splitlines() or [type(error).__name__])[0]
-        )
-        raise InputError(f"{where}: expected YAML, but {problem}") from None
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
-
-
-def _check_texts(path: str, root: yaml.Node) -> None:
-    """Refuse a key that stands twice in its mapping, and half a character (a lone surrogate), wherever they are."""
-    waiting, seen = [root], set[int]()
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:  # an alias: it may even hold itself
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            keys = [key.value for key, _ in node.value]
-            for place, (key, _) in enumerate(node.value):
-                if key.value in keys[:place]:
-                    raise InputError(
-                        f"{path}:{_line(key)}: expected each key once, found {key.value!r} again"
-                    )
-            waiting += [part for pair in node.value for part in pair]
-        elif isinstance(node, yaml.SequenceNode):
-            waiting += node.value
-        elif whole(node.value) != node.value:
-            raise InputError(
-                f"{path}:{_line(node)}: expected whole characters, found half of one in {node.value!a}"
-            )
-
-
 class _Reader:
-    """Checks the values of a task file one by one."""
+    """Checks the values of a task file one by one, and gives each its one shape.
+
+    A JSON schema would know neither a value's line, nor YAML's types (dates, keys that are numbers,
+    ``yes``), nor the several shapes that most keys may have.
+    """
 
     def __init__(
         self, path: str, values: Mapping[str, Any], nodes: Mapping[str, yaml.Node]
@@ -162,12 +119,11 @@ class _Reader:
 
     def _wrong(self, key: str, expected: str, number: int | None = None) -> InputError:
         """Return what to raise about a key's value, or about one item of its list."""
-        found, node = self._values[key], self._nodes[key]
+        value, node = self._values[key], self._nodes[key]
         if number is not None:
-            found, node = found[number], node.value[number]
-        # An alias may stand for far more than is written; a date is better named by its type.
+            value, node = value[number], node.value[number]
         return InputError(
-            f"{self._path}:{_line(node)}: {key}: expected {expected}, found {_shown(found)}"
+            f"{self._path}:{line_of(node)}: {key}: expected {expected}, found {_shown(value)}"
         )
 
     def _text(self, key: str) -> str | None:
@@ -198,13 +154,9 @@ class _Reader:
             return ()
         if isinstance(value, str):
             return ((value, None),)
-        if isinstance(value, list) and value and all(isinstance(v, str) for v in value):
-            return tuple((v, None) for v in value)
-        if (
-            isinstance(value, dict)
-            and value
-            and all(isinstance(v, str) for kv in value.items() for v in kv)
-        ):
+        if isinstance(value, list) and value and _are_texts(value):
+            return tuple((column, None) for column in value)
+        if isinstance(value, dict) and value and _are_texts([*value, *value.values()]):
             return tuple(value.items())
         raise self._wrong("input", "a column, a list of columns, or columns with their labels")
 
@@ -212,11 +164,7 @@ class _Reader:
         value = self._values.get("target")
         if value is None or isinstance(value, str):
             return value, None
-        if (
-            isinstance(value, dict)
-            and len(value) == 1
-            and all(isinstance(v, str) for kv in value.items() for v in kv)
-        ):
+        if isinstance(value, dict) and len(value) == 1 and _are_texts([*value, *value.values()]):
             return next(iter(value.items()))
         raise self._wrong("target", "a column, or one column with its label")
 
@@ -224,33 +172,31 @@ class _Reader:
         value = self._values.get("labels")
         if value is None:
             return ()
-        pairs = (
-            list(value.items())
-            if isinstance(value, dict)
-            else [(v, v) for v in value]
-            if isinstance(value, list)
-            else []
-        )
+        items: list[tuple[Any, Any]] = []
+        if isinstance(value, dict):
+            items = list(value.items())
+        elif isinstance(value, list):
+            items = [(label, label) for label in value]
+        names_and_texts = [part for item in items for part in item]
         # YAML reads yes and no as booleans; what stands in the data is not known then.
-        if len(pairs) < 2 or not all(
-            isinstance(v, str | int) and not isinstance(v, bool) for pair in pairs for v in pair
+        if len(items) < 2 or any(
+            not isinstance(part, str | int) or isinstance(part, bool) for part in names_and_texts
         ):
             raise self._wrong(
                 "labels", "two or more labels, each quoted, or labels with their texts"
             )
-        named = tuple((str(label), str(text)) for label, text in pairs)
-        if not all(text.strip() for pair in named for text in pair) or len(dict(named)) < len(
-            named
-        ):
+        labels = tuple((str(label), str(text)) for label, text in items)
+        blank = any(not str(part).strip() for part in names_and_texts)
+        if blank or len(dict(labels)) < len(labels):
             raise self._wrong("labels", "different labels, none of them empty")
-        return named
+        return labels
 
     def _instructions(self) -> tuple[str, ...]:
         value = self._values.get("instruction")
         if value is None:
             return ()
         texts = value if isinstance(value, list) else [value]
-        if not texts or not all(isinstance(text, str) for text in texts):
+        if not texts or not _are_texts(texts):
             raise self._wrong(
                 "instruction", "text (quote it), or a list of texts of which the first is the start"
             )
@@ -258,18 +204,18 @@ class _Reader:
 
     def _max_tokens(self) -> int | None:
         value = self._values.get("max_tokens")
-        if value is not None and not (is_count(value) and value <= _MOST_TOKENS):
-            raise self._wrong("max_tokens", f"a whole number from 1 to {_MOST_TOKENS}")
+        if value is not None and not (is_count(value) and value <= _MAX_TOKENS):
+            raise self._wrong("max_tokens", f"a whole number from 1 to {_MAX_TOKENS}")
         return value
 
     def _stop(self) -> tuple[str, ...] | None:
         value = self._values.get("stop")
+        if value is None:
+            return None
         texts = [value] if isinstance(value, str) else value
-        if texts is not None and (
-            not isinstance(texts, list) or not all(isinstance(t, str) and t for t in texts)
-        ):
+        if not isinstance(texts, list) or not _are_texts(texts) or "" in texts:
             raise self._wrong("stop", "text (quote it) or a list of texts")
-        return None if texts is None else tuple(texts)
+        return tuple(texts)
 
     def _constraints(self) -> tuple[Constraint, ...]:
         value = self._values.get("constraints")
@@ -294,17 +240,21 @@ class _Reader:
 
     def _sizes(self) -> Sizes:
         value = self._values.get("sizes", {})
-        if (
-            not isinstance(value, dict)
-            or not set(value) <= {"train", "dev", "test"}
-            or not all(isinstance(v, int) and not isinstance(v, bool) for v in value.values())
-        ):
+        whole_numbers = isinstance(value, dict) and all(
+            isinstance(size, int) and not isinstance(size, bool) for size in value.values()
+        )
+        if not whole_numbers or not set(value) <= {"train", "dev", "test"}:
             raise self._wrong("sizes", "whole numbers for train, dev and test")
         try:
             return Sizes(**value)
         except InputError as error:
-            raise InputError(f"{self._path}:{_line(self._nodes['sizes'])}: {error}") from None
+            raise InputError(f"{self._path}:{line_of(self._nodes['sizes'])}: {error}") from None
 
 
-def _shown(found: Any) -> str:  # noqa: ANN401 (any YAML value)
-    return str(found) if isinstance(found, date) else reprlib.repr(found)
+def _are_texts(values: list[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 (any YAML value)
+    """Return a value as it is written, in short: an alias may stand for far more than that."""
+    return str(value) if isinstance(value, date) else reprlib.repr(value)

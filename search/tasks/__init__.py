@@ -1,1 +1,1 @@
-"""The built-in tasks: real data out of published packages, a prompt to start from, and what a good answer is."""
+"""The built-in tasks: data out of published packages, a start, and what a good answer is."""

