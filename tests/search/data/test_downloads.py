@@ -14,7 +14,12 @@ from promptfront.search.data.downloads import building, cached_member
 from promptfront.search.errors import InputError
 from promptfront.search.tasks.sources import _VADER
 
-_FETCH = "from promptfront.search.data.downloads import *; from promptfront.search.tasks.sources import _VADER; print(cached_member(_VADER))"
+_FETCH = (
+    "import logging; logging.basicConfig(level='INFO')\n"
+    "from promptfront.search.data.downloads import cached_member\n"
+    "from promptfront.search.tasks.sources import _VADER\n"
+    "print(cached_member(_VADER))"
+)
 _MEMBER = "vaderSentiment-3.3.2-additional_resources-hutto_ICWSM_2014.tar.gz"
 
 
