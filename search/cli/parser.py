@@ -69,202 +69,211 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _add_run(
-        commands.add_parser(
-            "run", help="search (the default: `optimize --task sentiment --budget 200`)"
-        )
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text)
+
+    _add_run(command("run", "search (the default: `optimize --task sentiment --budget 200`)"))
+    _add_study(command("frontier", "show the Pareto front of a study"))
+    _add_export(command("export", "write a prompt of the front to a file"))
+    _add_verify(
+        command("verify", "score an exported prompt again; exit code 1 if its number differs")
     )
-    frontier = commands.add_parser("frontier", help="show the Pareto front of a study")
-    _add_study(frontier)
-    export = commands.add_parser("export", help="write a prompt of the front to a file")
-    _add_study(export)
-    export.add_argument(
-        "-o", "--output", metavar="FILE", help="the file; standard output by default"
-    )
-    export.add_argument(
-        "--pick",
-        default="best",
-        metavar="WHICH",
-        help="best, knee, shortest or a trial number (default: best)",
-    )
-    export.add_argument(
-        "--format",
-        default="json",
-        metavar="STYLE",
-        help="json, text, messages, jinja, dspy or langchain",
-    )
-    verify = commands.add_parser(
-        "verify", help="score an exported prompt again; exit code 1 if its number differs"
-    )
-    verify.add_argument("file", help="a file written by `optimize export`")
-    verify.add_argument("--json", action="store_true", help="print one JSON object last")
-    listing = commands.add_parser("list", help="what is installed, plugins included")
-    listing.add_argument("group", choices=_GROUPS, metavar="|".join(_GROUPS))
-    listing.add_argument("--json", action="store_true", help="print one JSON object last")
-    doctor = commands.add_parser(
-        "doctor", help="what is installed, and how fast and how right a backend scores here"
-    )
-    _add_model(doctor)
-    doctor.add_argument("--json", action="store_true", help="print one JSON object last")
+    _add_list(command("list", "what is installed, plugins included"))
+    _add_doctor(command("doctor", "check the installation, and a backend's speed and accuracy"))
     return parser
 
 
+_Adder = argparse.ArgumentParser | argparse._ArgumentGroup
+
+
+def _option(to: _Adder, flag: str, metavar: str, text: str, **more: Any) -> None:  # noqa: ANN401 (argparse's own)
+    to.add_argument(flag, metavar=metavar, help=text, **more)
+
+
+def _repeated(to: _Adder, flag: str, metavar: str, text: str) -> None:
+    to.add_argument(flag, action="append", default=[], metavar=metavar, help=text)
+
+
+def _json(to: _Adder) -> None:
+    to.add_argument("--json", action="store_true", help="print one JSON object last")
+
+
 def _add_run(run: argparse.ArgumentParser) -> None:
-    data = run.add_argument_group("task and data")
-    data.add_argument(
-        "--task",
-        metavar="NAME|FILE",
-        help="an installed task (see `optimize list tasks`) or a YAML task file",
-    )
-    data.add_argument(
-        "--data",
-        metavar="FILE|ID",
-        help="CSV, TSV, JSONL or Parquet file or Hugging Face data set, to be split",
-    )
-    for split in ("train", "dev", "test"):
-        data.add_argument(f"--{split}", metavar="FILE", help=f"the {split} split, already made")
-    data.add_argument(
-        "--input-column",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="an input column; repeat for several",
-    )
-    data.add_argument("--target-column", metavar="NAME", help="the column that holds the answer")
-    data.add_argument(
-        "--instruction",
-        action="append",
-        default=[],
-        metavar="TEXT",
-        help="the instruction to start from; repeat for others to try first",
-    )
-    data.add_argument(
-        "--choices", metavar="A,B,C", help="the labels, as in 'a,\"b, c\"' (default: those seen)"
-    )
-    data.add_argument(
-        "--scorer",
-        metavar="NAME|FILE:NAME",
-        help="what a good answer is (see `optimize list scorers`), or your own",
-    )
+    _add_data(run.add_argument_group("task and data"))
     _add_model(run)
     search = run.add_argument_group("search")
-    search.add_argument(
-        "--budget",
-        type=int,
-        default=200,
-        metavar="N",
-        help="candidate prompts to try (default: 200)",
-    )
-    search.add_argument(
-        "--max-evaluations",
-        type=int,
-        metavar="N",
-        help="prompt x example evaluations to evaluate at most",
-    )
-    search.add_argument(
-        "--max-tokens", type=int, metavar="N", help="tokens of those evaluations at most"
-    )
-    search.add_argument(
-        "--timeout", type=float, metavar="SECONDS", help="seconds to search at most"
-    )
-    search.add_argument(
-        "--proposer-model",
-        metavar="ID|FOLDER",
-        help="another model on the same backend to write proposals (default: the model itself)",
-    )
-    search.add_argument(
-        "--sampler", default="tpe", metavar="NAME", help="tpe, nsga2, gp or random (default: tpe)"
-    )
-    search.add_argument(
-        "--mutator",
-        action="append",
-        default=[],
-        metavar="FILE:NAME",
-        help="a mutator class of your own",
-    )
-    search.add_argument(
-        "--without",
-        action="append",
-        default=[],
-        metavar="MUTATOR",
-        help="a mutator not to use, such as calibration",
-    )
-    search.add_argument(
-        "--max-demonstrations",
-        type=int,
-        metavar="N",
-        help="examples a prompt may show at most; 0: none (default: 16)",
-    )
-    search.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="decides splits and search (default: 0)"
-    )
+    _add_limits(search)
+    _add_proposals(search)
+    _option(search, "--seed", "N", "decides splits and search (default: 0)", type=int, default=0)
     _add_study(run)
+
+
+def _add_data(data: _Adder) -> None:
+    _option(
+        data,
+        "--task",
+        "NAME|FILE",
+        "an installed task (see `optimize list tasks`) or a YAML task file",
+    )
+    _option(
+        data,
+        "--data",
+        "FILE|ID",
+        "CSV, TSV, JSONL or Parquet file or Hugging Face data set, to be split",
+    )
+    _option(data, "--train", "FILE", "training examples, already split")
+    _option(data, "--dev", "FILE", "dev examples, already split")
+    _option(data, "--test", "FILE", "test examples, already split")
+    _repeated(data, "--input-column", "NAME", "an input column; repeat for several")
+    _option(data, "--target-column", "NAME", "the column that holds the answer")
+    _repeated(
+        data,
+        "--instruction",
+        "TEXT",
+        "the instruction to start from; repeat for others to try first",
+    )
+    _option(data, "--choices", "A,B,C", "the labels, as in 'a,\"b, c\"' (default: those seen)")
+    _option(
+        data,
+        "--scorer",
+        "NAME|FILE:NAME",
+        "the metric to optimize (see `optimize list scorers`), or your own",
+    )
+
+
+def _add_limits(search: _Adder) -> None:
+    _option(
+        search, "--budget", "N", "candidate prompts to try (default: 200)", type=int, default=200
+    )
+    _option(search, "--max-evaluations", "N", "evaluations (prompt x example) at most", type=int)
+    _option(search, "--max-tokens", "N", "tokens of those evaluations at most", type=int)
+    _option(search, "--timeout", "SECONDS", "seconds to search at most", type=float)
+
+
+def _add_proposals(search: _Adder) -> None:
+    _option(
+        search,
+        "--proposer-model",
+        "ID|FOLDER",
+        "another model on the same backend to write proposals (default: the model itself)",
+    )
+    _option(search, "--sampler", "NAME", "tpe, nsga2, gp or random (default: tpe)", default="tpe")
+    _repeated(search, "--mutator", "FILE:NAME", "a mutator class of your own")
+    _repeated(search, "--without", "MUTATOR", "a mutator not to use, such as calibration")
+    _option(
+        search,
+        "--max-demonstrations",
+        "N",
+        "examples a prompt may show at most; 0: none (default: 16)",
+        type=int,
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
-    model.add_argument(
+    _option(
+        model,
         "--model",
-        metavar="ID|FOLDER",
-        help="a Hugging Face model (default: a 135M instruct model, fetched once)",
+        "ID|FOLDER",
+        "a Hugging Face model (default: a 135M instruct model, fetched once)",
     )
-    model.add_argument(
-        "--backend", default="hf", metavar="NAME", help="see `optimize list backends` (default: hf)"
-    )
-    model.add_argument(
+    _option(model, "--backend", "NAME", "see `optimize list backends` (default: hf)", default="hf")
+    _option(
+        model,
         "--device",
-        metavar="DEVICE",
-        help="cpu, cuda, cuda:1 ..., or auto to spread the model over all GPUs",
+        "DEVICE",
+        "cpu, cuda, cuda:1 ..., or auto to spread the model over all GPUs",
     )
-    model.add_argument(
+    _option(
+        model,
         "--dtype",
-        metavar="DTYPE",
-        help="auto, float32, bfloat16, float16 or int8 (default: auto, bfloat16 on a GPU and on a CPU "
+        "DTYPE",
+        "auto, float32, bfloat16, float16 or int8 (default: auto, bfloat16 on a GPU and on a CPU "
         "that multiplies it in hardware (AMX), else float32)",
     )
-    model.add_argument(
+    _option(
+        model,
         "--max-batch-tokens",
+        "N",
+        "tokens in one pass of the model (default: by free memory)",
         type=int,
-        metavar="N",
-        help="tokens in one pass of the model (default: by free memory)",
     )
     model.add_argument(
         "--trust-remote-code",
         action="store_true",
         help="run code that comes with the model: only if you trust it",
     )
-    model.add_argument(
-        "--base-url",
-        metavar="URL",
-        help="the server of --backend openai; the key is read from OPENAI_API_KEY",
-    )
-    model.add_argument(
-        "--retry-timeout",
-        type=float,
-        metavar="SECONDS",
-        help="how long a silent server is waited for (default: 600)",
-    )
-    model.add_argument(
-        "--price", metavar="IN,OUT", help="dollars for a million prompt and completion tokens"
-    )
-    model.add_argument(
-        "--max-cost", type=float, metavar="DOLLARS", help="what this run may cost at that price"
-    )
-    model.add_argument(
+    _add_server(model)
+    _repeated(
+        model,
         "--backend-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="anything else the backend takes, such as tensor_parallel_size=2",
+        "NAME=VALUE",
+        "anything else the backend takes, such as tensor_parallel_size=2",
     )
+
+
+def _add_server(model: _Adder) -> None:
+    _option(
+        model,
+        "--base-url",
+        "URL",
+        "the server of --backend openai; the key is read from OPENAI_API_KEY",
+    )
+    _option(
+        model,
+        "--retry-timeout",
+        "SECONDS",
+        "how long a silent server is waited for (default: 600)",
+        type=float,
+    )
+    _option(model, "--price", "IN,OUT", "dollars for a million prompt and completion tokens")
+    _option(model, "--max-cost", "DOLLARS", "what this run may cost at that price", type=float)
 
 
 def _add_study(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    _option(
+        parser,
         "--storage",
+        "URL",
+        f"database URL (default: {DEFAULT_STORAGE})",
         default=DEFAULT_STORAGE,
-        metavar="URL",
-        help=f"database URL (default: {DEFAULT_STORAGE})",
     )
-    parser.add_argument("--study", metavar="NAME", help="the study's name")
-    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    _option(parser, "--study", "NAME", "the study's name")
+    _json(parser)
+
+
+def _add_export(export: argparse.ArgumentParser) -> None:
+    _add_study(export)
+    export.add_argument(
+        "-o", "--output", metavar="FILE", help="the file; standard output by default"
+    )
+    _option(
+        export,
+        "--pick",
+        "WHICH",
+        "best, knee, shortest or a trial number (default: best)",
+        default="best",
+    )
+    _option(
+        export,
+        "--format",
+        "STYLE",
+        "json, text, messages, jinja, dspy or langchain",
+        default="json",
+    )
+
+
+def _add_verify(verify: argparse.ArgumentParser) -> None:
+    verify.add_argument("file", help="a file written by `optimize export`")
+    _json(verify)
+
+
+def _add_list(listing: argparse.ArgumentParser) -> None:
+    listing.add_argument("group", choices=_GROUPS, metavar="|".join(_GROUPS))
+    _json(listing)
+
+
+def _add_doctor(doctor: argparse.ArgumentParser) -> None:
+    _add_model(doctor)
+    _json(doctor)

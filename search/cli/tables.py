@@ -153,7 +153,7 @@ def verdict(frontier: Frontier) -> str:
     """Return in one sentence what the held-out rows say of the best prompt."""
     best, start = frontier.best, frontier.start
     if best.trial == start.trial:
-        return "no supported gain: nothing better than the starting prompt was found"
+        return "no significant gain: nothing better than the starting prompt was found"
     if best.test is None or start.test is None or best.gain is None or best.p_value is None:
         tested = best.test is not None and start.test is not None
         return (
@@ -166,7 +166,7 @@ def verdict(frontier: Frontier) -> str:
         f"{best.test.n} held-out rows" if frontier.held_out else f"{best.test.n} rows, cross-fitted"
     )
     if best.p_value >= _SIGNIFICANT or best.gain <= 0:
-        return f"no supported gain: {points:+.1f} points on {where} (p = {best.p_value:.2g})"
+        return f"no significant gain: {points:+.1f} points on {where} (p = {best.p_value:.2g})"
     size = (
         f"{abs(shorter)} tokens {'shorter' if shorter > 0 else 'longer'}"
         if shorter

@@ -308,7 +308,7 @@ def test_standard_error_is_not_needed(
         )
         assert 0 == main(["frontier", *studied])
         assert 2 == main(["frontier", "--storage", "nonsense"])
-    assert "no supported gain" in capsys.readouterr().out
+    assert "no significant gain" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
