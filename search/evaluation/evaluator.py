@@ -73,7 +73,7 @@ class Evaluator:
     def limit_dev(self, rows: int) -> None:
         """Judge by the first dev rows alone."""
         if rows < len(self.task.dev):
-            note = f"{rows} of {len(self.task.dev)} dev rows used: a tenth of --max-evaluations"
+            note = f"{rows} of {len(self.task.dev)} dev rows used: a tenth of `max_evaluations`"
             self.task = replace(self.task, dev=self.task.dev[:rows], notes=(*self.task.notes, note))
 
     def check_answers(self, prompt: Prompt) -> None:
