@@ -123,7 +123,7 @@ class Constraint:
         Its parameter, if it has one; smaller is tighter.
     rule
         How a reply is measured, and where it can be made to comply: at most ``limit`` ``"words"`` (characters in Chinese) or ``"lines"``, none
-        (``"avoid"``), all (``"include"``) or one and no more (``"choice"``) of ``next_tokens``, a ``"regex"`` or ``"json"`` value of that ``pattern``,
+        (``"avoid"``), all (``"include"``) or one and no more (``"choice"``) of ``words``, a ``"regex"`` or ``"json"`` value of that ``pattern``,
         the ``"language"`` of the input. Empty: it is text alone.
     words
         Of the rules that have any.
