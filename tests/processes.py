@@ -1,9 +1,12 @@
-"""The command in processes of its own, each forked from one that has imported torch and the rest once."""
+"""The command as a user runs it: in processes forked from one that has imported torch once, or in this one."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import multiprocessing
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -57,10 +60,28 @@ class Command:
 
 
 def _run(folder: str, words: tuple[str, ...], out: str, err: str) -> None:
-    """Become the command: in its folder, its streams two files."""
+    """Become the command: in its folder, its words the process's, its streams two files."""
     os.chdir(folder)
     for descriptor, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
     from promptfront.search.cli.main import main
 
-    sys.exit(main(words))
+    sys.argv = ["optimize", *words]
+    sys.exit(main())
+
+
+def run_here(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, in a folder, to its end."""
+    from promptfront.search.cli.main import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            code = main(words)
+        except SystemExit as ended:  # argparse
+            code = int(ended.code or 0)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from promptfront.search.cli.main import main
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable
 
 
-def test_the_default_backend_is_fast_and_right(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("model", ["tiny", pytest.param("default", marks=pytest.mark.slow)])
+def test_the_default_backend_is_fast_and_right(
+    model: str, tiny: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Versions, device, speed and agreement, for a person and as JSON."""
-    assert main(["doctor", "--json"]) == 0
+    words = [] if model == "default" else ["--model", tiny()]
+    assert main(["doctor", "--json", *words]) == 0
     printed = capsys.readouterr().out
     found = json.loads(printed.splitlines()[-1])
     assert found["scoring"] == "packed token trie, float32"

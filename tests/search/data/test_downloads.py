@@ -23,6 +23,7 @@ _FETCH = (
 _MEMBER = "vaderSentiment-3.3.2-additional_resources-hutto_ICWSM_2014.tar.gz"
 
 
+@pytest.mark.slow
 def test_two_processes_download_once(tmp_path: Path) -> None:
     """The second waits for the first, and what was interrupted before is gone."""
     folder = tmp_path / "packages" / "vaderSentiment-3.3.2"
@@ -46,6 +47,7 @@ def test_two_processes_download_once(tmp_path: Path) -> None:
     assert {_MEMBER, "vaderSentiment-3.3.2.tar.gz"} == kept
 
 
+@pytest.mark.slow
 def test_another_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that is not bit for bit the expected one is not used and not kept."""
     monkeypatch.setenv("PROMPTFRONT_CACHE", str(tmp_path))
