@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def words(example: Example) -> int:
     return sum(_length(text) for _, text in (*example.inputs, ("", example.target)))
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def _length(text: str) -> int:
     # Chinese has no spaces: there a character counts as half a word.
     return max(len(text.split()), sum(c >= "\u2e80" for c in text) // 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..search.prompts.cjk import has_cjk
@@ -84,7 +84,7 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def _stem(word: str) -> str:
     from nltk.stem.porter import PorterStemmer
 

@@ -23,7 +23,7 @@ from .data.lengths import field_limit, shorten_inputs
 from .data.load_task import load_task
 from .data.splits import by_turns
 from .errors import BackendError, InputError, InterruptedCallError, StorageError
-from .evaluation.cached_model import CachedModel
+from .evaluation.cached_model import TEMPERATURE, CachedModel
 from .evaluation.evaluator import Evaluator
 from .evaluation.holdout import FINALISTS, confirming_evaluations, train_rows
 from .evaluation.racing import most_evaluations
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 _LEAST_DEV, _EVALUATIONS = 30, 10
 """How few dev rows a study may have, and how many full evaluations all its evaluations would be enough for."""
-_TEMPERATURE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +356,7 @@ def _context_maker(
             write = partial(
                 proposer.generate,
                 max_tokens=max_tokens,
-                temperature=_TEMPERATURE,
+                temperature=TEMPERATURE,
                 seed=rng.getrandbits(31),
             )
             try:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..storage.database import Store
 
 Asked = LikelihoodRequest | GenerateRequest
-_TEMPERATURE = 0.8
-"""At which several replies to one prompt are drawn (as Chen et al. 2021 do for pass@k of large k)."""
+TEMPERATURE = 0.8
+"""At which replies are drawn at random (Chen et al. 2021, arXiv 2107.03374, for pass@k of large k)."""
 
 
 class CachedModel:
@@ -80,7 +80,7 @@ class CachedModel:
                 return list(writer.generate(prompts, temperature=0, **options))
             repeated = [prompt for prompt in prompts for _ in range(kind.samples)]
             try:
-                drawn = writer.generate(repeated, temperature=_TEMPERATURE, **options)
+                drawn = writer.generate(repeated, temperature=TEMPERATURE, **options)
             except InterruptedCallError as error:
                 raise InterruptedCallError(
                     str(error), _complete(error.answered, kind.samples)

@@ -21,7 +21,7 @@ from .tokens import TokenCounts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..contracts import Backend, LikelihoodScorer, Reason, Unscored
+    from ..contracts import Backend, LikelihoodScorer, Reason
     from ..storage.database import Store
 
 
@@ -46,7 +46,8 @@ class Evaluation:
 class Evaluator:
     """Scores prompts on examples through the backend and the store.
 
-    ``tokens`` counts what prompts cost; ``probes`` answers mutators.
+    ``scoring`` says what the ``model`` is asked and what its answers are worth, ``tokens`` counts
+    what prompts cost, ``probes`` answers mutators.
     """
 
     def __init__(
@@ -58,15 +59,15 @@ class Evaluator:
     ) -> None:
         self.task = task
         self.backend = backend
-        self._model = CachedModel(backend, store)
+        self.model = CachedModel(backend, store)
         self._known: dict[Prompt, dict[Example, Outputs]] = {}
         targets = Counter(example.target for example in (*task.train, *task.dev))
         self._shares = {label: n / targets.total() for label, n in targets.items()}
-        self._scoring: Scoring
+        self.scoring: Scoring
         if isinstance(scorer, ReplyScorer):
-            self._scoring, reply = ReplyScores(scorer), task.max_tokens
+            self.scoring, reply = ReplyScores(scorer), task.max_tokens
         else:
-            self._scoring, reply = AnswerScores(scorer), 0
+            self.scoring, reply = AnswerScores(scorer), 0
         self.tokens = TokenCounts(task, backend, reply)
         self.probes = Probes(self)
 
@@ -85,7 +86,7 @@ class Evaluator:
             If labels have no texts of their own, or texts that the model does not know or cannot
             tell apart.
         """
-        self._scoring.check(self.task, prompt, self.backend)
+        self.scoring.check(self.task, prompt, self.backend)
 
     def measure(
         self, prompts: Sequence[Prompt], examples: Sequence[Example]
@@ -98,19 +99,11 @@ class Evaluator:
             for example in examples
             if example not in seen
         ]
-        requests = [self._scoring.request(self.task, *pair) for pair in missing]
-        answered = self._model.outputs(requests)
+        requests = [self.scoring.request(self.task, *pair) for pair in missing]
+        answered = self.model.outputs(requests)
         for (prompt, example), outputs in zip(missing, answered, strict=True):
             self._known[prompt][example] = outputs
         return [[seen[example] for example in examples] for seen in known]
-
-    def gold_outputs(
-        self, prompt: Prompt, examples: Sequence[Example]
-    ) -> list[tuple[tuple[float, ...] | Unscored, int]]:
-        """Return log-likelihoods that have each gold answer's among them, and its position."""
-        asked = [self._scoring.gold(self.task, prompt, example) for example in examples]
-        outputs = self._model.likelihoods([request for request, _ in asked])
-        return list(zip(outputs, [position for _, position in asked], strict=True))
 
     def ask_again(self) -> None:
         """Ask about the starting prompt, though the answer is known: there may be none any more.
@@ -120,7 +113,7 @@ class Evaluator:
         BackendError
             If the model does not answer.
         """
-        request = self._scoring.request(self.task, self.task.start, self.task.dev[0])
+        request = self.scoring.request(self.task, self.task.start, self.task.dev[0])
         CachedModel(self.backend).outputs([request])
 
     def evaluate(
@@ -136,7 +129,7 @@ class Evaluator:
             The calibration to read the outputs with; by default the one fitted on these outputs.
         """
         outputs = self.measure([prompt], examples)[0]
-        scores = self._scoring.score(self.task, prompt, examples, outputs, offsets)
+        scores = self.scoring.score(self.task, prompt, examples, outputs, offsets)
         return _unshown(prompt, examples, scores.values, scores.offsets)
 
     def mean(self, values: Sequence[float], examples: Sequence[Example]) -> float:
@@ -163,10 +156,13 @@ class Evaluator:
         Parameters
         ----------
         seen
-            By how many of the dev examples each prompt is judged; what was not scored yet is scored.
+            By how many of the dev examples each prompt is judged; what was not scored yet is.
         """
         dev, labels = self.task.dev, self.task.labels
-        outputs = [self._calibrated(prompt, dev[:rows]) for prompt, rows in seen.items()]
+        outputs: list[list[list[float] | None]] = []
+        for prompt, rows in seen.items():
+            measured = self.measure([prompt], dev[:rows])[0]
+            outputs.append(_calibrated(measured, self.evaluate(prompt, dev[:rows])))
         gold = [labels.index(example.target) for example in dev]
         return dict(zip(seen, estimate(outputs, gold, self._weights(dev)), strict=True))
 
@@ -177,7 +173,7 @@ class Evaluator:
 
         Nothing where the scorer chooses none.
         """
-        return self._scoring.chosen(self.task, self.measure([prompt], examples)[0], offsets)
+        return self.scoring.chosen(self.task, self.measure([prompt], examples)[0], offsets)
 
     def constraints_met(self, prompt: Prompt, examples: Sequence[Example]) -> float | None:
         """Return the share of the prompt's constraints that whole replies meet.
@@ -185,28 +181,28 @@ class Evaluator:
         None where that cannot be measured.
         """
         outputs = self.measure([prompt], examples)[0]
-        return self._scoring.constraints_met(prompt, examples, outputs)
+        return self.scoring.constraints_met(prompt, examples, outputs)
 
     def parts(self, prompt: Prompt, examples: Sequence[Example]) -> dict[str, float]:
         """Return the mean score of each of several scorers with weights; nothing of one alone."""
         outputs = self.measure([prompt], examples)[0]
-        return self._scoring.parts(self.task, prompt, examples, outputs)
-
-    def _calibrated(self, prompt: Prompt, examples: Sequence[Example]) -> list[list[float] | None]:
-        """Return log-likelihoods less the prompt's offsets; none for examples without a score."""
-        outputs, evaluation = self.measure([prompt], examples)[0], self.evaluate(prompt, examples)
-        offsets = evaluation.offsets or (0.0,) * len(self.task.labels)
-        calibrated: list[list[float] | None] = []
-        for output, value in zip(outputs, evaluation.values, strict=True):
-            if math.isnan(value):
-                calibrated.append(None)
-            else:
-                logs = cast("tuple[float, ...]", output)
-                calibrated.append([x - offset for x, offset in zip(logs, offsets, strict=True)])
-        return calibrated
+        return self.scoring.parts(self.task, prompt, examples, outputs)
 
     def _weights(self, examples: Sequence[Example]) -> list[float]:
         return stratum_weights([example.target for example in examples], self._shares)
+
+
+def _calibrated(outputs: Sequence[Outputs], evaluation: Evaluation) -> list[list[float] | None]:
+    """Return log-likelihoods less the prompt's offsets; none for examples without a score."""
+    calibrated: list[list[float] | None] = []
+    for output, value in zip(outputs, evaluation.values, strict=True):
+        if math.isnan(value):
+            calibrated.append(None)
+            continue
+        logs = cast("tuple[float, ...]", output)
+        offsets = evaluation.offsets or (0.0,) * len(logs)
+        calibrated.append([log - offset for log, offset in zip(logs, offsets, strict=True)])
+    return calibrated
 
 
 def _unshown(
@@ -215,7 +211,7 @@ def _unshown(
     values: Sequence[float | Reason],
     offsets: tuple[float, ...],
 ) -> Evaluation:
-    """Return the scores, or the reasons why there are none, of examples the prompt does not show."""
+    """Return the scores, or why there are none, of the examples that the prompt does not show."""
     kept: list[float] = []
     reasons: list[Reason | None] = []
     for value, is_shown in zip(values, shown(prompt, examples), strict=True):

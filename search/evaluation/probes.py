@@ -88,7 +88,10 @@ class Probes:
         """
         if not self.allowance.take(len(examples)):
             return []
-        losses: list[float] = []
-        for output, position in self._evaluator.gold_outputs(prompt, examples):
-            losses.append(math.nan if isinstance(output, Unscored) else -output[position])
-        return losses
+        scoring, task = self._evaluator.scoring, self._evaluator.task
+        asked = [scoring.gold(task, prompt, example) for example in examples]
+        outputs = self._evaluator.model.likelihoods([request for request, _ in asked])
+        return [
+            math.nan if isinstance(output, Unscored) else -output[position]
+            for output, (_, position) in zip(outputs, asked, strict=True)
+        ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import Form
@@ -113,7 +113,7 @@ def _is_json(text: str, schema: str) -> bool:
     return not schema or _validator(schema).is_valid(value)
 
 
-@cache
+@lru_cache(maxsize=100)
 def _validator(schema: str) -> Any:  # noqa: ANN401 (the library's class depends on the schema)
     from jsonschema.validators import validator_for  # type: ignore[import-untyped]
 

@@ -83,5 +83,5 @@ def test_replies_are_drawn_and_kept(backend: HFBackend, tmp_path: Path) -> None:
     values = evaluator.evaluate(task.start, task.dev).values
     assert all(0 <= value <= 1 for value in values)
     again = Evaluator(task, backend, scorer, store)
-    again._model._ask = None  # type: ignore[method-assign, assignment]
+    again.model._ask = None  # type: ignore[method-assign, assignment]
     assert again.evaluate(task.start, task.dev).values == values
