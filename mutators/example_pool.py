@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ..search.prompts.cjk import cjk_count
+
 if TYPE_CHECKING:
     from ..search.contracts import Example, Task
 
@@ -43,4 +45,4 @@ def words(example: Example) -> int:
 @lru_cache(maxsize=10_000)
 def _length(text: str) -> int:
     # Chinese has no spaces: there a character counts as half a word.
-    return max(len(text.split()), sum(c >= "\u2e80" for c in text) // 2)
+    return max(len(text.split()), cjk_count(text) // 2)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..search.prompts.cjk import CJK, HAN, has_cjk
+
 if TYPE_CHECKING:
     from ..search.contracts import Structure, Task
 
@@ -119,7 +121,7 @@ FILLER = re.compile(
     re.IGNORECASE,
 )
 PARENTHESIS = re.compile(r"[ \t]*(?:\([^()]*\)|（[^（）]*）)")
-_HAN = re.compile("[\u3400-\u9fff]")
+_HAN = re.compile(f"[{HAN}]")
 
 
 def is_chinese(text: str) -> bool:
@@ -149,11 +151,11 @@ def listed(words: Sequence[str], *, chinese: bool = False) -> str:
 
 def names(text: str, word: str) -> bool:
     """Whether a text holds a word as a word of its own, in either case and also as a plural."""
-    if _HAN.search(word):
+    if has_cjk(word):
         return word in text
     # Between Chinese characters an English word has no spaces around it.
     return (
-        re.search(rf"(?<![^\W㐀-鿿]){re.escape(word)}(?:e?s)?(?![^\W㐀-鿿])", text, re.IGNORECASE)
+        re.search(rf"(?<![^\W{CJK}]){re.escape(word)}(?:e?s)?(?![^\W{CJK}])", text, re.IGNORECASE)
         is not None
     )
 

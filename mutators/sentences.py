@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+from ..search.prompts.cjk import CJK
+
 # Not after "e.g." and "i.e." nor after the number that begins an item of a list.
 _END = re.compile(
     r"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!^\d\.)\s+|(?<=[。！？])(?![”」』）])\s*|(?<=[。！？][”」』）])\s*"
 )
-_CJK = re.compile("[\u3400-\u9fff，。！？；：”」』）]")
+_CJK = re.compile(f"[{CJK}，。！？；：”」』）]")
 
 
 def split_sentences(text: str) -> list[str]:

@@ -6,6 +6,8 @@ import re
 
 CJK = "\u2e80-\u9fff\uf900-\ufaff\uff66-\uff9f"
 """Their characters, for the inside of a regular expression's brackets."""
+HAN = "\u3400-\u9fff"
+"""The characters of Chinese among them, which tell it from a text of Japanese syllables."""
 _CJK, _WORD = re.compile(f"[{CJK}]"), re.compile(f"(?!\\s)[{CJK}]|[^\\s{CJK}]+")
 
 
@@ -14,9 +16,14 @@ def has_cjk(text: str) -> bool:
     return _CJK.search(text) is not None
 
 
+def cjk_count(text: str) -> int:
+    """Return the number of a text's characters of such a script."""
+    return len(_CJK.findall(text))
+
+
 def mostly_cjk(text: str) -> bool:
     """Whether at least a third of a text's letters are of such a script."""
-    return 3 * len(_CJK.findall(text)) >= max(1, sum(map(str.isalpha, text)))
+    return 3 * cjk_count(text) >= max(1, sum(map(str.isalpha, text)))
 
 
 def word_count(text: str) -> int:
