@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .contracts import Example, Prompt, Structure, Task
     from .data.load_task import load_task
     from .errors import BackendError, InputError, PromptfrontError, VerificationError
-    from .export.document import load_prompt, verify
+    from .export.document import load_prompt
+    from .export.verify import verify
     from .options import DataOptions, Limits
     from .records.results import Frontier
 
@@ -39,7 +40,7 @@ _HOMES = {
     "load_prompt": "export.document",
     "load_task": "data.load_task",
     "optimize": "api",
-    "verify": "export.document",
+    "verify": "export.verify",
 }
 
 __all__ = [

@@ -200,7 +200,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from ..export.document import verify
+    from ..export.verify import verify
 
     score = verify(options.file)
     say(f"{options.file}: {score.split} score {score.found!r} on {score.n} rows, as exported")

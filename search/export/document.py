@@ -1,20 +1,16 @@
-"""From a front member to a file and back: export, `load_prompt` and `verify`."""
+"""From a front member to a file and back: export and `load_prompt`."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..contracts import Example, Prompt, Task
-from ..errors import InputError, VerificationError
-from ..evaluation.statistics import scored_mean, wilson_interval
-from ..options import DataOptions
+from ..errors import InputError
+from ..evaluation.statistics import wilson_interval
 from ..prompts.render import (
     Slot,
     Turn,
@@ -28,19 +24,15 @@ from ..prompts.render import (
 )
 from ..prompts.rules import bound
 from ..prompts.written_answers import without_thinking
-from ..secrets import MASK
-from .places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..contracts import Prompt
     from ..records.results import Entry, Frontier
 
 SCHEMA_VERSION = 1
-_ROUNDING = 1e-6
-"""By how much a mean of likelihoods may differ: a dev score was computed in blocks beside other candidates, and float32
-sums depend on what else is in a pass. One answer more or less in a mean of 0/1 scores is far more than that."""
-_EXPECTED = "expected a file written by `optimize export`"
+NOT_AN_EXPORT = "expected a file written by `optimize export`"
 _HALF_CHARACTERS = "backslashreplace"
 """What UTF-8 cannot hold is written as JSON writes it."""
 
@@ -71,7 +63,9 @@ class ExportedPrompt:
     document: dict[str, Any]
 
     def render(self, **inputs: str) -> str | list[dict[str, str]]:
-        """Return the prompt for one input: text, or for a chat layout a list of ``{"role", "content"}``.
+        """Return the prompt for one input.
+
+        Text, or for a chat layout a list of ``{"role", "content"}``.
 
         Raises
         ------
@@ -80,7 +74,8 @@ class ExportedPrompt:
         """
         if set(inputs) != set(self.input_fields):
             raise InputError(
-                f"expected the fields {', '.join(self.input_fields)}, found {', '.join(inputs) or 'none'}"
+                f"expected the fields {', '.join(self.input_fields)}, found "
+                f"{', '.join(inputs) or 'none'}"
             )
         text = render(self.prompt, [(field, inputs[field]) for field in self.input_fields])
         return text if isinstance(text, str) else [message._asdict() for message in text]
@@ -220,17 +215,14 @@ def load_prompt(path: str | Path) -> ExportedPrompt:
             f"{path}: cannot be read ({error.strerror}); write it with `optimize export -o FILE`"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path}: expected a file written by `optimize export`, but it is not JSON ({error})"
-        ) from None
+        raise InputError(f"{path}: {NOT_AN_EXPORT}, but it is not JSON ({error})") from None
     found = document.get("schema_version") if isinstance(document, dict) else None
     if not isinstance(found, int):
-        raise InputError(
-            f"{path}: expected a file written by `optimize export`, but it has no schema_version"
-        )
+        raise InputError(f"{path}: {NOT_AN_EXPORT}, but it has no schema_version")
     if found > SCHEMA_VERSION:
         raise InputError(
-            f"{path}: has schema version {found}, this promptfront reads up to {SCHEMA_VERSION}: upgrade it"
+            f"{path}: has schema version {found}, this promptfront reads up to {SCHEMA_VERSION}: "
+            "upgrade it"
         )
     try:
         labels = tuple(document["labels"])
@@ -244,126 +236,9 @@ def load_prompt(path: str | Path) -> ExportedPrompt:
             document=document,
         )
     except (AttributeError, ValueError) as error:
-        raise InputError(f"{path}: {_EXPECTED}, but {error}") from None
+        raise InputError(f"{path}: {NOT_AN_EXPORT}, but {error}") from None
     except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: {_EXPECTED}, but it lacks {error}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """The numbers of an exported file and those found by scoring its prompt again, on the same rows."""
-
-    split: str
-    n: int
-    exported: float
-    found: float
-    exported_fingerprint: str
-    found_fingerprint: str
-
-
-def verify(path: str | Path, task: Task | None = None) -> Verification:
-    """Score an exported prompt again, from nothing.
-
-    The held-out score is checked, or the dev score where no rows were held out.
-
-    Parameters
-    ----------
-    path
-        The exported file.
-    task
-        The task, where the search was given a `Task` rather than a name or files.
-
-    Raises
-    ------
-    VerificationError
-        If the score is not the exported one (but for rounding), or the data are not those it was measured on.
-    """
-    from ..api import make_evaluator, make_judge
-    from ..data.load_task import load_task
-    from ..evaluation.holdout import held_out
-    from ..storage.config import keep_day
-
-    exported = load_prompt(path)
-    document = exported.document
-    load = _load_of(path, document)
-    if task is None:
-        options = load["data"] | {
-            key: tuple(load["data"][key] or ()) for key in ("input_columns", "choices")
-        }
-        task = load_task(load["task"], **options, seed=document["seed"])
-    backend = {"backend": document["model"]["backend"], "backend_options": load["backend_options"]}
-    judge = make_judge(task, load.get("proposer"), **backend)
-    evaluator = make_evaluator(task, model=load["model"], judge=judge, **backend)
-    keep_day(document["model"], evaluator.backend, judge)
-    if evaluator.task.data_hash != document["data"]["data_hash"]:
-        raise VerificationError(
-            f"{path}: its numbers were measured on other rows than {task.source} gives now"
-        )
-    split = "test" if document["scores"]["test"] and evaluator.task.test else "dev"
-    expected = document["scores"][split]
-    rows: tuple[Example, ...] = getattr(evaluator.task, split)[
-        : expected["n"] + expected.get("unscored", 0)
-    ]
-    values = held_out(evaluator, exported.prompt, exported.offsets, rows).values
-    found = scored_mean(values) if split == "test" else evaluator.mean(values, rows)
-    fingerprint = evaluator.backend.fingerprint
-    if not math.isclose(found, expected["score"], rel_tol=_ROUNDING):
-        model = (
-            "the same model"
-            if fingerprint == document["model"]["fingerprint"]
-            else "another model, tokenizer or dtype"
-        )
-        raise VerificationError(
-            f"{path}: exported {split} score {expected['score']}, found {found} with {model}"
-        )
-    return Verification(
-        split, len(rows), expected["score"], found, document["model"]["fingerprint"], fingerprint
-    )
-
-
-def _load_of(path: str | Path, document: dict[str, Any]) -> dict[str, Any]:
-    """Return what loads an exported file's task and model, with files where they are now."""
-    try:
-        _check(document)
-        load = document["data"]["load"]
-        masked = [name for name, value in load["backend_options"].items() if MASK in str(value)]
-        places = Places(Path(path), load.get("folder"), frozenset(load.get("local", ())))
-        if not masked:
-            return places.found(load)
-    except InputError:  # a file that is nowhere
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{path}: {_EXPECTED}, but its parts are not as they were written ({error!r})"
-        ) from None
-    raise InputError(
-        f"{path}: the secret in {masked[0]} was left out of it: write it where {MASK} stands"
-    )
-
-
-def _check(document: dict[str, Any]) -> None:
-    """Look at what `verify` needs, so that a damaged file is told before anything is loaded."""
-    scores = [
-        document["scores"]["dev"],
-        *([document["scores"]["test"]] if document["scores"]["test"] else []),
-    ]
-    for found in scores:
-        if not (
-            _is_number(found["score"]) and 0 < found["n"] < 10**9 and found.get("unscored", 0) >= 0
-        ):
-            raise ValueError("scores")
-    data, model, load = document["data"], document["model"], document["data"]["load"]
-    DataOptions(**load["data"])
-    texts = [data["data_hash"], model["backend"], model["fingerprint"], model.get("date", "")]
-    texts += [value for key in ("task", "model") if (value := load[key]) is not None]
-    if not all(isinstance(text, str) for text in texts) or not isinstance(document["seed"], int):
-        raise ValueError("data, model or seed")
-    if model.get("date"):
-        date.fromisoformat(model["date"])
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+        raise InputError(f"{path}: {NOT_AN_EXPORT}, but it lacks {error}") from None
 
 
 def _segments(prompt: Prompt, fields: Sequence[str]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from promptfront.search.data.splits import FEW_ROWS, MIN_ROWS, shared_rows
 from promptfront.search.errors import InputError
 from promptfront.search.evaluation.evaluator import Evaluator
 from promptfront.search.evaluation.holdout import confirmation_rows, cross_fit
-from promptfront.search.export.document import verify
+from promptfront.search.export.verify import verify
 from promptfront.search.records.results import Entry, Frontier
 from tests.search.evaluation.test_racing import ROWS, TASK, KnownModel, prompt
 

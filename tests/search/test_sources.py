@@ -12,7 +12,7 @@ import pytest
 from promptfront.backends import chat
 from promptfront.search.api import export_prompt, optimize
 from promptfront.search.errors import InputError, VerificationError
-from promptfront.search.export.document import verify
+from promptfront.search.export.verify import verify
 from promptfront.search.options import DataOptions
 from promptfront.search.plugins import from_file
 from promptfront.search.scoring import load_scorer

@@ -34,7 +34,7 @@ from promptfront.search.evaluation.evaluator import Evaluator
 from promptfront.search.evaluation.holdout import cross_fit, judge
 from promptfront.search.evaluation.racing import race
 from promptfront.search.evaluation.statistics import label_scores, mean_interval
-from promptfront.search.export.document import verify
+from promptfront.search.export.verify import verify
 from promptfront.search.prompts.render import render
 from promptfront.search.records.results import Choice, Entry, Frontier, HeldOutScore
 from promptfront.search.records.unscored import count, is_empty, listed

@@ -10,7 +10,8 @@ import pytest
 
 from promptfront.search.cli.main import main
 from promptfront.search.errors import InputError
-from promptfront.search.export.document import _load_of, load_prompt, verify
+from promptfront.search.export.document import load_prompt
+from promptfront.search.export.verify import _load_of, verify
 from promptfront.search.secrets import without_secrets
 
 if TYPE_CHECKING:

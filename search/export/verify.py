@@ -1,0 +1,162 @@
+"""Score an exported prompt again, from nothing: the same number, or a sentence that says so."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, VerificationError
+from ..evaluation.statistics import scored_mean
+from ..options import DataOptions
+from ..secrets import MASK
+from .document import NOT_AN_EXPORT, load_prompt
+from .places import Places
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..contracts import Example, Task
+    from ..evaluation.evaluator import Evaluator
+    from .document import ExportedPrompt
+
+_ROUNDING = 1e-6
+"""By how much a mean of likelihoods may differ.
+
+A dev score was computed in blocks beside other candidates, and float32 sums depend on what else is
+in a pass. One answer more or less in a mean of 0/1 scores is far more than that.
+"""
+_MOST_ROWS = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The numbers of an exported file and those of its prompt scored again on the same rows."""
+
+    split: str
+    n: int
+    exported: float
+    found: float
+    exported_fingerprint: str
+    found_fingerprint: str
+
+
+def verify(path: str | Path, task: Task | None = None) -> Verification:
+    """Score an exported prompt again, from nothing.
+
+    The held-out score is checked, or the dev score where no rows were held out.
+
+    Parameters
+    ----------
+    path
+        The exported file.
+    task
+        The task, where the search was given a `Task` rather than a name or files.
+
+    Raises
+    ------
+    VerificationError
+        If the score is not the exported one (but for rounding), or the data are not those it was
+        measured on.
+    """
+    exported = load_prompt(path)
+    evaluator = _evaluator(path, exported.document, task)
+    if evaluator.task.data_hash != exported.document["data"]["data_hash"]:
+        raise VerificationError(
+            f"{path}: its numbers were measured on other rows than {evaluator.task.source} "
+            "gives now"
+        )
+    scores, model = exported.document["scores"], exported.document["model"]
+    split = "test" if scores["test"] and evaluator.task.test else "dev"
+    n, score = _scored_again(evaluator, exported, split)
+    same_model = evaluator.backend.fingerprint == model["fingerprint"]
+    if not math.isclose(score, scores[split]["score"], rel_tol=_ROUNDING):
+        raise VerificationError(
+            f"{path}: exported {split} score {scores[split]['score']}, found {score} with "
+            f"{'the same model' if same_model else 'another model, tokenizer or dtype'}"
+        )
+    return Verification(
+        split=split,
+        n=n,
+        exported=scores[split]["score"],
+        found=score,
+        exported_fingerprint=model["fingerprint"],
+        found_fingerprint=evaluator.backend.fingerprint,
+    )
+
+
+def _evaluator(path: str | Path, document: dict[str, Any], task: Task | None) -> Evaluator:
+    """Return what scores prompts as the search did that the document comes from."""
+    from ..api import make_evaluator, make_judge
+    from ..storage.config import keep_day
+
+    load = _load_of(path, document)
+    task = task or _task(load, document["seed"])
+    backend = {"backend": document["model"]["backend"], "backend_options": load["backend_options"]}
+    judge = make_judge(task, load.get("proposer"), **backend)
+    evaluator = make_evaluator(task, model=load["model"], judge=judge, **backend)
+    keep_day(document["model"], evaluator.backend, judge)
+    return evaluator
+
+
+def _task(load: Mapping[str, Any], seed: int) -> Task:
+    from ..data.load_task import load_task
+
+    data = load["data"]
+    data = data | {key: tuple(data[key] or ()) for key in ("input_columns", "choices")}
+    return load_task(load["task"], **data, seed=seed)
+
+
+def _scored_again(evaluator: Evaluator, exported: ExportedPrompt, split: str) -> tuple[int, float]:
+    """Return on how many rows of the split the prompt is scored, and its mean."""
+    from ..evaluation.holdout import held_out
+
+    score = exported.document["scores"][split]
+    rows: tuple[Example, ...] = getattr(evaluator.task, split)
+    rows = rows[: score["n"] + score.get("unscored", 0)]
+    values = held_out(evaluator, exported.prompt, exported.offsets, rows).values
+    return len(rows), scored_mean(values) if split == "test" else evaluator.mean(values, rows)
+
+
+def _load_of(path: str | Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Return what loads an exported file's task and model, with files where they are now."""
+    try:
+        _check(document)
+        load = document["data"]["load"]
+        masked = [name for name, value in load["backend_options"].items() if MASK in str(value)]
+        places = Places(Path(path), load.get("folder"), frozenset(load.get("local", ())))
+        if not masked:
+            return places.found(load)
+    except InputError:  # a file that is nowhere
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{path}: {NOT_AN_EXPORT}, but its parts are not as they were written ({error!r})"
+        ) from None
+    raise InputError(
+        f"{path}: the secret in {masked[0]} was left out of it: write it where {MASK} stands"
+    )
+
+
+def _check(document: dict[str, Any]) -> None:
+    """Look at what `verify` needs: a damaged file is told before anything is loaded."""
+    dev, test = document["scores"]["dev"], document["scores"]["test"]
+    if not _is_score(dev) or (test and not _is_score(test)):
+        raise ValueError("scores")
+    data, model, load = document["data"], document["model"], document["data"]["load"]
+    DataOptions(**load["data"])
+    texts = [data["data_hash"], model["backend"], model["fingerprint"], model.get("date", "")]
+    texts += [value for key in ("task", "model") if (value := load[key]) is not None]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(document["seed"], int):
+        raise ValueError("data, model or seed")
+    if model.get("date"):
+        date.fromisoformat(model["date"])
+
+
+def _is_score(score: Mapping[str, Any]) -> bool:
+    """Whether a score is a number on some rows."""
+    value, rows, unscored = score["score"], score["n"], score.get("unscored", 0)
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    return is_number and 0 < rows < _MOST_ROWS and unscored >= 0
