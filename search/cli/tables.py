@@ -76,7 +76,7 @@ def result_lines(frontier: Frontier) -> list[str]:
                 str(entry.trial),
                 str(entry.tokens),
                 f"{entry.quality:.3f}",
-                _fresh(entry),
+                _confirmation(entry),
                 *_test(entry),
                 _summary(entry.prompt) + _kept(entry),
             )
@@ -178,7 +178,7 @@ def verdict(frontier: Frontier) -> str:
     )
 
 
-def _fresh(entry: Entry) -> str:
+def _confirmation(entry: Entry) -> str:
     return f"{entry.confirmation.score:.3f}" if entry.confirmation else ""
 
 

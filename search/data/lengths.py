@@ -52,11 +52,11 @@ def shorten_inputs(
                 f"{task.source}: too few rows have at most {max_tokens} tokens; give shorter rows"
             )
 
-    judged_cut = sum(_has(row, long) for row in (*task.dev, *task.test))
+    cut_rows = sum(_has(row, long) for row in (*task.dev, *task.test))
     same = len(task.test) + len(task.dev) + len(short) - len(test) - len(dev) - len(train)
     counts = (
         (
-            judged_cut,
+            cut_rows,
             f"dev or test rows over {max_tokens} tokens cut to their first {max_tokens}{why}",
         ),
         (train_cut, f"training rows over {max_tokens} tokens cut, as none is shorter{why}"),

@@ -676,7 +676,7 @@ def test_given_splits_over_their_sizes_are_told() -> None:
 def test_given_splits_share_nothing(
     train: list[Example], dev: list[Example], test: list[Example]
 ) -> None:
-    """Whatever the files repeat, each input is used in one role, test before dev before pool."""
+    """Whatever the files repeat, each input is used in one role, test before dev before train."""
     try:
         splits = given_splits(train, dev, test, Sizes(), 0, "here")
     except InputError:
