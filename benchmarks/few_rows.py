@@ -1,13 +1,14 @@
 """Few labelled rows in all: what a search makes of them, against showing the same rows.
 
-What: 10, 30 or 100 rows are drawn from the movie reviews; promptfront searches with nothing else, and the prompt it chooses is tested
-on 1,000 other reviews - beside the starting prompt, and that prompt with the very rows as demonstrations.
-Why: with few rows a search may do worse than simply showing all of them, and what it says of its own gain may be luck.
+What: 10, 30 or 100 rows are drawn from the movie reviews; promptfront searches with nothing else,
+and the prompt it chooses is tested on 1,000 other reviews - beside the starting prompt, and that
+prompt with the very rows as demonstrations. Why: with few rows a search may do worse than simply
+showing all of them, and what it says of its own gain may be luck.
 
     python benchmarks/few_rows.py --out runs --rows 30 --draws 10
 
-A draw that ended lies in a file of its own. "said" is the gain over the start that the report gave, cross-fitted on the rows
-themselves; "gain" is the gain on the held-out reviews.
+A draw that ended lies in a file of its own. "said" is the gain over the start that the report gave,
+cross-fitted on the rows themselves; "gain" is the gain on the held-out reviews.
 """
 
 from __future__ import annotations

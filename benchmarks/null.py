@@ -1,12 +1,14 @@
 """Tasks with nothing to find, where labels are shuffled: how often a search claims a gain there.
 
-What: the sentiment task with its labels shuffled over the rows, as many times as asked; each time a search, and its
-verdict on the held-out rows. Why: a tool that tries many prompts finds a lucky one; its report must not call it a gain.
+What: the sentiment task with its labels shuffled over the rows, as many times as asked; each time a
+search, and its verdict on the held-out rows. Why: a tool that tries many prompts finds a lucky one;
+its report must not call it a gain.
 
     python benchmarks/null.py --tasks 100
 
-Demonstrations and proposals by the model are left out, so that all tasks try much the same prompts and share their
-scores: what a model answers does not depend on the labels of the row. The last line of stdout is one JSON object.
+Demonstrations and proposals by the model are left out, so that all tasks try much the same prompts
+and share their scores: what a model answers does not depend on the labels of the row. The last line
+of stdout is one JSON object.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ WITHOUT = ("paraphrase", "induce", "crossover")
 def shuffled(task: Task, seed: int) -> Task:
     """Return a small task of as many rows of each label in each split, their labels in a random order.
 
-    The same number of each: else a prompt that favours the more frequent label would be truly better.
+    The same number of each: else a prompt that favours the more frequent label would be truly
+    better.
     """
     rng = random.Random(seed)
     train, dev, test = (
@@ -69,7 +72,10 @@ def main() -> None:
     demonstrations = [
         name for name, mutator in load_mutators(()).items() if mutator.gene == "demonstrations"
     ]
-    claims, dev, fresh, test = 0, [], [], []
+    claims = 0
+    dev: list[float] = []
+    confirmation: list[float] = []
+    test: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(options.tasks):
             front = optimize(
@@ -85,11 +91,12 @@ def main() -> None:
             print(seed, said, flush=True)
             if front.best.test and front.best.confirmation:
                 dev.append(front.best.quality)
-                fresh.append(front.best.confirmation.score)
+                confirmation.append(front.best.confirmation.score)
                 test.append(front.best.test.score)
     print(f"{claims} of {options.tasks} claim a gain")
     print(
-        f"of the chosen prompts: dev {fmean(dev):.3f}, confirmation rows {fmean(fresh):.3f}, test {fmean(test):.3f}"
+        f"of the chosen prompts: dev {fmean(dev):.3f}, "
+        f"confirmation rows {fmean(confirmation):.3f}, test {fmean(test):.3f}"
     )
     result = {
         "benchmark": "null",
@@ -97,9 +104,8 @@ def main() -> None:
         "budget": options.budget,
         "claims": claims,
     }
-    print(
-        json.dumps(result | {"dev": fmean(dev), "confirmation": fmean(fresh), "test": fmean(test)})
-    )
+    means = {"dev": fmean(dev), "confirmation": fmean(confirmation), "test": fmean(test)}
+    print(json.dumps(result | means))
 
 
 if __name__ == "__main__":

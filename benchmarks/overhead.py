@@ -1,8 +1,9 @@
 """What a search spends besides scoring and proposing, trial by trial.
 
-What: seconds of CPU per trial outside the backend, on an SQLite file, for each thousand trials. Why: a search that slows down
-with its history cannot run overnight. The backend here answers at once with numbers drawn from a hash of the prompt:
-it stands for a model that costs nothing, so that only the rest is measured.
+What: seconds of CPU per trial outside the backend, on an SQLite file, for each thousand trials.
+Why: a search that slows down with its history cannot run overnight. The backend here answers at
+once with numbers drawn from a hash of the prompt: it stands for a model that costs nothing, so that
+only the rest is measured.
 
     python benchmarks/overhead.py --trials 10000
 

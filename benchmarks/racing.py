@@ -1,12 +1,14 @@
 """Racing rules on fully scored matrices of real candidates: how often each loses the best one, and what it costs.
 
-What: candidates from promptfront's own mutators are scored on all dev rows of a few tasks; then every rule replays the
-race in many orders of the rows. Why: whether a rule is fast says nothing unless it also keeps the best candidate.
+What: candidates from promptfront's own mutators are scored on all dev rows of a few tasks; then
+every rule replays the race in many orders of the rows. Why: whether a rule is fast says nothing
+unless it also keeps the best candidate.
 
     PROMPTFRONT_BENCH_DATA=DIR python benchmarks/racing.py --out matrices
 
-A rule's setting is swept; what counts is the fewest cells (candidate x example) with which it returns a candidate of
-the highest mean over all rows in at least 95 % of the replays. The last line of stdout is one JSON object.
+A rule's setting is swept; what counts is the fewest evaluations (a candidate on an example) with
+which it returns a candidate of the highest mean over all rows in at least 95 % of the replays. The
+last line of stdout is one JSON object.
 """
 
 from __future__ import annotations
@@ -101,13 +103,17 @@ def main() -> None:
     matrices = [
         scored(name, Path(options.data_dir), options.out) for name in options.tasks.split(",")
     ]
-    print(f"{'rule':24} {'setting':>8} {'best lost':>9} {'cells':>7}")
+    print(f"{'rule':24} {'setting':>8} {'best lost':>9} {'evaluations':>11}")
     rows = []
     for rule, (_, settings) in RULES.items():
         for setting in settings:
-            lost, cells = replay(rule, setting, matrices, options.replays)
-            print(f"{rule:24} {setting:8g} {100 * lost:7.1f} % {100 * cells:5.1f} %", flush=True)
-            rows.append({"rule": rule, "setting": setting, "lost": lost, "cells": cells})
+            lost, evaluations = replay(rule, setting, matrices, options.replays)
+            print(
+                f"{rule:24} {setting:8g} {100 * lost:7.1f} % {100 * evaluations:9.1f} %", flush=True
+            )
+            rows.append(
+                {"rule": rule, "setting": setting, "lost": lost, "evaluations": evaluations}
+            )
     print(json.dumps(rows))
 
 

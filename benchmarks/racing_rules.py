@@ -1,7 +1,7 @@
-"""The rules benchmarks/racing.py replays: each looks at a matrix of scores as it is uncovered, and returns one row.
+"""The rules benchmarks/racing.py replays: each uncovers a matrix of scores and returns one row.
 
-A rule gets the matrix with its examples in a random order, and returns the index of the candidate it would choose and the
-number of cells it looked at.
+A rule gets the matrix with its examples in a random order, and returns the index of the candidate
+it would choose and the number of evaluations it spent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from promptfront.search.storage.study import REFERENCES
 
 
 class Matrix(NamedTuple):
-    """Log-likelihoods of the labels ``(candidates, examples, labels)`` and the number of each example's right label."""
+    """Log-likelihoods ``(candidates, examples, labels)`` and the number of each right label."""
 
     outputs: NDArray[np.float64]
     gold: NDArray[np.int64]
@@ -49,31 +49,37 @@ def full() -> Rule:
 
 
 def halving(first: float) -> Rule:
-    """Successive halving (Jamieson & Talwalkar 2016): after ``first`` examples, and each doubling, the better half goes on."""
+    """Successive halving (Jamieson & Talwalkar 2016).
+
+    After ``first`` examples, and each doubling, the better half goes on.
+    """
 
     def rule(matrix: Matrix) -> tuple[int, int]:
         value = matrix.value
-        alive, cells, seen, end = np.arange(len(value)), 0, 0, int(first)
+        alive, evaluations, seen, end = np.arange(len(value)), 0, 0, int(first)
         while True:
             end = min(end, value.shape[1])
-            cells += len(alive) * (end - seen)
+            evaluations += len(alive) * (end - seen)
             order = np.argsort(-value[alive, :end].mean(axis=1), kind="stable")
             if end == value.shape[1] or len(alive) == 1:
-                return int(alive[order[0]]), cells
+                return int(alive[order[0]]), evaluations
             alive, seen, end = alive[order[: (len(alive) + 1) // 2]], end, 2 * end
 
     return rule
 
 
 def capo(alpha: float) -> Rule:
-    """CAPO's race (arXiv 2504.16005): blocks of 30; who is beaten in a paired t-test at ``alpha`` leaves; one survives."""
+    """CAPO's race (arXiv 2504.16005): blocks of 30 until one survives.
+
+    Who is beaten in a paired t-test at ``alpha`` is dropped.
+    """
 
     def rule(matrix: Matrix) -> tuple[int, int]:
         value = matrix.value
-        alive, cells, seen = np.arange(len(value)), 0, 0
+        alive, evaluations, seen = np.arange(len(value)), 0, 0
         while seen < value.shape[1] and len(alive) > 1:
             end = min(seen + 30, value.shape[1])
-            cells += len(alive) * (end - seen)
+            evaluations += len(alive) * (end - seen)
             seen = end
             scores = value[alive, :seen]
             means = scores.mean(axis=1)
@@ -86,7 +92,7 @@ def capo(alpha: float) -> Rule:
                 for i in range(len(alive))
             ]
             alive = alive[~np.array(beaten)]
-        return int(alive[value[alive, :seen].mean(axis=1).argmax()]), cells
+        return int(alive[value[alive, :seen].mean(axis=1).argmax()]), evaluations
 
     return rule
 
@@ -100,12 +106,12 @@ def wilcoxon(p_threshold: float) -> Rule:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         pruner = optuna.pruners.WilcoxonPruner(p_threshold=p_threshold)
         study = optuna.create_study(direction="maximize", pruner=pruner)
-        cells = 0
+        evaluations = 0
         for row in value:
             trial, pruned = study.ask(), False
             for step, score in enumerate(row):
                 trial.report(float(score), step)
-                cells += 1
+                evaluations += 1
                 if step % 10 == 9 and trial.should_prune():
                     pruned = True
                     break
@@ -113,17 +119,19 @@ def wilcoxon(p_threshold: float) -> Rule:
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             else:
                 study.tell(trial, float(row.mean()))
-        return study.best_trial.number, cells
+        return study.best_trial.number, evaluations
 
     return rule
 
 
 def contenders(width: float) -> Rule:
-    """Show more examples to the leader and to those that may still pass it, a few at a time (after LUCB; Kalyanakrishnan et al. 2012).
+    """Score the leader and those that may still pass it on more examples, a few at a time.
 
-    Who may is told by promptfront's estimates, from log-odds completed by what the others found, give or take ``width``
-    standard errors of half a point. All see 6 examples, the first candidate all; then the leader and its three nearest
-    rivals see 5 more, until nobody's upper bound is above the leader's lower one.
+    After LUCB (Kalyanakrishnan et al. 2012). Who may is told by promptfront's estimates, from
+    log-odds on few examples and other prompts' scores on the rest, give or take ``width`` standard
+    errors of half a point. All see 6 examples, the first candidate all; then the leader and its
+    three nearest challengers see 5 more, until nobody's upper bound is above the leader's lower
+    one.
     """
 
     def rule(matrix: Matrix) -> tuple[int, int]:
@@ -131,11 +139,9 @@ def contenders(width: float) -> Rule:
         seen, total = np.full(len(value), 6), value.shape[1]
         seen[0] = total
         while True:
-            found = estimate(
-                [outputs[:n].tolist() for outputs, n in zip(matrix.outputs, seen, strict=True)],
-                gold,
-            )
-            quality = np.where(seen == total, value.mean(axis=1), [e.quality for e in found])
+            outputs = zip(matrix.outputs, seen, strict=True)
+            estimates = estimate([row[:n].tolist() for row, n in outputs], gold)
+            quality = np.where(seen == total, value.mean(axis=1), [e.quality for e in estimates])
             doubt = width / 2 * np.sqrt((1 - seen / total) / seen)
             leader = int(np.lexsort((seen, quality))[-1])
             upper = quality + doubt
@@ -151,7 +157,7 @@ def contenders(width: float) -> Rule:
 
 
 class _Replayed:
-    """What promptfront's race asks of an evaluator, answered from a matrix; a prompt's instruction is its row."""
+    """What promptfront's race asks of an evaluator, from a matrix: an instruction is its row."""
 
     def __init__(self, matrix: Matrix) -> None:
         self._matrix = matrix
@@ -180,31 +186,34 @@ class _Replayed:
 
 
 def promptfront(batch: float) -> Rule:
-    """Race as promptfront does, in batches against the best so far; who was outpaced but looks best races again."""
+    """Race as promptfront does, in batches against the best so far.
+
+    Candidates that were stopped for want of budget but look best race again.
+    """
 
     def rule(matrix: Matrix) -> tuple[int, int]:
         evaluator = cast("Evaluator", _Replayed(matrix))
         waiting = [Prompt(str(row), Structure(("",), "")) for row in range(len(matrix.outputs))]
         start, examples = waiting.pop(0), len(matrix.gold)
-        best, cells = Candidate(start, float(matrix.value[0].mean()), 1), examples
+        best, evaluations = Candidate(start, float(matrix.value[0].mean()), 1), examples
         complete, history = [start], History()
         history.add(Outcome(0, start, (), best.quality, 1, complete=True, rows=examples))
         before = 0
-        while waiting or (cells > before and second_looks(history)):
-            before = cells
+        while waiting or (evaluations > before and second_looks(history)):
+            before = evaluations
             again = {p.prompt: p.rows for p in second_looks(history) if p.prompt}
             size = int(batch) - len(again)
             raced, waiting = again | dict.fromkeys(waiting[:size], 0), waiting[size:]
             for prompt, end in race(
                 evaluator, raced, [best], complete[-REFERENCES:], lambda *_: None
             ).items():
-                cells += end.rows - raced[prompt]
+                evaluations += end.rows - raced[prompt]
                 whole = end.rows == examples and not end.stopped
                 history.add(Outcome(0, prompt, (), end.estimate, 1, complete=whole, rows=end.rows))
                 complete += [prompt] * whole
                 if whole and end.quality > best.quality:
                     best = Candidate(prompt, end.quality, 1)
-        return int(best.prompt.instruction), cells
+        return int(best.prompt.instruction), evaluations
 
     return rule
 
@@ -217,7 +226,7 @@ RULES: dict[str, tuple[Callable[[float], Rule], tuple[float, ...]]] = {
     "contenders": (contenders, (0.6, 0.8, 1.0)),
     "Optuna's Wilcoxon": (wilcoxon, (0.2, 0.1, 0.05, 0.02, 0.01)),
 }
-"""Each rule with the settings that are swept: first block, significance level, candidates of a batch, or width."""
+"""Each rule with its settings: first block, significance level, candidates of a batch, or width."""
 COSTLY = {"Optuna's Wilcoxon": 20, "CAPO": 4, "contenders": 4, "promptfront": 4}
 """Rules that replay slowly get this many times fewer replays."""
 
@@ -225,13 +234,13 @@ COSTLY = {"Optuna's Wilcoxon": 20, "CAPO": 4, "contenders": 4, "promptfront": 4}
 def replay(
     name: str, setting: float, matrices: Sequence[Matrix], replays: int
 ) -> tuple[float, float]:
-    """Return how often the best candidate is lost and the part of the cells looked at, over replays in random orders."""
+    """Return how often the best candidate is lost and the share of evaluations spent, over replays in random order."""
     rule, rng = RULES[name][0](setting), np.random.default_rng(0)
-    lost, cells, replays = 0, 0.0, max(1, replays // COSTLY.get(name, 1))
+    lost, evaluations, replays = 0, 0.0, max(1, replays // COSTLY.get(name, 1))
     for matrix in matrices:
         means = matrix.value.mean(axis=1)
         for _ in range(replays):
             chosen, looked = rule(matrix.shuffled(rng.permutation(len(matrix.gold))))
             lost += means[chosen] < means.max()
-            cells += looked / matrix.value.size
-    return lost / replays / len(matrices), cells / replays / len(matrices)
+            evaluations += looked / matrix.value.size
+    return lost / replays / len(matrices), evaluations / replays / len(matrices)

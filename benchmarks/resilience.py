@@ -1,7 +1,8 @@
 """kill -9 and two workers: nothing lost, nothing scored twice, the same front.
 
-What: a search on real reviews is run undisturbed; the same search is killed with SIGKILL at random moments and started again each
-time; and two workers run it at once. Why: a search is hours of GPU time, and "resume" is a claim that only killing proves.
+What: a search on real reviews is run undisturbed; the same search is killed with SIGKILL at random
+moments and started again each time; and two workers run it at once. Why: a search is hours of GPU
+time, and "resume" is a claim that only killing proves.
 
     python benchmarks/resilience.py --kills 10 --budget 50
 

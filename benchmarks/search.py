@@ -1,16 +1,19 @@
-"""Search quality against real peers: the same rows, model, decision rule and budget in scored evaluations for everyone.
+"""Search quality against real peers: the same rows, model, rule and budget of evaluations.
 
-What: held-out accuracy of the prompt each optimizer returns, on six label tasks in English and Chinese, with its
-dev score, prompt tokens, scored evaluations, what it would have returned with less of the budget, and the hypervolume of its front.
-Why: a gain over the starting prompt says little; the best of some random demonstration sets often has more.
+What: held-out accuracy of the prompt each optimizer returns, on six label tasks in English and
+Chinese, with its dev score, prompt tokens, scored evaluations, what it would have returned with
+less of the budget, and the hypervolume of its front. Why: a gain over the starting prompt says
+little; the best of some random demonstration sets often has more.
 
-    PROMPTFRONT_BENCH_DATA=DIR python benchmarks/search.py --out runs --seeds 0,1     # runs what is missing
-    python benchmarks/search.py --out runs --table                                    # reads what is there
+    PROMPTFRONT_BENCH_DATA=DIR python benchmarks/search.py --out runs --seeds 0,1     # runs what is
+    missing python benchmarks/search.py --out runs --table                                    #
+    reads what is there
 
-Each task, optimizer and seed is a piece of its own with a file of its own, so the whole can be ended and continued.
-DIR holds NAME/{train,test}.jsonl with `input`, `target` and `choices` in each line: SST-5, Subj, AG News and ChnSentiCorp
-as their authors split them, sports_understanding of BIG-Bench Hard, and sentence_similarity of Honovich et al. 2023.
-The peers need `pip install promptolution gepa dspy`.
+Each task, optimizer and seed is a piece of its own with a file of its own, so the whole can be
+ended and continued. DIR holds NAME/{train,test}.jsonl with `input`, `target` and `choices` in each
+line: SST-5, Subj, AG News and ChnSentiCorp as their authors split them, sports_understanding of
+BIG-Bench Hard, and sentence_similarity of Honovich et al. 2023. The peers need `pip install
+promptolution gepa dspy`.
 """
 
 from __future__ import annotations
@@ -36,7 +39,10 @@ if TYPE_CHECKING:
 SIZES = 300, 100, 500
 """Rows of train, dev and test."""
 DTYPE = "bfloat16"
-"""Of the model, for everyone: faster than float32 on the machine of the results, with the same label on 99 % of the rows."""
+"""Of the model, for everyone: faster than float32 where the results come from.
+
+The label is the same on 99 % of the rows.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,8 @@ PEERS = (
 def run_ours(arena: Arena, variant: Variant) -> list[Incumbent]:
     """Run promptfront on the arena's task; the test rows stay outside.
 
-    As it is, it runs once with each share of the evaluations as its budget; with a part switched off, with all of them.
+    As it is, it runs once with each share of the evaluations as its budget; with a part switched
+    off, with all of them.
     """
     from promptfront.search import optimize
     from promptfront.search.options import Limits

@@ -1,7 +1,8 @@
-"""What every optimizer in benchmarks/search.py plays in: the same rows, model, decision rule, and budget in scored evaluations.
+"""What every optimizer in benchmarks/search.py plays in: the same rows, model, rule and budget.
 
-A pair is one prompt on one example. A pair that was scored before costs nothing the second time. Every optimizer
-decides by the most likely label and is told the score of each example; nobody sees a test row.
+The budget is in evaluations, each one prompt on one example; one that was made before costs nothing
+the second time. Every optimizer decides by the most likely label and is told the score of each
+example; nobody sees a test row.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BenchTask:
-    """A data set of the benchmark: its folder, the words of its prompt, and the instructions everyone starts from."""
+    """A data set: its folder, the words of its prompt, the instructions everyone starts from."""
 
     folder: str
     input_label: str
@@ -43,7 +44,8 @@ TASKS = {
             "Classify the sentiment of the movie review as terrible, bad, okay, good or great.",
             "Rate the movie review: terrible, bad, okay, good or great.",
             "How does the reviewer feel about the movie? Answer terrible, bad, okay, good or great.",
-            "Read the sentence from a movie review and choose the word that fits its sentiment best: terrible, bad, okay, good, great.",
+            "Read the sentence from a movie review and choose the word that fits its sentiment "
+            "best: terrible, bad, okay, good, great.",
             "Assign one of five sentiment labels (terrible, bad, okay, good, great) to the text.",
             "You are a film critic. Judge how positive this sentence is on a scale from terrible to great.",
             "Decide whether the opinion is terrible, bad, okay, good or great.",
@@ -130,10 +132,12 @@ TASKS = {
 
 
 def load_bench_task(name: str, data_dir: Path, seed: int, sizes: tuple[int, int, int]) -> Task:
-    """Return a task with up to ``sizes`` train, dev and test rows; train and dev are drawn from the train rows by the seed.
+    """Return a task with up to ``sizes`` train, dev and test rows.
 
-    Where there are few train rows, dev gets half of them. Test rows are the same for every seed, drawn from all but the
-    first, which were looked at while fitted verbalizers were developed.
+    Train and dev are drawn from the train rows by the seed.
+
+    Where there are few train rows, dev gets half of them. Test rows are the same for every seed,
+    drawn from all but the first, which were looked at while fitted verbalizers were developed.
     """
     spec = TASKS[name]
     rows = {split: _read(data_dir / spec.folder / f"{split}.jsonl") for split in ("train", "test")}

@@ -1,9 +1,10 @@
 """Peer optimizers, each the real package driven through its own extension points, in the arena of `search_arena.py`.
 
-Whatever a package would send to its proposer goes to `Arena.generate`, and whatever it would score to `Arena.score`;
-what it proposes, keeps and drops stays its own decision. A peer holds the prompt that it would return itself. Its run
-ends with the budget, after `TIME_LIMIT_S`, or when `STALLED_CALLS` calls in a row have scored nothing new. Instructions
-are cut to `INSTRUCTION_TOKENS`, and demonstrations come from pool rows of up to `DEMONSTRATION_TOKENS`.
+Whatever a package would send to its proposer goes to `Arena.generate`, and whatever it would score
+to `Arena.score`; what it proposes, keeps and drops stays its own decision. A peer holds the prompt
+that it would return itself. Its run ends with the budget, after `TIME_LIMIT_S`, or when
+`STALLED_CALLS` calls in a row have scored nothing new. Instructions are cut to
+`INSTRUCTION_TOKENS`, and demonstrations come from train rows of up to `DEMONSTRATION_TOKENS`.
 """
 
 from __future__ import annotations
@@ -29,33 +30,47 @@ if TYPE_CHECKING:
 
 TIME_LIMIT_S = 400.0
 STALLED_CALLS = 60
-INSTRUCTION_TOKENS, DEMONSTRATION_TOKENS = 200, 100
-ASKED_TOKENS, REPLY_TOKENS = 2000, 120
-"""What the proposer reads of a request, and the longest reply it writes."""
-SHOTS, RANDOM_SHOTS = 4, (0, 2, 4, 8)
+INSTRUCTION_TOKENS = 200
+DEMONSTRATION_TOKENS = 100
+ASKED_TOKENS = 2000
+"""What the proposer reads of a request."""
+REPLY_TOKENS = 120
+"""The longest reply that the proposer writes."""
+SHOTS = 4
+RANDOM_SHOTS = (0, 2, 4, 8)
 BLOCK = 30
 """Rows of a block in CAPO, its default."""
 EVOLVED_ROWS = 50
-"""Dev rows EvoPrompt scores every prompt on: the smallest dev set of its paper, for a whole one is spent in one generation."""
-MINIBATCH, CANDIDATES = 35, 6
-"""MIPROv2's minibatch, its default, and its demonstration sets and instructions, those of its setting "light"."""
+"""Dev rows EvoPrompt scores every prompt on: the smallest dev set of its paper.
+
+A whole one would be spent in one generation.
+"""
+MINIBATCH = 35
+"""MIPROv2's default."""
+CANDIDATES = 6
+"""MIPROv2's demonstration sets and instructions in its setting "light"."""
 MANY = 1_000_000
 """Steps to ask for where the budget is what ends a run."""
 
 
 class RunEnded(BaseException):
-    """The budget, the time or the peer's ideas are used up. Not an `Exception`: the peers catch those and go on."""
+    """The budget, the time or the peer's ideas are used up.
+
+    Not an `Exception`: the peers catch those and go on.
+    """
 
 
 class Run:
-    """One peer's run: the arena with the limits above, and the prompt the peer would return, at first the first instruction.
+    """One peer's run: the arena with the limits above, and the prompt the peer would return.
+
+    That is the first instruction at first.
 
     Attributes
     ----------
-    pool
+    train
         The rows for demonstrations.
     rows
-        Every pool and dev row by its text, for packages that know texts only.
+        Every train and dev row by its text, for packages that know texts only.
     """
 
     def __init__(self, arena: Arena) -> None:
@@ -159,10 +174,11 @@ def _best_of(run: Run, prompts: Iterable[Prompt]) -> Prompt:
 def capo(arena: Arena) -> Prompt:
     """Promptolution's CAPO, with its defaults.
 
-    Its defaults: 4 crossovers a step, up to 5 shots, blocks of 30 dev rows in order, up to 10 of them, paired t-test at
-    alpha 0.2, length penalty 0.05. The population is the arena's instructions. Shots come from the pool and carry no
-    reasoning, which scoring by likelihood cannot produce. Lengths are counted in words, as CAPO does without a tokenizer.
-    It returns what its race ranks first, by mean over the blocks a prompt was scored on; if not even one race is over
+    Its defaults: 4 crossovers a step, up to 5 shots, blocks of 30 dev rows in order, up to 10 of
+    them, paired t-test at alpha 0.2, length penalty 0.05. The population is the arena's
+    instructions. Shots come from train and carry no reasoning, which scoring by likelihood cannot
+    produce. Lengths are counted in words, as CAPO does without a tokenizer. It returns what its
+    race ranks first, by mean over the blocks a prompt was scored on; if not even one race is over
     when the budget is, the best of that race so far.
     """
     import pandas as pd
@@ -176,10 +192,11 @@ def capo(arena: Arena) -> Prompt:
 
 
 def evoprompt_ga(arena: Arena) -> Prompt:
-    """Promptolution's EvoPromptGA, with its defaults: wheel selection, as many children as there are instructions.
+    """Promptolution's EvoPromptGA, with its defaults: wheel selection, a child an instruction.
 
-    The population is the arena's instructions. Every prompt is scored on the same `EVOLVED_ROWS` dev rows. It returns the
-    best of all by these rows' mean; prompts of a generation that the budget cuts short count where they were scored.
+    The population is the arena's instructions. Every prompt is scored on the same `EVOLVED_ROWS`
+    dev rows. It returns the best of all by these rows' mean; prompts of a generation that the
+    budget cuts short count where they were scored.
     """
     from promptolution.optimizers.evoprompt_ga import EvoPromptGA  # type: ignore[import-not-found,unused-ignore]
 
@@ -231,8 +248,8 @@ def _promptolution_predictor(run: Run, llm: object, known: dict[str, Prompt]) ->
         ) -> tuple[list[str], list[str]]:
             """Return each text's label where the prompt is right, and nothing where it is wrong."""
             answers: list[str] = []
-            for prompt, pairs in groupby(zip(prompts, xs, strict=True), key=itemgetter(0)):
-                rows = [run.rows[x] for _, x in pairs]
+            for prompt, inputs in groupby(zip(prompts, xs, strict=True), key=itemgetter(0)):
+                rows = [run.rows[x] for _, x in inputs]
                 scores = run.score(known[prompt], rows)
                 answers += [
                     row.target.lower() if score else ""
@@ -306,10 +323,12 @@ def _promptolution_task(
 def mipro(arena: Arena) -> Prompt:
     """DSPy's MIPROv2 on a program of one Predict that begins with the first instruction.
 
-    auto=None, 6 instructions and 6 demonstration sets, up to 4 bootstrapped and 4 labelled demonstrations, minibatches of
-    35 dev rows with a full evaluation every 5 trials, trials until the budget ends. Bootstrapping counts its pairs. It
-    returns the best of the full evaluations. A reply that lacks the markers of DSPy's chat format, which a small proposer
-    does not keep to, is taken whole. Other instructions of the arena are not used: MIPROv2 takes one program.
+    auto=None, 6 instructions and 6 demonstration sets, up to 4 bootstrapped and 4 labelled
+    demonstrations, minibatches of 35 dev rows with a full evaluation every 5 trials, trials until
+    the budget ends. Bootstrapping counts its evaluations. It returns the best of the full
+    evaluations. A reply that lacks the markers of DSPy's chat format, which a small proposer does
+    not keep to, is taken whole. Other instructions of the arena are not used: MIPROv2 takes one
+    program.
     """
     import dspy  # type: ignore[import-not-found,unused-ignore]
     from dspy.teleprompt import MIPROv2  # type: ignore[import-not-found,unused-ignore]
@@ -442,9 +461,10 @@ def _dspy_adapter() -> Any:  # noqa: ANN401
 def gepa(arena: Arena) -> Prompt:
     """GEPA's `optimize` on one component, the instruction, with its defaults.
 
-    Its defaults: parents from the instance-wise Pareto front, reflection on minibatches of 3 pool rows, a child is taken
-    if it is strictly better on them, and is then scored on all dev rows. The feedback names the right answer. It returns
-    the best mean over the dev rows. The arena ends the run, so a pair that GEPA scores again costs it nothing.
+    Its defaults: parents from the instance-wise Pareto front, reflection on minibatches of 3 train
+    rows, a child is taken if it is strictly better on them, and is then scored on all dev rows. The
+    feedback names the right answer. It returns the best mean over the dev rows. The arena ends the
+    run, so an evaluation that GEPA repeats costs it nothing.
     """
     import gepa as package  # type: ignore[import-not-found,unused-ignore]
 

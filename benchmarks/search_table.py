@@ -17,8 +17,8 @@ _MOST_TOKENS = 1000
 def table(records: Sequence[Record]) -> str:
     """Return one row per optimizer: mean test accuracy over the seeds of each task, and means over the pieces.
 
-    The lead of the first optimizer over each other one is that on the pieces that both have, with a 95 % interval for other test
-    rows; it does not say what other seeds would change.
+    The lead of the first optimizer over each other one is that on the pieces that both have, with a
+    95 % interval for other test rows; it does not say what other seeds would change.
     """
     if not records:
         return "no records yet"
@@ -54,7 +54,10 @@ def _row(
 
 
 def _lead(ours: Sequence[Record], theirs: Sequence[Record]) -> str:
-    """Return the mean difference over tasks, of what both did with the same seed, and its half interval over test rows."""
+    """Return the mean difference over tasks and its half interval over test rows.
+
+    It is that of what both did with the same seed.
+    """
     right = {(r["task"], r["seed"]): [int(c) for c in r["held"]["1.0"]["right"]] for r in ours}
     by_task: dict[str, list[list[int]]] = {}
     for record in theirs:
@@ -94,7 +97,10 @@ def _at(records: Sequence[Record], tasks: Sequence[str], share: float) -> float 
 
 
 def hypervolume(front: Sequence[tuple[int, float]]) -> float:
-    """Return the part of the square between no tokens and `_MOST_TOKENS`, accuracy 0 and 1, that the prompts dominate."""
+    """Return the share of the square that the prompts dominate.
+
+    It reaches from no tokens to `_MOST_TOKENS`, from accuracy 0 to 1.
+    """
     area, best, ordered = (
         0.0,
         0.0,

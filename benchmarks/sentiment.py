@@ -1,12 +1,14 @@
 """The main job against its two baselines, on the same test rows.
 
-What: held-out accuracy of the plain instruction, of the best of 20 random 4-demonstration prompts (chosen on the same
-dev rows the search uses, with and without batch calibration), and of the prompt that a search chose. Why: few
-published prompt optimizers beat "best of N random draws", so it stands beside every claim of ours.
+What: held-out accuracy of the plain instruction, of the best of 20 random 4-demonstration prompts
+(chosen on the same dev rows the search uses, with and without batch calibration), and of the prompt
+that a search chose. Why: few published prompt optimizers beat "best of N random draws", so it
+stands beside every claim of ours.
 
     python benchmarks/sentiment.py --budget 200 --seed 0
 
-The last line of stdout is one JSON object. The search runs in `--storage` (default: a fresh temporary database).
+The last line of stdout is one JSON object. The search runs in `--storage` (default: a fresh
+temporary database).
 """
 
 from __future__ import annotations
@@ -84,7 +86,8 @@ def main() -> None:
             f"{name:45} {sum(values) / len(values):.3f} ({low:.3f}-{high:.3f})   {gain:+.1f} ({paired_p_value(paired(chosen, values)):.2g})"
         )
     print(
-        f"search: {seconds:.0f} s, {front.trials} candidates, {front.evaluations} pairs, front of {len(front.front)}"
+        f"search: {seconds:.0f} s, {front.trials} candidates, {front.evaluations} evaluations, "
+        f"front of {len(front.front)}"
     )
     result = {
         "benchmark": "sentiment",

@@ -1,15 +1,17 @@
 """Every built-in task with one command: the starting prompt against the chosen one on the test split.
 
-What: `optimize --task T --budget 30` on the default model, and what a gold and an empty answer score there.
-Why: a task is built in when it runs from an installed package and ends with a front, whatever it asks for.
+What: `optimize --task T --budget 30` on the default model, and what a gold and an empty answer
+score there. Why: a task is built in when it runs from an installed package and ends with a front,
+whatever it asks for.
 
     python benchmarks/tasks.py --out runs                         # runs what is missing
     python benchmarks/tasks.py --out runs --tasks summarize,qa    # these alone
     python benchmarks/tasks.py --out runs --table                 # reads what is there
 
-A run that ended lies in a file of its own; `--storage` of each is beside it, so the whole can be ended and continued. Where the hub
-cannot be reached, `keywords` takes the same rows from ``DIR/keywords_inspec/{train,test}.jsonl`` (PROMPTFRONT_BENCH_DATA or
-``--data-dir``), with `input`, which holds title and abstract, and `references` in each line.
+A run that ended lies in a file of its own; `--storage` of each is beside it, so the whole can be
+ended and continued. Where the hub cannot be reached, `keywords` takes the same rows from
+``DIR/keywords_inspec/{train,test}.jsonl`` (PROMPTFRONT_BENCH_DATA or ``--data-dir``), with `input`,
+which holds title and abstract, and `references` in each line.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from promptfront.search.contracts import Task
     from promptfront.search.records.results import Entry
 
-TASKS = "summarize,sentiment-zh,qa,math,poem,keywords,story,news,topic,qa-choice,sentiment,code-complete,code-doc,code-translate"
+TASKS = (
+    "summarize,sentiment-zh,qa,math,poem,keywords,story,news,topic,qa-choice,sentiment,"
+    "code-complete,code-doc,code-translate"
+)
 
 
 def load(name: str, data_dir: Path | None) -> Task:
@@ -147,7 +152,8 @@ def main() -> None:
         if path.exists():
             results.append(json.loads(path.read_text()))
     print(
-        "\n| task | metric | gold / empty | start | chosen (95 %) | gain | rows | tokens | demos | kept | front | s |\n"
+        "\n| task | metric | gold / empty | start | chosen (95 %) | gain | rows | tokens | demos "
+        "| constraints met | front | s |\n"
         "|---|---|---|---|---|---|---|---|---|---|---|---|"
     )
     print("\n".join(map(row, results)))
