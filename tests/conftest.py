@@ -1,4 +1,7 @@
-"""Fixtures shared by the suite: tiny models, the real default one, and a small task on real data."""
+"""Fixtures shared by the suite.
+
+Tiny models, the real default one, and a small task on real data.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,10 @@ def reviews() -> Task:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Return what makes a tiny random model, each once in a session, and returns its folder; see `tests.tiny.save_tiny`."""
+    """Return what makes a tiny random model, each once in a session, and returns its folder.
+
+    See `tests.tiny.save_tiny`.
+    """
     from tests.tiny import NO_SYSTEM, SYSTEM_LAST, byte_tokenizer, save_tiny
 
     made: dict[str, str] = {}

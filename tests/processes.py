@@ -1,4 +1,7 @@
-"""The command as a user runs it: in processes forked from one that has imported torch once, or in this one."""
+"""The command as a user runs it.
+
+In processes forked from one that has imported torch once, or in this one.
+"""
 
 from __future__ import annotations
 

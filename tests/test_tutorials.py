@@ -18,7 +18,10 @@ _FILE = re.compile(r"# ([\w.]+)\n")
 @pytest.mark.slow
 @pytest.mark.parametrize("tutorial", _TUTORIALS, ids=lambda path: path.stem)
 def test_a_tutorial_runs_as_printed(tutorial: Path, tmp_path: Path) -> None:
-    """A block that begins with a file's name is that file; shell blocks are run in order, and end with an answer."""
+    """A block that begins with a file's name is that file.
+
+    Shell blocks are run in order, and end with an answer.
+    """
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     blocks = _BLOCK.findall(tutorial.read_text("utf-8"))
     assert {"sh"} < {language for language, _ in blocks}

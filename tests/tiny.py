@@ -1,4 +1,7 @@
-"""Models of every kind, tiny and random, with a tokenizer made on the spot: they load in a moment."""
+"""Models of every kind, tiny and random, with a tokenizer made on the spot.
+
+They load in a moment.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +28,20 @@ _TEXT = [
     "A warm and funny film about growing up. Great cast, good songs, loved it.",
     "A dull and empty film about nothing. Bad cast, poor songs, hated it.",
     "Classify the text as good or bad. Read the review and answer yes or no, positive or negative.",
-    "Text Review Label Sentiment Question Answer Output Input 0 1 2 3 4 5 6 7 8 9 10 11 12 . , : ; ? ! ' ( )",
+    "Text Review Label Sentiment Question Answer Output Input 0 1 2 3 4 5 6 7 8 9 10 11 12 . , : ; "
+    "? ! ' ( )",
     "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ",
 ]
 _SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "<mask>", "<|turn|>", "<|end|>"]
 TEMPLATE = (
-    "{% for m in messages %}{{ '<|turn|>' + m['role'] + '\n' + m['content'] + '<|end|>\n' }}{% endfor %}"
+    "{% for m in messages %}{{ '<|turn|>' + m['role'] + '\n' + m['content'] + '<|end|>\n' }}{% "
+    "endfor %}"
     "{% if add_generation_prompt %}{{ '<|turn|>assistant\n' }}{% endif %}"
 )
 """A chat template that takes every role."""
 NO_SYSTEM = (
-    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turn here') }}{% endif %}"
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turn here') }}{% endif "
+    "%}"
     "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
     "{{ raise_exception('turns must alternate') }}{% endif %}"
     "{{ '<|turn|>' + m['role'] + '\n' + m['content'] | trim + '<|end|>\n' }}{% endfor %}"
@@ -43,7 +49,8 @@ NO_SYSTEM = (
 )
 """One that refuses a system turn."""
 SYSTEM_LAST = (
-    "{% if messages[0]['role'] == 'system' %}{% set head = messages[0]['content'] + '\n\n' %}{% set turns = messages[1:] %}"
+    "{% if messages[0]['role'] == 'system' %}{% set head = messages[0]['content'] + '\n\n' %}{% "
+    "set turns = messages[1:] %}"
     "{% else %}{% set head = '' %}{% set turns = messages %}{% endif %}"
     "{% for m in turns %}{% if m['role'] == 'user' %}"
     "{{ '<|turn|>' + (head if loop.last else '') + m['content'] + '<|end|>' }}"
@@ -97,7 +104,10 @@ def word_tokenizer(*, lowercase: bool = True) -> Any:
 
 
 def unigram_tokenizer() -> Any:
-    """Return a unigram tokenizer as T5's is: no line breaks, and unknown characters are one token."""
+    """Return a unigram tokenizer as T5's is.
+
+    No line breaks, and unknown characters are one token.
+    """
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Replace("\n", " ")]
@@ -188,9 +198,11 @@ def save_tiny(
     folder
         Where to.
     kind
-        ``"llama"``, ``"gpt2"`` or ``"opt"`` (causal), ``"t5"`` (encoder-decoder) or ``"bert"`` (masked).
+        ``"llama"``, ``"gpt2"`` or ``"opt"`` (causal), ``"t5"`` (encoder-decoder) or ``"bert"``
+        (masked).
     tokenizer
-        Its tokenizer; by default one as models of its kind have it, with `TEMPLATE` for causal models.
+        Its tokenizer; by default one as models of its kind have it, with `TEMPLATE` for causal
+        models.
     context
         The tokens it reads.
     vocabulary

@@ -171,7 +171,10 @@ def test_encoder_decoder_models_are_exact(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", sorted(_CAUSAL))
 def test_replies_are_what_the_model_writes_alone(kind: str, tmp_path: Path) -> None:
-    """Whatever is in the batch: prompts of other lengths, and others with the same long beginning."""
+    """Whatever is in the batch.
+
+    Prompts of other lengths, and others with the same long beginning.
+    """
     other = HFBackend(saved(_CAUSAL[kind](), transformers.AutoModelForCausalLM, tmp_path))
     stem = "The plot is thin and the cast is good. " * 6
     prompts = [
@@ -235,7 +238,10 @@ def test_what_cannot_be_packed_is_scored_plainly(tmp_path: Path) -> None:
 
 
 def test_int8_needs_linear_layers(tmp_path: Path) -> None:
-    """T5's layers are rounded and its answers stay near; GPT-2 has layers of another kind, and the sentence says so."""
+    """T5's layers are rounded and its answers stay near.
+
+    GPT-2 has layers of another kind, and the sentence says so.
+    """
     folder = saved(_TRANSLATING["t5"](), transformers.AutoModelForSeq2SeqLM, tmp_path / "t5")
     exact, rounded = HFBackend(folder), HFBackend(folder, dtype="int8")
     pairs = zip(rounded.loglikelihoods(_REQUESTS), exact.loglikelihoods(_REQUESTS), strict=True)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 TURNS = ("system", "user", "assistant", "user")
 CONTENTS = ("Judge.", "one", "good", "two")
-PARTS = "{% for m in messages %}<{{ m['role'] }}>{% for c in m['content'] %}{% if c['type'] == 'text' %}{{ c['text'] }}{% endif %}{% endfor %}{% endfor %}"
+PARTS = (
+    "{% for m in messages %}<{{ m['role'] }}>{% for c in m['content'] %}{% if c['type'] == 'text' "
+    "%}{{ c['text'] }}{% endif %}{% endfor %}{% endfor %}"
+)
 DAY = (
     "{{ 'Today: ' + (date_string if date_string is defined else strftime_now('%d %b %Y')) + '\n' }}"
 )
@@ -60,15 +63,17 @@ def test_contents_in_parts() -> None:
 
 def test_system_that_is_dropped_is_written_into_the_user_turn() -> None:
     """A template that passes over system turns in silence loses no instruction."""
-    template = "{% for m in messages if m['role'] != 'system' %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}"
+    template = (
+        "{% for m in messages if m['role'] != 'system' %}<{{ m['role'] }}>{{ m['content'] }}{% "
+        "endfor %}"
+    )
     assert filled(template).startswith("<user>Judge.\n\none")
 
 
 def test_no_thought_is_begun() -> None:
     """A template that can leave the thought out does, and says so in the fingerprint."""
-    template = (
-        TEMPLATE
-        + "{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}"
+    template = TEMPLATE + (
+        "{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}"
     )
     assert filled(template).endswith("<think></think>")
     assert ChatTemplate(byte_tokenizer(template), "m").settings == {"enable_thinking": False}
@@ -112,7 +117,10 @@ def dated(tmp_path_factory: pytest.TempPathFactory) -> HFBackend:
 
 
 def test_the_day_is_given(dated: HFBackend) -> None:
-    """The day that a template writes is the backend's, at first today; prompts and fingerprint follow it."""
+    """The day that a template writes is the backend's, at first today.
+
+    Prompts and fingerprint follow it.
+    """
     assert isinstance(dated, Dated)
     assert dated.writes_date
     assert dated.date == datetime.date.today().isoformat()

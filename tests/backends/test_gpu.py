@@ -65,7 +65,10 @@ def test_bfloat16_is_what_a_gpu_runs_by_default() -> None:
 
 
 def test_layers_may_be_spread_over_all_gpus(cpu: HFBackend) -> None:
-    """``device="auto"`` gives the same numbers; with one GPU this is the same placement by another way."""
+    """``device="auto"`` gives the same numbers.
+
+    With one GPU this is the same placement by another way.
+    """
     spread = HFBackend(device="auto", dtype="float32")
     assert worst(spread.loglikelihoods(_REQUESTS), cpu.loglikelihoods(_REQUESTS)) < 1e-3
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = "[UNK]"
 _CORPUS = [
-    "Review: great fun\nSentiment: positive\n\nReview: 很好，推荐 🎬\nSentiment: bad\n  indented\tx\r\n1\n2\n\n\n",
+    "Review: great fun\nSentiment: positive\n\nReview: 很好，推荐 🎬\nSentiment: bad\n  "
+    "indented\tx\r\n1\n2\n\n\n",
     "a\nb\n" * 9,
 ]
 _PARTS = [

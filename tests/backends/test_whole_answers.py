@@ -1,4 +1,7 @@
-"""Answers of which one begins another: their ends are scored, as forward passes made by hand say."""
+"""Answers of which one begins another.
+
+Their ends are scored, as forward passes made by hand say.
+"""
 
 from __future__ import annotations
 
@@ -141,13 +144,19 @@ def test_vllm_ends_its_answers_too(
 def test_shares_of_a_beginning(
     tokens: tuple[tuple[int, ...], ...], scores: tuple[float, ...], expected: tuple[float, ...]
 ) -> None:
-    """What goes on as any longer answer is taken off once; answers without a common beginning stay as they are."""
+    """What goes on as any longer answer is taken off once.
+
+    Answers without a common beginning stay as they are.
+    """
     assert ended(Encoded((0,), tokens, whole=True), scores) == pytest.approx(expected)
     assert ended(Encoded((0,), tokens), scores) == scores
 
 
 def test_whole_answers_have_at_most_all_of_the_probability() -> None:
-    """Of answers that begin one another each keeps its own share; one that always goes on is unlikely, not impossible."""
+    """Of answers that begin one another each keeps its own share.
+
+    One that always goes on is unlikely, not impossible.
+    """
     nested = Encoded((0,), ((1,), (1, 2), (1, 2, 3), (1, 4)), whole=True)
     found = ended(nested, (-0.1, -0.5, -0.9, -2.0))
     assert sum(map(math.exp, found)) == pytest.approx(math.exp(-0.1))

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick() -> Iterator[None]:
-    """Read the entry points once, and open the database once; each input is a study of its own in it."""
+    """Read the entry points once, and open the database once.
+
+    Each input is a study of its own in it.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PROMPTFRONT_DEBUG", "1")  # a fault of ours shows where it is
         patch.setattr(plugins, "entry_points", functools.cache(metadata.entry_points))

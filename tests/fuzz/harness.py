@@ -1,6 +1,9 @@
-"""What each fuzz test does with an input: run the command on it in this process, and hold the end of it to the contract.
+"""What each fuzz test does with an input.
 
-The contract: exit 0 with a right number, or exit 2 with one sentence; no traceback, no hang, nothing lost in silence.
+Run the command on it in this process, and hold the end of it to the contract.
+
+The contract: exit 0 with a right number, or exit 2 with one sentence; no traceback, no hang,
+nothing lost in silence.
 """
 
 from __future__ import annotations
@@ -41,11 +44,17 @@ _NUMBERS = itertools.count()
 
 
 class HangError(BaseException):
-    """An input took longer than any may; not an `Exception`, so that nothing on the way can take it for its own."""
+    """An input took longer than any may.
+
+    Not an `Exception`, so that nothing on the way can take it for its own.
+    """
 
 
 def few(inputs: int) -> settings:
-    """Return how a test runs: so many inputs, the same each time, or as many as ``PROMPTFRONT_FUZZ`` says."""
+    """Return how a test runs.
+
+    So many inputs, the same each time, or as many as ``PROMPTFRONT_FUZZ`` says.
+    """
     return settings(
         max_examples=INPUTS or inputs,
         derandomize=not INPUTS,
@@ -74,7 +83,10 @@ class Done:
         return None if quality is None else float(quality)
 
     def rows(self) -> int:
-        """Return how many rows the plan tells of: those of the splits, and those that a note says were left out."""
+        """Return how many rows the plan tells of.
+
+        Those of the splits, and those that a note says were left out.
+        """
         shared = re.search(r"([\d,]+) rows are both train and dev", self.err)
         split = re.search(r"splits +([\d,]+) train, ([\d,]+) dev, ([\d,]+) test", self.err)
         used = shared or split

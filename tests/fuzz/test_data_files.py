@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     )
 )
 def test_what_was_written_is_read(file: File) -> None:
-    """A file as programs write it is read whole: every row is scored as it was meant, none is lost."""
+    """A file as programs write it is read whole.
+
+    Every row is scored as it was meant, none is lost.
+    """
     table = file.table
     with folder() as home, pytest.MonkeyPatch.context() as patch:
         oracle = Oracle(table.texts, table.answers)

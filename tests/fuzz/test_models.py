@@ -30,8 +30,10 @@ _BEFORE = [
 _ROLES = [
     "<|turn|>{{ m['role'] }}\n",
     "{{ '<|turn|>' + m.role }}",
-    "{% if m.role not in ('user', 'assistant') %}{{ raise_exception('role ' + m.role) }}{% endif %}",
-    "{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('alternate') }}{% endif %}",
+    "{% if m.role not in ('user', 'assistant') %}{{ raise_exception('role ' + m.role) }}{% endif "
+    "%}",
+    "{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('alternate') }}{% "
+    "endif %}",
     "</s>",
     "",
     "{% if loop.last %}",
@@ -104,7 +106,10 @@ _CONFIG: st.SearchStrategy[Any] = st.dictionaries(
 
 @st.composite
 def models(draw: st.DrawFn) -> dict[str, Any]:
-    """Return what is other than in a sound model: its template most often, its tokenizer, its configuration."""
+    """Return what is other than in a sound model.
+
+    Its template most often, its tokenizer, its configuration.
+    """
     kind = draw(st.sampled_from(["llama"] * 4 + ["gpt2", "opt", "t5", "bert"]))
     model: dict[str, Any] = {
         "kind": kind,

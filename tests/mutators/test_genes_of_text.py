@@ -84,7 +84,10 @@ def test_a_plain_instruction_has_plain_forms() -> None:
 def test_an_instruction_that_says_more_is_kept_or_dropped(
     own: str, labels: tuple[str, ...]
 ) -> None:
-    """No form states another task: each is empty or holds the user's words, but for the verb they open with."""
+    """No form states another task.
+
+    Each is empty or holds the user's words, but for the verb they open with.
+    """
     core = own.rstrip("?.。").removeprefix("判断")
     forms = instructions("rewrite", own, labels)
     assert len(forms) > 4
@@ -234,7 +237,10 @@ def test_structure_mutators_change_one_aspect(name: str, aspects: set[str]) -> N
 
 
 def test_names_speak_the_language_of_the_task() -> None:
-    """A Chinese task gets Chinese names; a task that is not of sentiment is not called so; fields stay apart."""
+    """A Chinese task gets Chinese names.
+
+    A task that is not of sentiment is not called so; fields stay apart.
+    """
     chinese = make_task(
         "", ("正面", "负面"), text="这部电影很好看", input_labels=("评论",), target_label="情感"
     )

@@ -38,7 +38,10 @@ NAMES = sorted(
     for name, point in available("promptfront.mutators").items()
     if "promptfront." in point.value
 )
-_ENGLISH = "Please read the review (all of it). Then decide, carefully, whether it is positive or negative."
+_ENGLISH = (
+    "Please read the review (all of it). Then decide, carefully, whether it is positive or "
+    "negative."
+)
 _CHINESE = "请阅读评论（全文）。判断情感。"
 
 
@@ -86,7 +89,10 @@ def context(task: Task, seed: int) -> MutationContext:
 
 
 def make_task(texts: Sequence[str], labels: tuple[str, ...], instruction: str) -> Task:
-    """Return a task whose train are the texts, labelled in turn; without labels, each with a text of its own as target."""
+    """Return a task whose train are the texts, labelled in turn.
+
+    Without labels, each with a text of its own as target.
+    """
     train = tuple(
         Example((("text", text),), labels[i % len(labels)] if labels else f"about {text}")
         for i, text in enumerate(texts)

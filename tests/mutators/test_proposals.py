@@ -72,7 +72,8 @@ def proposed(name: str, task: Task, replies: Sequence[str], asked: list[Text] | 
     [
         GOOD,
         f'"{GOOD}"',
-        f"Sure! Here's a rewritten version:\n\n**{GOOD}**\n\nLet me know if you need anything else!",
+        f"Sure! Here's a rewritten version:\n\n**{GOOD}**\n\nLet me know if you need anything "
+        "else!",
         f"Sure, here is one short sentence: {GOOD}",
         f"Instruction: {GOOD}",
         f"**Instruction:** {GOOD}",
@@ -100,7 +101,8 @@ def test_an_instruction_is_cut_out_of_chatter(name: str, reply: str) -> None:
         "Sure! I can help with that.",
         "I'm sorry, but I cannot rewrite the review.",
         "As an AI language model, I read every review.",
-        "Sure! Keep its meaning and every label it names. Name all the possible outputs. Keep every label they name.",
+        "Sure! Keep its meaning and every label it names. Name all the possible outputs. Keep "
+        "every label they name.",
         "Say this instruction in different words: is the review positive or negative?",
         "Input: a film Output: positive or negative",
         "Write a poem about the sea.",

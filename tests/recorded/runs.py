@@ -1,6 +1,9 @@
-"""Runs on fixed seeds, and what must not change about them: scores, trials, front and export, byte for byte.
+"""Runs on fixed seeds, and what must not change about them.
 
-A change of structure leaves every file beside this one as it is; a change of a number writes them anew, in a commit that says why:
+Scores, trials, front and export, byte for byte.
+
+A change of structure leaves every file beside this one as it is; a change of a number writes them
+anew, in a commit that says why:
 
     python -m tests.recorded.runs [NAME ...]
 
@@ -34,7 +37,10 @@ _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the command: its options, what it needs in its folder, and how often it is killed on the way."""
+    """One run of the command.
+
+    Its options, what it needs in its folder, and how often it is killed on the way.
+    """
 
     options: tuple[str, ...]
     prepare: Callable[[Path], None] = lambda _: None

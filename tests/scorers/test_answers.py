@@ -49,7 +49,10 @@ def test_chinese_answers_are_characters() -> None:
     ],
 )
 def test_the_last_number_counts(reply: str, answer: str, score: float | None) -> None:
-    """Thousands, decimals, signs and fractions are read; an answer without a number cannot be scored."""
+    """Thousands, decimals, signs and fractions are read.
+
+    An answer without a number cannot be scored.
+    """
     assert number(reply, gold(answer)) == score
 
 

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_CHECK = "def check(candidate):\n    assert candidate(2, 3) == 5\n    assert candidate(-1, 1) == 0\n    assert candidate([1], [2]) == [1, 2]\n"
+_CHECK = (
+    "def check(candidate):\n    assert candidate(2, 3) == 5\n    assert candidate(-1, 1) == 0\n    "
+    "assert candidate([1], [2]) == [1, 2]\n"
+)
 _FORGERS = {
     "exits at once": "import os; os._exit(0)",
     "exits as a jail that cannot isolate": "import os; os._exit(99)",
@@ -29,18 +32,33 @@ _FORGERS = {
     "kills itself when called": "import os\ndef add(a, b): os._exit(0)",
     "equals everything": "class E:\n    def __eq__(self, _): return True\ndef add(a, b): return E()",
     "shows itself as right": "class E:\n    def __repr__(self): return '5'\ndef add(a, b): return E()",
-    "answers in advance": "import os, sys\nfor _ in range(9): os.write(int(sys.argv[2]), b\"('returned', 5)\\n\")\ndef add(a, b): return 0",
-    "answers code": "class E:\n    def __repr__(self): return '__import__(\"os\")._exit(0)'\ndef add(a, b): return E()",
+    "answers in advance": (
+        "import os, sys\nfor _ in range(9): os.write(int(sys.argv[2]), b\"('returned', "
+        '5)\\n")\ndef add(a, b): return 0'
+    ),
+    "answers code": (
+        "class E:\n    def __repr__(self): return '__import__(\"os\")._exit(0)'\ndef add(a, b): "
+        "return E()"
+    ),
     "raises what ends tests": "def add(a, b): raise SystemExit(0)",
     "redefines assert's friends": "import builtins\nbuiltins.AssertionError = ValueError\ndef add(a, b): return 0",
     "patches comparison": "import operator\noperator.eq = lambda *_: True\ndef add(a, b): return 0",
-    "looks for the tests": "import gc\ndef add(a, b): return next(o for o in gc.get_objects() if isinstance(o, str) and 'assert' in o)",
+    "looks for the tests": (
+        "import gc\ndef add(a, b): return next(o for o in gc.get_objects() if isinstance(o, str) "
+        "and 'assert' in o)"
+    ),
     "closes the pipe": "import os, sys\ndef add(a, b): os.close(int(sys.argv[2])); return 5",
 }
 _BREAKERS = {
     "forks without end": "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
-    "forks and hides": "import os, time\nfor _ in range(9):\n    if os.fork() == 0:\n        os.setsid(); time.sleep(600)\ndef add(a, b): return 0",
-    "starts threads": "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(600,)).start()",
+    "forks and hides": (
+        "import os, time\nfor _ in range(9):\n    if os.fork() == 0:\n        os.setsid(); "
+        "time.sleep(600)\ndef add(a, b): return 0"
+    ),
+    "starts threads": (
+        "import threading, time\nwhile True: threading.Thread(target=time.sleep, "
+        "args=(600,)).start()"
+    ),
     "loops": "while True: pass",
     "loops when called": "def add(a, b):\n    while True: pass",
     "sleeps": "import time; time.sleep(600)",
@@ -58,17 +76,38 @@ _BREAKERS = {
 _SPIES = {
     "writes outside": "open({outside!r}, 'w').write('x')\ndef add(a, b): return 0",
     "writes into the interpreter": "import json\nopen(json.__file__, 'a').write('x')\ndef add(a, b): return 0",
-    "reads the environment": "import os\nassert 'SECRET' in os.environ or b'SECRET' in open('/proc/1/environ', 'rb').read()\ndef add(a, b): return a + b",
+    "reads the environment": (
+        "import os\nassert 'SECRET' in os.environ or b'SECRET' in open('/proc/1/environ', "
+        "'rb').read()\ndef add(a, b): return a + b"
+    ),
     "reads files": "assert open({outside!r}).read()\ndef add(a, b): return a + b",
-    "reads home": "import os\nassert os.listdir(os.path.expanduser('~root')) != ['.pyenv'] and os.listdir('/home')\ndef add(a, b): return a + b",
+    "reads home": (
+        "import os\nassert os.listdir(os.path.expanduser('~root')) != ['.pyenv'] and "
+        "os.listdir('/home')\ndef add(a, b): return a + b"
+    ),
     "reads users": "assert open('/etc/passwd').read()\ndef add(a, b): return a + b",
-    "calls home": "import socket\nsocket.create_connection(('127.0.0.1', {port}), 2).send(b'x')\ndef add(a, b): return a + b",
+    "calls home": (
+        "import socket\nsocket.create_connection(('127.0.0.1', {port}), 2).send(b'x')\ndef add(a, "
+        "b): return a + b"
+    ),
     "calls out": "import socket\nsocket.create_connection(('1.1.1.1', 80), 2)\ndef add(a, b): return a + b",
-    "signals its parents": "import os\nfor pid in (os.getppid() or 10**9, {pid}): os.kill(pid, 9)\ndef add(a, b): return a + b",
-    "traces another": "import ctypes\nassert ctypes.CDLL(None).ptrace(16, {pid}, 0, 0) == 0\ndef add(a, b): return a + b",
+    "signals its parents": (
+        "import os\nfor pid in (os.getppid() or 10**9, {pid}): os.kill(pid, 9)\ndef add(a, b): "
+        "return a + b"
+    ),
+    "traces another": (
+        "import ctypes\nassert ctypes.CDLL(None).ptrace(16, {pid}, 0, 0) == 0\ndef add(a, b): "
+        "return a + b"
+    ),
     "becomes root": "import os\nos.setuid(0)\ndef add(a, b): return a + b",
-    "mounts": "import ctypes\nassert ctypes.CDLL(None).mount(b'none', b'/work', b'tmpfs', 0, None) == 0\ndef add(a, b): return a + b",
-    "inherits files": "import os, sys\nfor d in range(3, 32):\n    if d not in map(int, sys.argv[1:]):\n        os.read(d, 1)\n        break\nelse: raise ValueError\ndef add(a, b): return a + b",
+    "mounts": (
+        "import ctypes\nassert ctypes.CDLL(None).mount(b'none', b'/work', b'tmpfs', 0, None) == "
+        "0\ndef add(a, b): return a + b"
+    ),
+    "inherits files": (
+        "import os, sys\nfor d in range(3, 32):\n    if d not in map(int, sys.argv[1:]):\n        "
+        "os.read(d, 1)\n        break\nelse: raise ValueError\ndef add(a, b): return a + b"
+    ),
 }
 
 
@@ -194,5 +233,8 @@ def test_without_tests_there_is_no_score() -> None:
     ],
 )
 def test_programs_are_found_in_replies(reply: str, ending: str) -> None:
-    """Continuations end with the function; code blocks and whole functions are taken as they are."""
+    """Continuations end with the function.
+
+    Code blocks and whole functions are taken as they are.
+    """
     assert program(reply, "def f(a):\n", "f").endswith(ending)

@@ -1,4 +1,7 @@
-"""What fails at one candidate costs that candidate; only what makes every further number impossible ends a run."""
+"""What fails at one candidate costs that candidate.
+
+Only what makes every further number impossible ends a run.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tasks whose answers are written by the model: scored, stored, counted where they cannot be scored."""
+"""Tasks whose answers are written by the model.
+
+Scored, stored, counted where they cannot be scored.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +110,8 @@ def test_a_search_ends_with_a_front_and_goes_on(
 def test_what_cannot_be_scored_is_counted(words: Task, backend: HFBackend, tmp_path: Path) -> None:
     """Neither 0 nor 1: means are of the rows that have a value, and the report says how many have none."""
     (tmp_path / "s.py").write_text(
-        "def metric(reply, example):\n    return None if example.target == 'negative' else float(bool(reply))\n"
+        "def metric(reply, example):\n    return None if example.target == 'negative' else "
+        "float(bool(reply))\n"
     )
     task = replace(words, scorer=f"{tmp_path}/s.py:metric")
     front = optimize(task, backend=backend, budget=1, storage=f"sqlite:///{tmp_path}/a.db")
@@ -216,7 +220,10 @@ def test_hidden_fields_do_not_part_examples() -> None:
 def test_a_call_that_is_interrupted_keeps_what_was_answered(
     words: Task, backend: HFBackend
 ) -> None:
-    """Two prompts whose replies end in different ways are two calls; of the second only the rest is asked again."""
+    """Two prompts whose replies end in different ways are two calls.
+
+    Of the second only the rest is asked again.
+    """
 
     class Failing(Counting):
         fails = True

@@ -1,4 +1,7 @@
-"""The loop in processes of its own: resume after kill -9, two workers, limits, and what the study holds."""
+"""The loop in processes of its own.
+
+Resume after kill -9, two workers, limits, and what the study holds.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,8 @@ def search(
 ) -> Callable[..., list[str]]:
     """Write a small task, and return what makes the words of a search over it.
 
-    The mutator that scores most is left out. The model is a tiny one, and the default one where there is time.
+    The mutator that scores most is left out. The model is a tiny one, and the default one where
+    there is time.
     """
     lines = [
         json.dumps(
@@ -127,7 +131,10 @@ def test_limits_end_a_search_and_a_larger_budget_continues_it(
 def test_ctrl_c_finishes_the_batch_and_shows_the_front(
     search: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    """The first Ctrl-C ends the search with exit code 0 after the batch in flight; the study is whole."""
+    """The first Ctrl-C ends the search with exit code 0 after the batch in flight.
+
+    The study is whole.
+    """
     process = Command(tmp_path, *search("--storage", "sqlite:///c.db", "--budget", "400"))
     process.running_until(lambda: _rows(tmp_path / "c.db", "trials") > 1)
     process.signal(signal.SIGINT)

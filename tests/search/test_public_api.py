@@ -47,7 +47,10 @@ def test_exported_names_are_complete_and_sorted() -> None:
 def test_every_module_can_be_imported_first() -> None:
     """There is no import order to know."""
     code = "import sys, importlib\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n"
-    code += "    for loaded in [m for m in sys.modules if m.partition('.')[0] == 'promptfront']: del sys.modules[loaded]"
+    code += (
+        "    for loaded in [m for m in sys.modules if m.partition('.')[0] == 'promptfront']: del "
+        "sys.modules[loaded]"
+    )
     subprocess.run([sys.executable, "-c", code, *MODULES], check=True)
 
 
@@ -131,7 +134,10 @@ def test_proposals_come_from_the_proposer(
 def test_few_pairs_mean_few_dev_rows_for_the_whole_study(
     reviews: Task, backend: HFBackend, tmp_path: Path
 ) -> None:
-    """A full evaluation takes a tenth of the pairs at most, or thirty; the plan says so, and a larger limit changes nothing."""
+    """A full evaluation takes a tenth of the pairs at most, or thirty.
+
+    The plan says so, and a larger limit changes nothing.
+    """
     plans: list[Plan] = []
     for budget, pairs in ((1, 200), (2, 4000)):
         front = optimize(

@@ -19,7 +19,8 @@ _ROW = Example((("text", "a {b}"),), "gold")
 def test_a_function_in_a_file_is_a_scorer(tmp_path: Path) -> None:
     """It gets the reply and the example, and None stays None."""
     (tmp_path / "s.py").write_text(
-        "def half(reply, example):\n    return None if not reply else 0.5 * (reply == example.target)\n"
+        "def half(reply, example):\n    return None if not reply else 0.5 * (reply == "
+        "example.target)\n"
     )
     scorer = load_scorer(f"{tmp_path}/s.py:half")
     assert scorer.score_replies([_ROW] * 3, ["gold", "", "x"]) == [0.5, None, 0.0]  # type: ignore[union-attr]
@@ -29,7 +30,8 @@ def test_a_class_is_made_once(tmp_path: Path) -> None:
     """A scorer that wants whole batches has the method itself."""
     (tmp_path / "s.py").write_text(
         "from promptfront.search.contracts import ReplyScorer\n"
-        "class Length(ReplyScorer):\n    def score_replies(self, examples, replies):\n        return [min(1, len(r) / 9) for r in replies]\n"
+        "class Length(ReplyScorer):\n    def score_replies(self, examples, replies):\n        "
+        "return [min(1, len(r) / 9) for r in replies]\n"
     )
     assert load_scorer(f"{tmp_path}/s.py:Length").score_replies([_ROW], ["abc"]) == [1 / 3]  # type: ignore[union-attr]
 

@@ -31,7 +31,10 @@ def copied(tiny: Callable[..., str], tmp_path: Path) -> Path:
 
 
 def test_a_tokenizer_larger_than_the_model_is_refused(tmp_path: Path) -> None:
-    """Tokens without an embedding cannot be read: it is told when the model is loaded, with one of them."""
+    """Tokens without an embedding cannot be read.
+
+    It is told when the model is loaded, with one of them.
+    """
     with pytest.raises(
         BackendError,
         match=r"tokens that the model does not know, such as number 300 .* model has 300",
@@ -48,7 +51,10 @@ def test_a_smaller_tokenizer_is_fine(tmp_path: Path) -> None:
 
 
 def test_control_tokens_that_are_never_written_may_be_unknown(tmp_path: Path) -> None:
-    """A padding token that was added later, without an embedding, does no harm; one that is written does."""
+    """A padding token that was added later, without an embedding, does no harm.
+
+    One that is written does.
+    """
     tokenizer = byte_tokenizer()
     known = len(tokenizer)
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})

@@ -87,7 +87,10 @@ def test_each_sequence_is_computed_once_and_sees_its_own_past(
 
 
 def candidate(number: int, shared: int, own: int, examples: int) -> list[Tokens]:
-    """Return a candidate's sequences: a shared beginning, its own beginning, and an input of 20 tokens each."""
+    """Return a candidate's sequences.
+
+    A shared beginning, its own beginning, and an input of 20 tokens each.
+    """
     beginning = tuple(range(shared)) + tuple(1000 + number * own + i for i in range(own))
     return [
         beginning + tuple(50_000 + example * 20 + i for i in range(20))

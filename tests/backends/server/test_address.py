@@ -34,7 +34,10 @@ def test_a_key_with_white_space_around_it_works(key: str, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("key", ["none", " EMPTY\n", "ollama"])
 def test_what_stands_in_for_a_key_is_no_secret(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that needs none is given a word; masked, it would be missing from ordinary sentences."""
+    """A server that needs none is given a word.
+
+    Masked, it would be missing from ordinary sentences.
+    """
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with serving(without_logprobs(lambda _: chat("yes"))) as (address, _):
         OpenAIBackend(base_url=address)

@@ -1,4 +1,7 @@
-"""What servers answer, as they do and as they should not: a right number, a reason, or one sentence."""
+"""What servers answer, as they do and as they should not.
+
+A right number, a reason, or one sentence.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +149,10 @@ def test_a_row_that_is_not_answered_costs_its_row(answer: Answer, reason: str) -
 
 
 def test_what_thinking_needs_is_remembered() -> None:
-    """Later requests ask for as many tokens at once; free text has no thinking and is as long as it should be."""
+    """Later requests ask for as many tokens at once.
+
+    Free text has no thinking and is as long as it should be.
+    """
     with serving(without_logprobs(thinking(16))) as (address, asked):
         backend = remote(address)
         requests = [LikelihoodRequest("a sunny day", ("yes", "no"))]
@@ -197,7 +203,10 @@ def test_listed_tokens_are_matched_over_case_and_space(
 
 
 def test_labels_that_begin_alike_are_written() -> None:
-    """First tokens cannot tell "very good" from "very bad": the model writes, and the plan says so."""
+    """First tokens cannot tell "very good" from "very bad".
+
+    The model writes, and the plan says so.
+    """
 
     def script(body: Body) -> Answer:
         return listing(lambda _: {"very": 0.9})(body) if "logprobs" in body else chat("Very bad.")
@@ -417,7 +426,10 @@ def test_completions_without_numbers_are_not_taken_for_some(logprobs: Any) -> No
 
 @pytest.mark.parametrize("echoes", [False, True])
 def test_a_refused_row_of_a_batch_of_completions_costs_its_row(tiny: Any, echoes: bool) -> None:
-    """Prompts go to the server together: which of them is refused is found out by sending each alone."""
+    """Prompts go to the server together.
+
+    Which of them is refused is found out by sending each alone.
+    """
     folder = tiny("llama")
     (bad,) = Encoder(AutoTokenizer.from_pretrained(folder), folder).encode_prompts([_ROWS[1]])
 

@@ -105,7 +105,10 @@ def test_the_most_frequent_spelling_stands_for_all(tmp_path: Path) -> None:
     assert ("0", "1") == task.labels
     assert {"0", "1"} == {row.target for row in task.test}
     assert "Classify the text as 0 or 1." == task.start.instruction
-    told = "6 rows with the label '1.0' are read as '1', 6 rows with the label '0.0' are read as '0'; `choices` keeps labels apart"
+    told = (
+        "6 rows with the label '1.0' are read as '1', 6 rows with the label '0.0' are read as '0'; "
+        "`choices` keeps labels apart"
+    )
     assert told in task.notes
 
 
@@ -194,7 +197,10 @@ def test_labels_that_a_split_lacks_are_told(tmp_path: Path) -> None:
 
 
 def test_the_scorer_says_that_they_are_labels(tmp_path: Path) -> None:
-    """Many labels look like free text, unless the scorer of labels is named; the refusal says so."""
+    """Many labels look like free text, unless the scorer of labels is named.
+
+    The refusal says so.
+    """
     names = [f"class {i // 2}, of many" for i in range(160)]
     data = write(tmp_path / "a.csv", names)
     with pytest.raises(InputError, match="`scorer` labels if they are labels"):
@@ -251,7 +257,10 @@ def labelled(*texts: str) -> Task:
 def test_labels_that_a_model_cannot_tell_apart_are_refused(
     kind: str, labels: tuple[str, ...], says: str, tiny: Callable[..., str]
 ) -> None:
-    """Before anything is scored, with the tokens shown and what to do; with other texts the same labels are scored."""
+    """Before anything is scored, with the tokens shown and what to do.
+
+    With other texts the same labels are scored.
+    """
     task = labelled(*labels)
     with pytest.raises(InputError, match=says):
         make_evaluator(task, backend=HFBackend(tiny(kind)))
@@ -287,7 +296,10 @@ def test_a_candidate_with_such_labels_fails_with_the_sentence(tiny: Callable[...
 
 
 def test_a_search_goes_on_past_such_candidates(tiny: Callable[..., str], tmp_path: Path) -> None:
-    """The candidate is stored as failed, with the sentence, and is never scored; the search reaches its table."""
+    """The candidate is stored as failed, with the sentence, and is never scored.
+
+    The search reaches its table.
+    """
     (tmp_path / "alike.py").write_text(
         "from dataclasses import replace\n"
         "class Alike:\n"
@@ -338,7 +350,10 @@ def test_whole_answers_are_asked_for_where_one_begins_another(
 
 
 def test_backends_that_show_no_tokens_are_believed() -> None:
-    """A backend of one's own need not read tokens; where it does, what it does not know is told by the first such label."""
+    """A backend of one's own need not read tokens.
+
+    Where it does, what it does not know is told by the first such label.
+    """
     assert "" == unreadable((), (), "m")
     assert "label text 'b'" in unreadable(
         ("a", "b"), [AnswerTokens(("a",), True), AnswerTokens(("?",), False)], "m"

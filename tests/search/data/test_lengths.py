@@ -23,7 +23,10 @@ def words(texts: Sequence[Text]) -> list[int]:
 
 
 def limit(context: int, *lengths: int, instruction: str = "Judge it.") -> tuple[int, str]:
-    """Return the limit of a task whose longest row has fields of these lengths; start and answer have five words or so."""
+    """Return the limit of a task whose longest row has fields of these lengths.
+
+    Start and answer have five words or so.
+    """
     names = tuple(f"f{i}" for i in range(len(lengths)))
     long, short = (
         [(name, "w " * n) for name, n in zip(names, some, strict=True)]
@@ -71,7 +74,8 @@ def test_a_long_start_leaves_less() -> None:
 def test_a_search_on_long_rows_reaches_its_table(kind: str, fields: int, tmp_path: Path) -> None:
     """A model of few tokens is searched on rows of many, which are cut with a note."""
     body = [
-        f"{i} {'warm and funny film' if i % 2 else 'dull'} {'b ' * 400},{'good' if i % 2 else 'bad'}"
+        f"{i} {'warm and funny film' if i % 2 else 'dull'} "
+        f"{'b ' * 400},{'good' if i % 2 else 'bad'}"
         for i in range(16)
     ]
     more = [f"{'c ' * 300}{i}," if fields > 1 else "" for i in range(16)]

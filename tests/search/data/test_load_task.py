@@ -105,7 +105,8 @@ def test_a_task_file_says_it_all(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text(
         "name: mood\ndata: data.csv\ninput: {body: Comment}\ntarget: {mood: Mood}\n"
         "labels: {good: happy, bad: sad}\ninstruction: How is it?\nquestion: Happy or sad?\n"
-        "constraints:\n  - Be brief.\n  - {name: length, text: 'At most {limit} words.', limit: 3}\nsizes: {dev: 3, test: 4}\n"
+        "constraints:\n  - Be brief.\n  - {name: length, text: 'At most {limit} words.', limit: "
+        "3}\nsizes: {dev: 3, test: 4}\n"
     )
     task = load_task(str(tmp_path / "t.yaml"))
     assert task.start.structure == Structure(
@@ -127,7 +128,10 @@ def test_a_task_file_says_it_all(tmp_path: Path) -> None:
 
 
 def test_a_task_file_can_name_several_instructions(tmp_path: Path) -> None:
-    """The first is the start, the others are tried first; a list of anything else is told with its line."""
+    """The first is the start, the others are tried first.
+
+    A list of anything else is told with its line.
+    """
     write(tmp_path / "data.csv", rows(20))
     file = tmp_path / "t.yaml"
     file.write_text("data: data.csv\ninstruction:\n  - How is it?\n  - Good or bad?\n")

@@ -40,7 +40,10 @@ def test_ten_examples_rank_candidates_better_than_their_mean(labels: int) -> Non
 
 
 def test_potential_is_quality_without_lean() -> None:
-    """A prompt that chooses one label always has the potential of what it hides; a level one has nothing to gain."""
+    """A prompt that chooses one label always has the potential of what it hides.
+
+    A level one has nothing to gain.
+    """
     logs, gold, _ = made_up(2, 3, 0)
     level = np.asarray(logs[0]) - np.mean(logs[0], axis=0)
     leaning = level + np.array([9.0, 0.0])

@@ -34,7 +34,10 @@ def test_paired_p_value_is_mcnemars_exact_test() -> None:
 
 
 def test_graded_values_are_tested_by_flipped_signs() -> None:
-    """The p-value is near scipy's permutation test; what one prompt could not be scored on is left out."""
+    """The p-value is near scipy's permutation test.
+
+    What one prompt could not be scored on is left out.
+    """
     rng = np.random.default_rng(1)
     ours, theirs = rng.beta(2, 3, 80), rng.beta(2, 3.6, 80)
     expected = permutation_test(

@@ -117,7 +117,10 @@ def test_a_reply_ends_at_its_limit(text: str, limit: int) -> None:
 
 
 def test_a_form_is_asked_for_where_a_backend_can_hold_to_it() -> None:
-    """The first constraint of a form decides; what is held to it ends with it, and others write up to a stop."""
+    """The first constraint of a form decides.
+
+    What is held to it ends with it, and others write up to a stop.
+    """
     asked: list[dict[str, object]] = []
 
     class Writer:
@@ -149,7 +152,10 @@ def test_a_form_is_asked_for_where_a_backend_can_hold_to_it() -> None:
 
 
 def test_a_limit_is_stated_bound_and_measured(reviews: Task, default_backend: HFBackend) -> None:
-    """With the real model: decoding ends near the limit, replies at it, and the share of constraints met is known."""
+    """With the real model.
+
+    Decoding ends near the limit, replies at it, and the share of constraints met is known.
+    """
     task = replace(reviews, labels=(), scorer="rouge-l", max_tokens=40, dev=reviews.dev[:4])
     evaluator = Evaluator(task, default_backend, Metric("rouge-l", rouge_l))
     limited = replace(
@@ -182,7 +188,10 @@ def _no_judge(_: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
 
 
 def test_constraints_met_are_a_score() -> None:
-    """It is the share of the task's rules kept, also as a part; a task without any is a sentence."""
+    """It is the share of the task's rules kept, also as a part.
+
+    A task without any is a sentence.
+    """
     task = Task(
         "t",
         "",

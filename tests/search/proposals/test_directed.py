@@ -58,7 +58,10 @@ class Reader(KnownModel):
 
 
 def test_what_is_levelled_is_not_calibrated() -> None:
-    """Calibration has no label_bias left to take away: the prompt without it is levelled, with or without a score of its own."""
+    """Calibration has no label_bias left to take away.
+
+    The prompt without it is levelled, with or without a score of its own.
+    """
     calibrated = replace(
         START, demonstrations=TRAIN[:12], structure=replace(START.structure, calibration="batch")
     )
@@ -116,7 +119,10 @@ def test_words_are_read_again_only_where_it_paid() -> None:
 
 
 def test_a_directed_plugin_is_used_as_the_built_in_is(tmp_path: Path) -> None:
-    """What a mutator is it declares: with a plugin in a built-in one's place every trial is the same."""
+    """What a mutator is it declares.
+
+    With a plugin in a built-in one's place every trial is the same.
+    """
 
     def trials(name: str, mutators: Sequence[str], without: Sequence[str]) -> list[object]:
         url = f"sqlite:///{tmp_path}/{name}.db"
@@ -141,7 +147,10 @@ def test_a_directed_plugin_is_used_as_the_built_in_is(tmp_path: Path) -> None:
 
 
 def test_what_rows_must_not_judge_is_left_out_where_they_are_shared() -> None:
-    """A plugin that learns from rows that no prompt shows needs some; with few rows there are none."""
+    """A plugin that learns from rows that no prompt shows needs some.
+
+    With few rows there are none.
+    """
     mutators = load_mutators((PLUGIN,))
     shared = replace(TASK, dev=TASK.train)
     assert mutators.keys() == suited(mutators, TASK).keys()

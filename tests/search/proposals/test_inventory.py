@@ -38,7 +38,10 @@ def test_what_limits_a_mutator_keeps_what_it_declares() -> None:
 
 
 def test_a_usage_of_another_kind_is_told(tmp_path: Path) -> None:
-    """What a mutator declares is a `Usage`; anything else is one sentence before anything is spent."""
+    """What a mutator declares is a `Usage`.
+
+    Anything else is one sentence before anything is spent.
+    """
     file = tmp_path / "m.py"
     file.write_text(
         "class X:\n    gene = 'instruction'\n    usage = {'asks_model': True}\n"

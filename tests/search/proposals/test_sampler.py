@@ -24,7 +24,10 @@ def test_unknown_sampler_is_told() -> None:
 @pytest.mark.parametrize("name", ["tpe", "nsga2", "gp", "random"])
 @pytest.mark.parametrize("seed", [-1, 2**32, 10**30])
 def test_any_whole_number_is_a_seed(name: str, seed: int) -> None:
-    """What Optuna does not take is reduced; the same seed gives the same search, another one another."""
+    """What Optuna does not take is reduced.
+
+    The same seed gives the same search, another one another.
+    """
 
     def drawn(seed: int) -> list[float]:
         study = optuna.create_study(

@@ -1,4 +1,7 @@
-"""Every built-in task: real rows, and a metric for which a gold answer is right and an empty one is not."""
+"""Every built-in task.
+
+Real rows, and a metric for which a gold answer is right and an empty one is not.
+"""
 
 from __future__ import annotations
 
