@@ -83,7 +83,7 @@ def shown(folder: Path, capfd: pytest.CaptureFixture[str]) -> bytes:
 def test_a_server_s_faults_show_no_secret(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In output, errors, database and exports, also with the traceback that a developer asks for."""
+    """In output, errors, database and exports, also with the traceback that one asks for."""
     monkeypatch.setenv("OPENAI_API_KEY", f"{_HEADER}\n")
     monkeypatch.setenv("PROMPTFRONT_DEBUG", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

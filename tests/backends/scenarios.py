@@ -1,4 +1,4 @@
-"""Servers on loopback that answer as real ones were seen to, each by its name, and as none should."""
+"""Servers on loopback that answer as real ones were seen to, by name, and as none should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server around the real default model, and a proxy that makes its network a bad one; both on loopback."""
+"""An OpenAI-compatible server around the default model, and a proxy that spoils its network."""
 
 from __future__ import annotations
 

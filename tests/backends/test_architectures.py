@@ -1,4 +1,4 @@
-"""Every kind of model transformers offers, small and random, against one plain forward pass per answer."""
+"""Every kind of model that transformers offers, against one plain forward pass per answer."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def logs(logits: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", sorted(_CAUSAL))
 def test_causal_models_are_packed_and_exact(kind: str, tmp_path: Path) -> None:
-    """Rotary and absolute positions, grouped heads, capped logits, and windows shorter than the prompt."""
+    """Rotary and absolute positions, grouped heads, capped logits, and short windows."""
     other = HFBackend(saved(_CAUSAL[kind](), transformers.AutoModelForCausalLM, tmp_path))
     expected = []
     for encoded in other._encoder.encode(_REQUESTS):
@@ -254,7 +254,7 @@ def test_int8_needs_linear_layers(tmp_path: Path) -> None:
 
 
 def test_chat_needs_a_template(tmp_path: Path) -> None:
-    """A model without a chat template says so, and a task that asks in chat asks it in plain text instead."""
+    """Without a chat template a model says so, and a chat task asks in plain text instead."""
     folder = Path(saved(_CAUSAL["llama"](), transformers.AutoModelForCausalLM, tmp_path))
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(BackendError, match="has no chat template"):

@@ -35,7 +35,7 @@ def filled(template: Any, roles: tuple[str, ...] = TURNS) -> str:
 
 
 def test_instruction_opens_first_user_turn_where_system_is_refused() -> None:
-    """A template without a system turn gets the instruction in the first user turn, and demonstrations as they are."""
+    """Without a system turn the instruction is in the first user turn, demonstrations as ever."""
     text = filled(NO_SYSTEM)
     assert text == (
         "<|turn|>user\nJudge.\n\none<|end|>\n<|turn|>assistant\ngood<|end|>\n<|turn|>user\ntwo<|end|>\n<|turn|>model\n"

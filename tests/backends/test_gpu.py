@@ -74,7 +74,7 @@ def test_layers_may_be_spread_over_all_gpus(cpu: HFBackend) -> None:
 
 
 def test_replies_of_a_gpu_are_those_of_the_cpu(cpu: HFBackend) -> None:
-    """Stems that are read once, rows of unlike length in a batch and the decoding attention, greedily in float32."""
+    """Prefixes read once, prompts of unlike length in a batch, and the decoding attention."""
     gpu = HFBackend(device="cuda", dtype="float32")
     prompts = [request.prompt for request in _REQUESTS]
     expected, found = (

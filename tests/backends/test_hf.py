@@ -1,4 +1,4 @@
-"""The Hugging Face backend against plain forward passes, on a tiny model and, where there is time, on the default one."""
+"""The Hugging Face backend against plain forward passes, on a tiny and the default model."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def close(found: Sequence[tuple[float, ...]], expected: Sequence[tuple[float, ..
 
 
 def test_shared_stems_give_plain_numbers(backend: HFBackend) -> None:
-    """Several candidates that share parts of their beginnings, scored in one call, are each scored exactly."""
+    """Candidates that share beginnings, scored in one call, are each scored exactly."""
     shown = "Review: loved it\nSentiment: positive\n\n"
     made = requests(
         [
@@ -127,7 +127,7 @@ def test_calls_are_sums_of_their_parts(backend: HFBackend, data: st.DataObject) 
 
 
 def test_words_are_likely_and_scored_as_continuations_are(default_backend: HFBackend) -> None:
-    """The words after some prompts have the log-likelihoods that they have as answers, the likely ones first."""
+    """Words after prompts have the log-likelihoods that they have as answers, likely first."""
     prompts = [
         "Review: a great film\nSentiment:",
         "The capital of France is",
@@ -211,7 +211,7 @@ def test_devices_and_dtypes_that_are_none_are_told(options: dict[str, Any], says
 def test_narrow_dtypes_give_nearly_the_same_numbers(
     backend: HFBackend, dtype: str, tolerance: float
 ) -> None:
-    """Each is another model to the store, generates too, and reads a token alike whatever is beside it."""
+    """Each is another model to the store, generates too, and reads a token alike anywhere."""
     made = requests(["Classify the review.\n\n"])
     narrow = HFBackend(backend.model, dtype=dtype)
     found = narrow.loglikelihoods(made)
@@ -229,7 +229,7 @@ def test_narrow_dtypes_give_nearly_the_same_numbers(
 
 
 def test_control_tokens_in_data_are_text(default_backend: HFBackend) -> None:
-    """A review that holds the end-of-turn marker is read as those characters, in plain and in chat prompts."""
+    """An end-of-turn marker in a review is read as characters, in plain and chat prompts."""
     end = default_backend._tokenizer.convert_tokens_to_ids("<|im_end|>")
     plain, chat = default_backend._encoder.encode(
         [
@@ -243,7 +243,7 @@ def test_control_tokens_in_data_are_text(default_backend: HFBackend) -> None:
 
 
 def test_chat_prompts_are_the_models_template(backend: HFBackend) -> None:
-    """Where data holds no control token, the tokens are those of transformers' own chat rendering."""
+    """Without control tokens in the data, tokens are those of transformers' chat rendering."""
     turns = (
         Message("system", "Be brief."),
         Message("user", "Hi\n  there"),
@@ -259,7 +259,7 @@ def test_chat_prompts_are_the_models_template(backend: HFBackend) -> None:
 
 
 def test_spaces_at_the_boundary_belong_to_the_answer(backend: HFBackend) -> None:
-    """A prompt that ends with a space and an answer without one are the same as the other way round."""
+    """A space at the prompt's end is the same as one at the answer's beginning."""
     first, second = backend.loglikelihoods(
         [
             LikelihoodRequest("It was ", ("good", "bad")),

@@ -108,7 +108,7 @@ def encoders(request: pytest.FixtureRequest) -> tuple[Encoder, Encoder]:
 def test_lines_give_the_tokens_of_the_whole(
     encoders: tuple[Encoder, Encoder], prompts: list[str], continuation: str
 ) -> None:
-    """White space at every place, Chinese, emoji, combining characters and control tokens in the data."""
+    """White space anywhere, Chinese, emoji, combining characters, and control tokens."""
     by_lines, whole = encoders
     requests = [LikelihoodRequest(prompt, (" positive", f" a{continuation}")) for prompt in prompts]
     assert by_lines.encode(requests) == whole.encode(requests)

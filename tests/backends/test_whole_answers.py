@@ -51,7 +51,7 @@ def by_hand(first: float, goes_on: float) -> float:
 def test_the_end_of_an_answer_is_what_does_not_go_on(
     packed: bool, tiny: Callable[..., str]
 ) -> None:
-    """A causal model's "5" is a five that no zero follows, and "50" a fifty that no further zero follows."""
+    """A causal model's "5" is a five that no zero follows; so it is with "50"."""
     backend = HFBackend(tiny("base"), packed=packed)
     model, tokenizer = backend._model, backend._tokenizer
     five, nought, seven = (
@@ -102,7 +102,7 @@ def test_a_server_ends_its_answers_too(
 def test_vllm_ends_its_answers_too(
     tiny: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What its engine says of tokens, one by one or of long answers at once, makes the same numbers."""
+    """Tokens asked for one by one, or of long answers at once, make the same numbers."""
     expected = HFBackend(tiny("base"))
     plain = PlainEngine(expected._model)
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.fuzz.oracle import numbered
 
 _PIECES = [
-    '"', '""', "'", ",", ";", "\t", "|", "\\", "\\n", "a", "film ", "é", "好", "🙂", "\u200b", "{x}", "%", "<b>", "NaN", "-", "=1+1", "#",
+    '"', '""', "'", ",", ";", "\t", "|", "\\", "\\n", "a", "film ", "é", "好", "🙂", "\u200b",
+    "{x}", "%", "<b>", "NaN", "-", "=1+1", "#",
     "\u00a0", "\u2028", "\x85", "\x1c", "\u0301", "sep=;", "\ufeff", "“", "1", "1.5", "null", ":",
 ]  # fmt: skip
 _BREAKS = ["\n", "\r\n", "\n\n"]
@@ -191,7 +192,7 @@ _BYTES = [
 
 @st.composite
 def damaged(draw: st.DrawFn) -> File:
-    """Return a file with bytes cut out, put in or repeated, perhaps in another encoding or under another suffix."""
+    """Return a file with bytes changed, perhaps in another encoding or with another suffix."""
     file = draw(st.one_of(separated(), raw_tsv(), json_files(), parquet_files()))
     content = file.content
     for _ in range(draw(st.integers(0, 3))):
@@ -217,9 +218,17 @@ def damaged(draw: st.DrawFn) -> File:
 
 
 _SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-2, 5), st.integers(), st.floats(), st.text(max_size=5), st.just("\ud800"),
-    st.sampled_from(["good", "bad", " good", "Good", "", "-1", "1.0", "\u200b", "[]", '["good", "fine"]']),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 5),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.just("\ud800"),
+    st.sampled_from(
+        ["good", "bad", " good", "Good", "", "-1", "1.0", "\u200b", "[]", '["good", "fine"]']
+    ),
+)
 _VALUES = st.recursive(
     _SCALARS,
     lambda inner: (

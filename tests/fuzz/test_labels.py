@@ -13,11 +13,16 @@ from tests.fuzz.harness import few, folder, run
 from tests.fuzz.oracle import Oracle, numbered
 
 _WORDS = [
-    "yes", "no", "Yes", "NO", "no opinion", "not sure", "good", "bad", "1", "1.0", "10", "01", "+1", "-1",
-    "1e0", "0", "0.0", "-0", "true", "True", "false", "FALSE", "none", "None", "null", "nan", "NaN", "n/a",
-    "inf", "A", "B", "a)", "(a)", "a.", "“a”", "café", "cafe\u0301", "ﬁne", "fine", "Straße", "STRASSE", "İ",
-    "ı", "ⅳ", "½", "２", "2", "٣", "好", "不好", "🙂", "👩‍🚀", "a\u200b", "a\ufeff", "\u00ada", "a\u00a0b", "a b",
-    "a  b", "a\nb", "a\tb", "{label}", "{{ x }}", "%s", "<|end|>", "</s>", "<unk>", '"a"', "'a'", "a,b",
+    "yes", "no", "Yes", "NO", "no opinion", "not sure", "good", "bad", "1", "1.0", "10", "01", "+1",
+    "-1",
+    "1e0", "0", "0.0", "-0", "true", "True", "false", "FALSE", "none", "None", "null", "nan", "NaN",
+    "n/a",
+    "inf", "A", "B", "a)", "(a)", "a.", "“a”", "café", "cafe\u0301", "ﬁne", "fine", "Straße",
+    "STRASSE", "İ",
+    "ı", "ⅳ", "½", "２", "2", "٣", "好", "不好", "🙂", "👩‍🚀", "a\u200b", "a\ufeff", "\u00ada",
+    "a\u00a0b", "a b",
+    "a  b", "a\nb", "a\tb", "{label}", "{{ x }}", "%s", "<|end|>", "</s>", "<unk>", '"a"', "'a'",
+    "a,b",
     "a;b", "Label: a", "a:", "\u202eab", "x" * 300, "\u0000", "\u2028",
 ]  # fmt: skip
 _label = st.sampled_from(_WORDS) | st.text(min_size=1, max_size=6) | st.integers(-3, 12).map(str)

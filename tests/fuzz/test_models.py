@@ -15,18 +15,64 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CONTENT = [
-    "{{ m['content'] }}", "{{ m.content | trim }}", "{{ m['content'][0]['text'] }}", "{{ m.content + 1 }}", "{{ m.contnt }}", "{{ m.content | upper }}",
-    "{{ m.content | tojson }}", "{{ m.content }}{{ m.content }}", "{% if m.content is string %}{{ m.content }}{% else %}{% for c in m.content %}{{ c.text }}{% endfor %}{% endif %}",
-    "{{ m.content.split('</think>')[-1] }}", "{{ m.content[:3] }}", "{{ m.content | replace('a', 'b') }}", "", "{{ m }}", "{{ m.content | length }}", "{{ m.content | nofilter }}",
-    "{{ m.content | reverse }}", "{{ m.content | escape }}", "{{ m.content.strip().lower() }}", "{% generation %}{{ m.content }}{% endgeneration %}", "{{ m.content | safe }}", "{{ m.content }} \n",
-]  # fmt: skip
+    "{{ m['content'] }}",
+    "{{ m.content | trim }}",
+    "{{ m['content'][0]['text'] }}",
+    "{{ m.content + 1 }}",
+    "{{ m.contnt }}",
+    "{{ m.content | upper }}",
+    "{{ m.content | tojson }}",
+    "{{ m.content }}{{ m.content }}",
+    "{% if m.content is string %}{{ m.content }}{% else %}{% for c in m.content %}{{ c.text }}{% "
+    "endfor %}{% endif %}",
+    "{{ m.content.split('</think>')[-1] }}",
+    "{{ m.content[:3] }}",
+    "{{ m.content | replace('a', 'b') }}",
+    "",
+    "{{ m }}",
+    "{{ m.content | length }}",
+    "{{ m.content | nofilter }}",
+    "{{ m.content | reverse }}",
+    "{{ m.content | escape }}",
+    "{{ m.content.strip().lower() }}",
+    "{% generation %}{{ m.content }}{% endgeneration %}",
+    "{{ m.content | safe }}",
+    "{{ m.content }} \n",
+]
 _BEFORE = [
-    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turn') }}{% endif %}", "{{ strftime_now('%d %b %Y') }}", "{{ bos_token }}", "{{ bos_token + 1 }}",
-    "{% set ns = namespace(a=false) %}{% set ns.a = true %}", "{{ raise_exception('never') }}", "{{ none_such() }}", "{% if tools %}{{ tools | tojson }}{% endif %}", "{% set x = 1 / 0 %}", "{{ messages[9].role }}",
-    "{% for i in range(1000000) %}x{% endfor %}", "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "{% for m in messages[1:] %}{% if m.role == 'system' %}{{ raise_exception('x') }}{% endif %}{% endfor %}",
-    "{% if messages | length > 1 %}{{ raise_exception(messages) }}{% endif %}", "{{ ''.__class__.__mro__ }}", "{% import 'x' as y %}", "{% extends 'x' %}", "{{ date_string }}", "{{ '\\ue000' }}", "{{ cycler }}", "{{ messages | map(attribute='role') | join }}",
-    "{{ 'a' * 100000000000 }}", "{% set messages = messages[1:] %}", "{% set messages = [] %}", "{{ messages[0].content }}", "{% break %}", "{{ now().year }}", "{{ documents[0] }}", "{{ eos_token }}", "{# {{ x }} #}", "{{ lipsum(1) }}",
-]  # fmt: skip
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turn') }}{% endif %}",
+    "{{ strftime_now('%d %b %Y') }}",
+    "{{ bos_token }}",
+    "{{ bos_token + 1 }}",
+    "{% set ns = namespace(a=false) %}{% set ns.a = true %}",
+    "{{ raise_exception('never') }}",
+    "{{ none_such() }}",
+    "{% if tools %}{{ tools | tojson }}{% endif %}",
+    "{% set x = 1 / 0 %}",
+    "{{ messages[9].role }}",
+    "{% for i in range(1000000) %}x{% endfor %}",
+    "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
+    "{% for m in messages[1:] %}{% if m.role == 'system' %}{{ raise_exception('x') }}{% endif %}{% "
+    "endfor %}",
+    "{% if messages | length > 1 %}{{ raise_exception(messages) }}{% endif %}",
+    "{{ ''.__class__.__mro__ }}",
+    "{% import 'x' as y %}",
+    "{% extends 'x' %}",
+    "{{ date_string }}",
+    "{{ '\\ue000' }}",
+    "{{ cycler }}",
+    "{{ messages | map(attribute='role') | join }}",
+    "{{ 'a' * 100000000000 }}",
+    "{% set messages = messages[1:] %}",
+    "{% set messages = [] %}",
+    "{{ messages[0].content }}",
+    "{% break %}",
+    "{{ now().year }}",
+    "{{ documents[0] }}",
+    "{{ eos_token }}",
+    "{# {{ x }} #}",
+    "{{ lipsum(1) }}",
+]
 _ROLES = [
     "<|turn|>{{ m['role'] }}\n",
     "{{ '<|turn|>' + m.role }}",
@@ -87,21 +133,110 @@ _TOKEN: st.SearchStrategy[Any] = st.sampled_from(
     ]
 )
 _TOKENIZER_CONFIG: st.SearchStrategy[Any] = st.dictionaries(
-    st.sampled_from(["bos_token", "eos_token", "pad_token", "unk_token", "mask_token", "additional_special_tokens", "extra_special_tokens", "model_max_length", "add_bos_token", "add_prefix_space", "clean_up_tokenization_spaces", "tokenizer_class", "chat_template", "padding_side", "split_special_tokens", "added_tokens_decoder"]),
-    _TOKEN | st.sampled_from([-1, 0, 5, 10**30, True, "PreTrainedTokenizerFast", "NoneSuch", "LlamaTokenizer", ["<x>"], {"0": {"content": "<pad>", "special": False}}, {}, [{"name": "default", "template": "{{ messages }}"}]]),
+    st.sampled_from(
+        [
+            "bos_token",
+            "eos_token",
+            "pad_token",
+            "unk_token",
+            "mask_token",
+            "additional_special_tokens",
+            "extra_special_tokens",
+            "model_max_length",
+            "add_bos_token",
+            "add_prefix_space",
+            "clean_up_tokenization_spaces",
+            "tokenizer_class",
+            "chat_template",
+            "padding_side",
+            "split_special_tokens",
+            "added_tokens_decoder",
+        ]
+    ),
+    _TOKEN
+    | st.sampled_from(
+        [
+            -1,
+            0,
+            5,
+            10**30,
+            True,
+            "PreTrainedTokenizerFast",
+            "NoneSuch",
+            "LlamaTokenizer",
+            ["<x>"],
+            {"0": {"content": "<pad>", "special": False}},
+            {},
+            [{"name": "default", "template": "{{ messages }}"}],
+        ]
+    ),
     max_size=3,
-)  # fmt: skip
+)
 _NOTHING = {"type": "Replace", "pattern": {"Regex": "."}, "content": ""}
 _NORMALIZERS = [
-    None, {"type": "Lowercase"}, {"type": "NFKC"}, {"type": "NFD"}, {"type": "StripAccents"}, {"type": "Strip", "strip_left": True, "strip_right": True}, {"type": "Prepend", "prepend": "\u2581"},
-    {"type": "Replace", "pattern": {"String": "good"}, "content": ""}, _NOTHING, {"type": "Replace", "pattern": {"String": "\n"}, "content": " "}, {"type": "None"},
+    None, {"type": "Lowercase"}, {"type": "NFKC"}, {"type": "NFD"}, {"type": "StripAccents"},
+    {"type": "Strip", "strip_left": True, "strip_right": True},
+    {"type": "Prepend", "prepend": "\u2581"},
+    {"type": "Replace", "pattern": {"String": "good"}, "content": ""}, _NOTHING,
+    {"type": "Replace", "pattern": {"String": "\n"}, "content": " "}, {"type": "None"},
 ]  # fmt: skip
-_PRE_TOKENIZERS = [{"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}, {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}, {"type": "Whitespace"}, {"type": "Digits", "individual_digits": True}, None, {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}, {"type": "Punctuation", "behavior": "Isolated"}, {"type": "WhitespaceSplit"}]  # fmt: skip
+_PRE_TOKENIZERS = [
+    {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+    {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+    {"type": "Whitespace"},
+    {"type": "Digits", "individual_digits": True},
+    None,
+    {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True},
+    {"type": "Punctuation", "behavior": "Isolated"},
+    {"type": "WhitespaceSplit"},
+]
 _CONFIG: st.SearchStrategy[Any] = st.dictionaries(
-    st.sampled_from(["vocab_size", "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id", "model_type", "architectures", "torch_dtype", "dtype", "tie_word_embeddings", "rope_scaling", "rope_parameters", "num_hidden_layers", "auto_map", "is_encoder_decoder", "quantization_config", "hidden_size"]),
-    st.sampled_from([0, 1, 2, -1, 5, 40, None, "llama", "x", "bert", "vit", [], {}, ["XForMaskedLM"], True, False, "float16", 1.5, [2, 3]]),
+    st.sampled_from(
+        [
+            "vocab_size",
+            "max_position_embeddings",
+            "bos_token_id",
+            "eos_token_id",
+            "pad_token_id",
+            "model_type",
+            "architectures",
+            "torch_dtype",
+            "dtype",
+            "tie_word_embeddings",
+            "rope_scaling",
+            "rope_parameters",
+            "num_hidden_layers",
+            "auto_map",
+            "is_encoder_decoder",
+            "quantization_config",
+            "hidden_size",
+        ]
+    ),
+    st.sampled_from(
+        [
+            0,
+            1,
+            2,
+            -1,
+            5,
+            40,
+            None,
+            "llama",
+            "x",
+            "bert",
+            "vit",
+            [],
+            {},
+            ["XForMaskedLM"],
+            True,
+            False,
+            "float16",
+            1.5,
+            [2, 3],
+        ]
+    ),
     max_size=2,
-)  # fmt: skip
+)
 
 
 @st.composite

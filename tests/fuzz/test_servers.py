@@ -56,7 +56,9 @@ _NEAR = {
     "entry": ["token", "logprob", "bytes", "top_logprobs"],
 }
 _REPLY = st.sampled_from([
-    "good", "Good.", "bad", "The answer is good", "good or bad", "", " ", "I cannot help with that.", "<think>bad?</think> good", "**good**", "1", "\n", "good\n\nText: x", "{\"answer\": \"good\"}", "not good", "goodness",
+    "good", "Good.", "bad", "The answer is good", "good or bad", "", " ",
+    "I cannot help with that.", "<think>bad?</think> good", "**good**", "1", "\n",
+    "good\n\nText: x", "{\"answer\": \"good\"}", "not good", "goodness",
 ])  # fmt: skip
 
 
@@ -178,15 +180,32 @@ _STATUS = [
 ]
 _HEADERS = st.dictionaries(
     st.sampled_from(["Retry_After", "Content_Encoding", "Location", "X_Odd", "x_should_retry"]),
-    st.sampled_from(["0", "-1", "0.01", "never", "", "Wed, 21 Oct 2015 07:28:00 GMT", "1e400", "nan", "gzip", "/v1/models", "http://127.0.0.1:9/", "true"]),
+    st.sampled_from(
+        [
+            "0",
+            "-1",
+            "0.01",
+            "never",
+            "",
+            "Wed, 21 Oct 2015 07:28:00 GMT",
+            "1e400",
+            "nan",
+            "gzip",
+            "/v1/models",
+            "http://127.0.0.1:9/",
+            "true",
+        ]
+    ),
     max_size=2,
-)  # fmt: skip
+)
 _FILMS = itertools.count()
 Answer = tuple[int, Any, dict[str, str]]
 _MODELS: Answer = (200, {"object": "list", "data": [{"id": "m:1", "object": "model"}]}, {})
 _WAYS = [
-    "{}", "{}.", " {}\n", "**{}**", '"{}"', "`{}`", "The answer is {}.", "Label: {}", "<think>good, or is it bad?</think>\n\n{}",
-    "It is {}!", "Answer: {}\n", "({})", "{}\n\nI hope that helps.", "{} film", "good or bad? Answer: {}",
+    "{}", "{}.", " {}\n", "**{}**", '"{}"', "`{}`", "The answer is {}.", "Label: {}",
+    "<think>good, or is it bad?</think>\n\n{}",
+    "It is {}!", "Answer: {}\n", "({})", "{}\n\nI hope that helps.", "{} film",
+    "good or bad? Answer: {}",
 ]  # fmt: skip
 
 
@@ -248,7 +267,8 @@ def _search(kind: str, address: str, *words: str) -> Done:
         patch.setattr(http, "_PROBE_SECONDS", 0.05)
         patch.setattr(http, "_FIRST_WAIT", 0.01)
         patch.setenv("OPENAI_API_KEY", "planted-secret")
-        film = f"film {next(_FILMS)}"  # another server may have had the same address, and its answers are kept
+        # another server may have had the same address, and its answers are kept
+        film = f"film {next(_FILMS)}"
         rows = [{"text": numbered(i, film), "label": ("good", "bad")[i % 2]} for i in range(8)]
         (home / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
         server = ["--backend", "openai", "--base-url", address, "--retry-timeout", "0.2"]

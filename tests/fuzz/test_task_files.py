@@ -76,8 +76,11 @@ _PATTERN = st.sampled_from(
     ]
 )
 _SCHEMA = st.sampled_from([
-    {"type": "object"}, {"enum": ["good", "bad"]}, {"type": "banana"}, {"$ref": "#"}, {"$ref": "http://127.0.0.1:9/x"}, {"$ref": "#/none"}, {}, [], True, "x",
-    {"pattern": "("}, {"type": "string", "pattern": "a"}, {"$schema": "http://json-schema.org/draft-03/schema"}, {"$schema": "none"}, {"minimum": float("nan")},
+    {"type": "object"}, {"enum": ["good", "bad"]}, {"type": "banana"}, {"$ref": "#"},
+    {"$ref": "http://127.0.0.1:9/x"}, {"$ref": "#/none"}, {}, [], True, "x",
+    {"pattern": "("}, {"type": "string", "pattern": "a"},
+    {"$schema": "http://json-schema.org/draft-03/schema"}, {"$schema": "none"},
+    {"minimum": float("nan")},
     {"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
 ])  # fmt: skip
 _RULE = st.fixed_dictionaries(
@@ -101,23 +104,79 @@ _KEYS: dict[str, st.SearchStrategy[Any]] = {
     "train": st.just("rows.csv"),
     "dev": st.just("rows.csv"),
     "test": st.just("rows.csv"),
-    "input": st.sampled_from(["text", ["text"], ["text", "other"], {"text": "Film"}, {"text": ""}, {"text": "a\nb", "other": "a\nb"}, [], {}]),
-    "target": st.sampled_from(["label", {"label": "Mood"}, {"label": ""}, {"label": "Mood", "x": "y"}, "text"]),
-    "labels": st.sampled_from([["good", "bad"], {"good": "fine", "bad": "poor"}, {"good": "x", "bad": "x"}, ["good"], ["bad", "good", "good"], {"good": "", "bad": " "}, {"good": "1", "bad": "1.0"}, [True, False], {"good": "no", "bad": "no opinion"}]),
-    "instruction": st.sampled_from(["Say how it is.", ["a", "b"], ["a", "a"], [""], [], "", "{text}", "x " * 3000]),
+    "input": st.sampled_from(
+        [
+            "text",
+            ["text"],
+            ["text", "other"],
+            {"text": "Film"},
+            {"text": ""},
+            {"text": "a\nb", "other": "a\nb"},
+            [],
+            {},
+        ]
+    ),
+    "target": st.sampled_from(
+        ["label", {"label": "Mood"}, {"label": ""}, {"label": "Mood", "x": "y"}, "text"]
+    ),
+    "labels": st.sampled_from(
+        [
+            ["good", "bad"],
+            {"good": "fine", "bad": "poor"},
+            {"good": "x", "bad": "x"},
+            ["good"],
+            ["bad", "good", "good"],
+            {"good": "", "bad": " "},
+            {"good": "1", "bad": "1.0"},
+            [True, False],
+            {"good": "no", "bad": "no opinion"},
+        ]
+    ),
+    "instruction": st.sampled_from(
+        ["Say how it is.", ["a", "b"], ["a", "a"], [""], [], "", "{text}", "x " * 3000]
+    ),
     "question": _TEXT,
-    "scorer": st.sampled_from(["labels", "exact-match", "rouge-l", "likelihood", "number", "judge", "tests", "pass-at-k", "key-phrases", "none", "x.py:f", "labels:2", {"exact-match": 1, "fluency": 1}]),
+    "scorer": st.sampled_from(
+        [
+            "labels",
+            "exact-match",
+            "rouge-l",
+            "likelihood",
+            "number",
+            "judge",
+            "tests",
+            "pass-at-k",
+            "key-phrases",
+            "none",
+            "x.py:f",
+            "labels:2",
+            {"exact-match": 1, "fluency": 1},
+        ]
+    ),
     "constraints": st.lists(_RULE | st.just("Be brief."), max_size=3),
     "max_tokens": st.sampled_from([1, 5, 0, -1, 10**9, True]),
     "stop": st.sampled_from(["\n", ["\n", "."], "", [], [""]]),
-    "sizes": st.dictionaries(st.sampled_from(["train", "dev", "test", "x"]), st.sampled_from([2, 3, 4, 100, 0, -1, 10**30, True]), max_size=3),
-}  # fmt: skip
+    "sizes": st.dictionaries(
+        st.sampled_from(["train", "dev", "test", "x"]),
+        st.sampled_from([2, 3, 4, 100, 0, -1, 10**30, True]),
+        max_size=3,
+    ),
+}
 _TEXTS = st.sampled_from([
-    "data: &a [*a]", "data: rows.csv\ndata: rows.csv", "yes: x", "1.0: x", "~: x", "2020-01-01: x", "? [a, b]\n: x", "? {a: b}\n: x", "<<: {data: rows.csv}", "- data", "data", "",
-    "---\ndata: rows.csv\n---\nx: y", "data: !!python/object:os.system x", "data: !x y", "data: *none", "data: rows.csv\n\ttarget: label", "%YAML 9.9\n---\ndata: x", "data: |\n rows.csv", "instruction: &b [*b]\ndata: rows.csv",
-    "constraints: &c [{text: x, rule: json, schema: &d {a: *d}}]\ndata: rows.csv", "labels: !!set {good, bad}\ndata: rows.csv", "name: 2020-99-99\ndata: rows.csv", "max_tokens: 0o7\ndata: rows.csv", "max_tokens: 1_0\ndata: rows.csv",
-    "stop: !!binary aGk=\ndata: rows.csv", "data: rows.csv\nlabels: !!omap [good: a, bad: b]", "[" * 2000, "{a: " * 500, "\x00", "data: rows.csv\x07", "data: \ud800", "\ufeffdata: rows.csv\ntarget: label", "!!null x: y", "name: .inf\ndata: rows.csv",
-    "labels: {good: 1, bad: 1}\ndata: rows.csv", "sizes: {dev: .nan}\ndata: rows.csv", "sizes: {1: 2}\ndata: rows.csv", "data: " + "x" * 5000, "data: 'a\\0b'", 'data: "a\\0b.csv"', "data: /dev/null", "data: .", "scorer: /dev/null.py:x\ndata: rows.csv",
+    "data: &a [*a]", "data: rows.csv\ndata: rows.csv", "yes: x", "1.0: x", "~: x", "2020-01-01: x",
+    "? [a, b]\n: x", "? {a: b}\n: x", "<<: {data: rows.csv}", "- data", "data", "",
+    "---\ndata: rows.csv\n---\nx: y", "data: !!python/object:os.system x", "data: !x y",
+    "data: *none", "data: rows.csv\n\ttarget: label", "%YAML 9.9\n---\ndata: x",
+    "data: |\n rows.csv", "instruction: &b [*b]\ndata: rows.csv",
+    "constraints: &c [{text: x, rule: json, schema: &d {a: *d}}]\ndata: rows.csv",
+    "labels: !!set {good, bad}\ndata: rows.csv", "name: 2020-99-99\ndata: rows.csv",
+    "max_tokens: 0o7\ndata: rows.csv", "max_tokens: 1_0\ndata: rows.csv",
+    "stop: !!binary aGk=\ndata: rows.csv", "data: rows.csv\nlabels: !!omap [good: a, bad: b]",
+    "[" * 2000, "{a: " * 500, "\x00", "data: rows.csv\x07", "data: \ud800",
+    "\ufeffdata: rows.csv\ntarget: label", "!!null x: y", "name: .inf\ndata: rows.csv",
+    "labels: {good: 1, bad: 1}\ndata: rows.csv", "sizes: {dev: .nan}\ndata: rows.csv",
+    "sizes: {1: 2}\ndata: rows.csv", "data: " + "x" * 5000, "data: 'a\\0b'", 'data: "a\\0b.csv"',
+    "data: /dev/null", "data: .", "scorer: /dev/null.py:x\ndata: rows.csv",
 ])  # fmt: skip
 
 

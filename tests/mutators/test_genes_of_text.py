@@ -63,7 +63,7 @@ def instructions(name: str, instruction: str, labels: tuple[str, ...] = SENTIMEN
 
 
 def test_a_plain_instruction_has_plain_forms() -> None:
-    """Where it says no more than labels and fields do, the built-in task among them, other forms take its place."""
+    """An instruction that says no more than labels and fields do is replaced by other forms."""
     for plain in (
         "",
         "Classify the review as negative or positive.",

@@ -62,12 +62,12 @@ def reply(prompts: Sequence[Text], _: int) -> list[str]:
 
 
 def context(task: Task, seed: int) -> MutationContext:
-    """Return a context with losses that grow with the text, words that tell labels apart, a chatterer, a label_bias to the label shown last."""
+    """Return a context: losses grow with the text, words tell labels apart, the last leads."""
     other = replace(task.start, instruction="Is it positive or negative?")
     front = (Candidate(task.start, 0.5, 9), Candidate(other, 0.6, 12))
 
     def next_tokens(_: Prompt, rows: Sequence[Example]) -> NextTokens:
-        """Return a word that only examples of the first label are followed by, one that the others are, and noise."""
+        """Return a word that follows the first label's examples alone, one for the others."""
         first = [row.target == task.labels[0] for row in rows]
         noise = [-9.0 - i % 3 for i in range(8)]
         outputs = [(-1.0 if f else -5.0, -1.5, *noise, -5.0 if f else -1.0) for f in first]
@@ -138,7 +138,7 @@ _LABELS = st.sampled_from(
 def test_every_mutator_keeps_its_promises(
     name: str, texts: list[str], labels: tuple[str, ...], instruction: str, seed: int
 ) -> None:
-    """Only its own gene changes, by its generator alone, demonstrations are from the train, and the result renders."""
+    """Only its own gene changes, by its generator alone; demonstrations are train rows."""
     task = make_task(texts, labels, instruction)
     for prompt in (task.start, full_prompt(task)):
         changed = make(name).mutate(prompt, context(task, seed))
@@ -337,7 +337,7 @@ def test_a_demonstration_is_added_of_the_label_shown_least() -> None:
 
 
 def test_demonstrations_are_levelled() -> None:
-    """A model that leans to the labels it saw most and last is levelled in a few measurements, with two and four labels."""
+    """A bias to labels seen most and last is removed in a few measurements, of 2 and 4 labels."""
     for labels in (("a", "b"), ("a", "b", "c", "d")):
         task = make_task([f"text {i}" for i in range(80)], labels, "")
         measured = list[Prompt]()
@@ -367,7 +367,7 @@ def test_demonstrations_are_levelled() -> None:
 
 
 def test_fitted_verbalizers_tell_labels_apart() -> None:
-    """Each label gets the word that its own examples are followed by, whatever the start of the descent."""
+    """Each label gets the word that follows its own examples, wherever the descent starts."""
     task = make_task([f"review number {i}" for i in range(40)], ("negative", "positive"), _ENGLISH)
     for seed in range(8):
         found = make("fit-verbalizers").mutate(task.start, context(task, seed))

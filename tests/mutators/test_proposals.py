@@ -111,7 +111,7 @@ def test_an_instruction_is_cut_out_of_chatter(name: str, reply: str) -> None:
     ],
 )
 def test_what_is_no_instruction_costs_no_score(name: str, reply: str) -> None:
-    """Chatter, answers, copies, echoes, other topics, rambling and torn off sentences leave the prompt as it was."""
+    """Chatter, answers, copies, echoes, rambling and torn off text leave the prompt as it was."""
     assert proposed(name, make_task(), [reply]) == START
 
 

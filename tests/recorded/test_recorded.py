@@ -13,7 +13,7 @@ from tests.recorded.runs import RUNS, arithmetic, observe, path
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_on_a_fixed_seed_is_as_recorded(name: str) -> None:
-    """Scores, trials, front and export are those recorded, whether or not the run was killed on the way."""
+    """Scores, trials, front and export are those recorded, killed on the way or not."""
     expected = json.loads(path(name).read_text(encoding="utf-8"))
     if expected["arithmetic"] != arithmetic():
         pytest.skip(

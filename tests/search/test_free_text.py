@@ -108,7 +108,7 @@ def test_a_search_ends_with_a_front_and_goes_on(
 
 
 def test_what_cannot_be_scored_is_counted(words: Task, backend: HFBackend, tmp_path: Path) -> None:
-    """Neither 0 nor 1: means are of the rows that have a value, and the report says how many have none."""
+    """Neither 0 nor 1: means are of rows with a value; the report says how many have none."""
     (tmp_path / "s.py").write_text(
         "def metric(reply, example):\n    return None if example.target == 'negative' else "
         "float(bool(reply))\n"
@@ -199,7 +199,7 @@ def test_a_reply_ends_where_another_example_begins() -> None:
     "answer", ["one", "two\nlines", "def f():\n    return {1}\n\nf()", "你好\n再见"]
 )
 def test_a_reply_is_read_as_it_was_shown(answer: str) -> None:
-    """A demonstration's further lines are indented, and so are the replies of a model that follows them."""
+    """A demonstration's further lines are indented, and so are the replies that follow it."""
     structure = Structure(("Text",), "Answer")
     assert read_reply(structure, f" {literal(answer)}\n") == answer
     assert read_reply(replace(structure, layout="chat"), f"{answer}\n") == answer

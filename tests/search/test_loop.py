@@ -77,7 +77,7 @@ def found(printed: str) -> dict[str, Any]:
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     search: Callable[..., list[str]], shown: Callable[..., str], tmp_path: Path
 ) -> None:
-    """After kill -9 at random moments the front is that of an undisturbed run, and nothing is scored twice."""
+    """After kill -9 at random the front is an undisturbed run's, and nothing is scored twice."""
     calm, wild = ["--storage", "sqlite:///calm.db"], ["--storage", "sqlite:///wild.db"]
     shown(*search(*calm))
     whole = _rows(tmp_path / "calm.db", "promptfront_scores")

@@ -63,7 +63,8 @@ def test_search_export_verify_from_python(
     plans: list[Plan] = []
     stages: list[str] = []
     found = optimize(
-        reviews, model=tiny(), budget=9, seed=1, storage=storage, limits=Limits(max_evaluations=5000), max_demonstrations=2, on_plan=plans.append,
+        reviews, model=tiny(), budget=9, seed=1, storage=storage,
+        limits=Limits(max_evaluations=5000), max_demonstrations=2, on_plan=plans.append,
         on_progress=lambda p: stages.append(p.stage),
     )  # fmt: skip
     assert 9 == found.trials
@@ -112,7 +113,7 @@ class Writer:
 def test_proposals_come_from_the_proposer(
     reviews: Task, backend: HFBackend, tmp_path: Path
 ) -> None:
-    """Another model writes what is tried, the plan names it, and a study goes on with the same proposer only."""
+    """Another model writes, the plan names it, and a study goes on with the same one only."""
     storage, plans = f"sqlite:///{tmp_path}/a.db", list[Plan]()
     without = sorted(available("promptfront.mutators").keys() - {"paraphrase", "induce"})
     keywords: dict[str, Any] = {
@@ -141,7 +142,8 @@ def test_few_pairs_mean_few_dev_rows_for_the_whole_study(
     plans: list[Plan] = []
     for budget, pairs in ((1, 200), (2, 4000)):
         front = optimize(
-            reviews, backend=backend, budget=budget, storage=f"sqlite:///{tmp_path}/a.db", limits=Limits(max_evaluations=pairs), on_plan=plans.append,
+            reviews, backend=backend, budget=budget, storage=f"sqlite:///{tmp_path}/a.db",
+            limits=Limits(max_evaluations=pairs), on_plan=plans.append,
             without=("debias-demonstrations", "fit-verbalizers"),
         )  # fmt: skip
         assert front.trials == budget

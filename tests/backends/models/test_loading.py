@@ -115,7 +115,7 @@ def test_broken_folders_are_one_sentence(harm: Callable[[Path], object], copied:
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> HFBackend:
-    """Return an encoder-decoder model of bytes, whose tokenizer is Python alone and has no offsets."""
+    """Return an encoder-decoder model of bytes, with a Python tokenizer without offsets."""
     return HFBackend(
         save_tiny(tmp_path_factory.mktemp("slow"), "t5", tokenizer=transformers.ByT5Tokenizer())
     )
@@ -134,7 +134,7 @@ def test_python_tokenizers_work(slow: HFBackend) -> None:
 
 
 def test_python_tokenizers_are_told_apart(slow: HFBackend, tmp_path: Path) -> None:
-    """The same files have the same fingerprint in another folder, another vocabulary has another."""
+    """The same files have one fingerprint in any folder, another vocabulary has another."""
     again = HFBackend(save_tiny(tmp_path / "a", "t5", tokenizer=transformers.ByT5Tokenizer()))
     other = HFBackend(
         save_tiny(
@@ -185,7 +185,7 @@ def test_what_ends_an_input_has_a_place(tmp_path: Path) -> None:
 
 
 def test_a_reply_has_room(tmp_path: Path) -> None:
-    """A prompt that leaves no room for its reply is told, before a position is read that the model does not have."""
+    """A prompt that leaves no room for its reply is told before a missing position is read."""
     backend = HFBackend(save_tiny(tmp_path, "gpt2", context=64))
     with pytest.raises(BackendError, match="leaves no room for a reply of 10"):
         backend.generate(["a b " * 28], max_tokens=10, temperature=0, seed=0)

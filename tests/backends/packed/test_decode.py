@@ -9,7 +9,7 @@ LONG, OTHER = tuple(range(600)), tuple(range(1000, 1500))
 
 
 def test_a_batch_has_little_padding() -> None:
-    """Every prompt is in one batch, those of a prefix stay together, and no batch is mostly padding or too large."""
+    """Every prompt is in one batch, by prefix; no batch is mostly padding or too large."""
     rest = tuple(range(2000, 2080))
     prompts = (
         [(*LONG, i, *rest) for i in range(10)]

@@ -124,7 +124,7 @@ def test_packs_are_full_and_even() -> None:
 
 
 def test_long_inputs_are_cut_into_prefixes() -> None:
-    """No pack has more than the limit where a prefix can take the rest, also of one that shares none."""
+    """No pack is above the limit where a prefix can take the rest, also of one that shares none."""
     sequences = [tuple(range(5000)), (1, 2, 3)]
     assert all(size(pack) <= 512 for pack in packs(plan(sequences, 512), 512))
 

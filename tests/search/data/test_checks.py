@@ -73,7 +73,7 @@ def test_constraints_have_different_names() -> None:
     ],
 )
 def test_half_a_character_is_refused(task: Task, what: str) -> None:
-    """A lone surrogate, which no tokenizer takes, is told with where it stands, in characters that can be printed."""
+    """A lone surrogate, which no tokenizer takes, is told with its place, printably."""
     with pytest.raises(
         InputError, match=f"expected whole characters in {what}, found half of one"
     ) as caught:

@@ -1,4 +1,4 @@
-"""Labels: spellings that are one, labels that some splits lack, and those that a model cannot tell apart."""
+"""Labels: spellings that are one, labels that splits lack, and those a model confuses."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def write(path: Path, labels: Sequence[str], start: int = 0) -> str:
     ],
 )
 def test_spellings_of_one_label_fold_alike(spellings: tuple[str, ...]) -> None:
-    """Case, white space, invisible characters, Unicode form and the form of a number make no other label."""
+    """Case, white space, invisible characters, Unicode form or a number's make no other label."""
     assert 1 == len({fold(spelling) for spelling in spellings})
 
 
@@ -113,7 +113,7 @@ def test_the_most_frequent_spelling_stands_for_all(tmp_path: Path) -> None:
 
 
 def test_the_first_of_equally_frequent_spellings_stands_for_all() -> None:
-    """What stands for a label does not depend on the order of a dictionary, and notes name at most a few."""
+    """A label's text does not depend on a dictionary's order, and notes name at most a few."""
     spellings = Spellings({"No": 3, "no": 3, "Yes": 1, "yes": 2, "": 1})
     assert (("No", "yes"), "No", "yes", None) == (
         spellings.labels,
@@ -133,7 +133,7 @@ def test_ordinary_labels_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_choices_keep_labels_apart(tmp_path: Path) -> None:
-    """A row has the choice that is the same text, else the only one that is another spelling of it."""
+    """A row has the choice of the same text, else the only other spelling of it."""
     data = write(tmp_path / "a.csv", ["IT", "it", "Other", "other "] * 6)
     assert ("IT", "Other") == load_task(data=data).labels
     task = load_task(data=data, choices=("IT", "it", "other"))
@@ -170,7 +170,7 @@ def test_a_task_file_names_labels_as_choices_do(tmp_path: Path) -> None:
     ],
 )
 def test_too_few_labels_are_one_sentence(labels: list[str], says: str, tmp_path: Path) -> None:
-    """Where spellings are one label and there is no other, the sentence says how to keep them apart."""
+    """Where all spellings are one label, the sentence says how to keep them apart."""
     with pytest.raises(InputError, match=says):
         load_task(data=write(tmp_path / "a.csv", labels))
 
@@ -183,7 +183,7 @@ def test_choices_are_visible_and_different(choices: tuple[str, ...], tmp_path: P
 
 
 def test_labels_that_a_split_lacks_are_told(tmp_path: Path) -> None:
-    """What no prompt can show, what is not tested and what is in no row is said where splits are given."""
+    """Labels that no prompt can show, no row has or no test has are told with given splits."""
     train = write(tmp_path / "train.csv", ["a", "b", "c"] * 10)
     dev = write(tmp_path / "dev.csv", ["a", "b", "d"] * 4, start=100)
     test = write(tmp_path / "test.csv", ["a", "b", "e"] * 4, start=200)
@@ -333,7 +333,7 @@ def test_a_search_goes_on_past_such_candidates(tiny: Callable[..., str], tmp_pat
 def test_whole_answers_are_asked_for_where_one_begins_another(
     labels: tuple[str, ...], whole: bool, tiny: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Labels of which none begins another are asked for as ever, under the keys that they always had."""
+    """Labels of which none begins another are asked for under the keys they always had."""
     backend, asked = HFBackend(tiny("base")), list[LikelihoodRequest]()
     answer = backend.loglikelihoods
 
@@ -361,7 +361,7 @@ def test_backends_that_show_no_tokens_are_believed() -> None:
 
 
 def by_hand(folder: str, texts: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """Return the label that a model finds the likeliest after each text, by plain forward passes."""
+    """Return the label that a model finds likeliest after each text, by forward passes."""
     import torch
     import transformers
 
@@ -380,7 +380,7 @@ def by_hand(folder: str, texts: Sequence[str], labels: Sequence[str]) -> list[st
 def test_joined_labels_make_the_number_of_clean_ones(
     tiny: Callable[..., str], tmp_path: Path
 ) -> None:
-    """Rows with five spellings of two labels have the score that forward passes give the two, in dev and in test."""
+    """Rows with five spellings of two labels have the score that forward passes give the two."""
     folder, spellings = tiny("base"), ("good", "bad", "Good", "bad\u200b", "good", "ＢＡＤ")
     clean = ["good" if label in ("good", "Good") else "bad" for label in spellings]
     parts = {

@@ -61,7 +61,7 @@ def test_the_longest_fields_are_cut() -> None:
 
 
 def test_a_long_start_leaves_less() -> None:
-    """Beside a start of more than half the context inputs have what is left of it, or the sentence says what to do."""
+    """Beside a long start inputs have the rest of the context, or the sentence says what to do."""
     assert 80 <= limit(256, 5000, instruction="w " * 150)[0] < 106
     with pytest.raises(
         InputError, match=r"rows.csv: the starting prompt has 249 tokens .* 256 .* `instructions`"

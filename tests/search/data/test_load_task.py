@@ -461,7 +461,7 @@ def test_contradicting_options_are_told(tmp_path: Path) -> None:
 
 
 def test_references_in_rows_of_their_own_are_answers_of_one(tmp_path: Path) -> None:
-    """For free text, rows of one input are one row with several accepted answers, in the place of the first."""
+    """For free text, rows of one input are one row with several accepted answers."""
     answers = [
         (f"Text {i}" if j else f"text  {i}", f"phrase {i} {j}")
         for i in range(10)

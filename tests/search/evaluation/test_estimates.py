@@ -13,7 +13,7 @@ EXAMPLES = 200
 def made_up(
     labels: int, candidates: int, seed: int
 ) -> tuple[list[list[list[float]]], list[int], list[float]]:
-    """Return log-likelihoods of candidates that differ in label_bias and sharpness, the gold labels, and true accuracies."""
+    """Return candidates' log-likelihoods of unlike bias and sharpness, labels, accuracies."""
     rng = np.random.default_rng(seed)
     gold = rng.integers(labels, size=EXAMPLES)
     rows = 0.8 * np.eye(labels)[gold] + rng.normal(0, 0.5, (EXAMPLES, labels))
@@ -27,7 +27,7 @@ def made_up(
 
 @pytest.mark.parametrize("labels", [2, 4])
 def test_ten_examples_rank_candidates_better_than_their_mean(labels: int) -> None:
-    """With four candidates seen in full, ten examples of the others tell far more than their ten scores."""
+    """With four candidates seen in full, ten examples of others tell more than their scores."""
     ours, plain = [], []
     for seed in range(8):
         logs, gold, truth = made_up(labels, 24, seed)

@@ -61,7 +61,7 @@ def test_the_interval_of_graded_values_covers() -> None:
 
 
 def test_looking_after_every_row_raises_few_false_alarms() -> None:
-    """With no difference the evidence ever reaches 20 in at most 5 % of races, however often one looks."""
+    """Without a difference evidence ever reaches 20 in at most 5 % of races."""
     rng = random.Random(0)
     alarms = 0
     for _ in range(400):
@@ -84,7 +84,7 @@ def test_evidence_never_gets_negative() -> None:
 
 
 def test_few_rows_are_weighted_to_the_shares_of_all() -> None:
-    """A label_bias to a label is worth what the label's share is, however many rows of it there happen to be."""
+    """A bias to a label is worth the label's share, however many rows of it there are."""
     few = ["a"] * 8 + ["b"] * 2
     weights = stratum_weights(few, {"a": 0.5, "b": 0.5})
     assert sum(weights) == pytest.approx(1.0)

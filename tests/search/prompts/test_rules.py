@@ -99,7 +99,7 @@ def test_what_has_no_rule_is_not_counted() -> None:
 
 
 def test_decoding_leaves_room_for_what_keeps_to_a_limit() -> None:
-    """The tightest rule counts, Chinese characters may be several tokens, and one line ends with its line."""
+    """The tightest rule counts, a Chinese character may be several tokens, a line ends itself."""
     assert decoding_limit([ruled("words", 10), ruled("words", 3)], 128) == (14, ())
     assert decoding_limit([Constraint("l", "不超过{limit}个字。", 10, "words")], 128) == (38, ())
     assert decoding_limit([ruled("words", 500), ruled("lines", 1)], 128) == (128, ("\n",))

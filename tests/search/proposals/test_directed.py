@@ -85,7 +85,7 @@ def test_what_is_levelled_is_not_calibrated() -> None:
 
 
 def test_words_are_read_again_only_where_it_paid() -> None:
-    """Verbalizers are fitted once in a batch, and for another instruction only when fitted ones are on the front."""
+    """Verbalizers are fitted once a batch, for a new instruction only with fitted ones ahead."""
     other = replace(START, instruction="a or b?")
     fitted = replace(
         START, structure=replace(START.structure, verbalizers=(("a", "one"), ("b", "two")))
@@ -98,7 +98,7 @@ def test_words_are_read_again_only_where_it_paid() -> None:
         )
 
     def fits(front: Prompt) -> list[Proposal]:
-        """Return what is fitted in some batches with this prompt on the front, once words were read after the start."""
+        """Return what is fitted in some batches with this prompt on the front."""
 
         def make(rng: random.Random) -> MutationContext:
             return replace(context(rng), front=(Candidate(front, 0.6, 5),), next_tokens=next_tokens)

@@ -35,7 +35,7 @@ def test_equals_brute_force(points: list[tuple[float, float]]) -> None:
 
 @given(_POINTS)
 def test_front_is_ordered_and_has_no_duplicates(points: list[tuple[float, float]]) -> None:
-    """Along the front tokens and quality both rise strictly, and every non-dominated value is there."""
+    """Along the front tokens and quality rise strictly; every non-dominated value is there."""
     front = [points[i] for i in front_indices(points)]
     assert all(a[1] < b[1] and a[0] < b[0] for a, b in pairwise(front))
     assert set(front) == {
