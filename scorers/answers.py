@@ -1,4 +1,7 @@
-"""Short answers: exact match, token F1, numbers, key phrases. With several accepted answers the best match counts."""
+"""Short answers: exact match, token F1, numbers, key phrases.
+
+With several accepted answers the best match counts.
+"""
 
 from __future__ import annotations
 
@@ -26,26 +29,30 @@ def exact_match(reply: str, example: Example) -> float:
 
 
 def token_f1(reply: str, example: Example) -> float:
-    """Return the F1 of the tokens that reply and answer share, as SQuAD's evaluation has it; of characters in Chinese."""
+    """Return the F1 of the tokens that reply and answer share, as SQuAD's evaluation has it.
+
+    Of characters in Chinese.
+    """
     return max(_f1(_tokens(reply), _tokens(gold)) for gold in example.golds)
 
 
 def number(reply: str, example: Example) -> float | None:
     """Return 1 if the reply's last number is the answer's; None if the answer has no number."""
     golds = [value for gold in example.golds if (value := _last_number(gold)) is not None]
-    found = _last_number(reply)
+    answer = _last_number(reply)
     if not golds:
         return None
     return float(
-        found is not None
-        and any(abs(found - gold) <= _RELATIVE * max(1, abs(gold)) for gold in golds)
+        answer is not None
+        and any(abs(answer - gold) <= _RELATIVE * max(1, abs(gold)) for gold in golds)
     )
 
 
 def key_phrases(reply: str, example: Example) -> float:
     """Return the F1 of two lists of key phrases, compared by their stems (Porter 1980).
 
-    The answer's phrases are the target's, between commas or lines, and every further reference. All of the reply's count (F1@M; Yuan et al. 2020, arXiv 1810.05241).
+    The answer's phrases are the target's, between commas or lines, and every further reference. All
+    of the reply's count (F1@M; Yuan et al. 2020, arXiv 1810.05241).
     """
     golds = {phrase for gold in example.golds for phrase in _phrases(gold)}
     return _f1(_phrases(reply), golds)
@@ -56,8 +63,8 @@ def _tokens(text: str) -> list[str]:
     return characters(text) if has_cjk(text) else text.split()
 
 
-def _f1(found: Iterable[Hashable], gold: Iterable[Hashable]) -> float:
-    ours, theirs = Counter(found), Counter(gold)
+def _f1(reply: Iterable[Hashable], gold: Iterable[Hashable]) -> float:
+    ours, theirs = Counter(reply), Counter(gold)
     if not ours or not theirs:
         return float(ours == theirs)
     common = (ours & theirs).total()
@@ -66,10 +73,10 @@ def _f1(found: Iterable[Hashable], gold: Iterable[Hashable]) -> float:
 
 
 def _last_number(text: str) -> float | None:
-    found = _NUMBER.findall(text)
-    if not found:
+    numbers = _NUMBER.findall(text)
+    if not numbers:
         return None
-    value, _, divisor = found[-1].replace(",", "").partition("/")
+    value, _, divisor = numbers[-1].replace(",", "").partition("/")
     if divisor and float(divisor) == 0:
         return None
     return float(value) / float(divisor or 1)

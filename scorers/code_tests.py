@@ -1,7 +1,10 @@
-"""Code that must pass tests. Programs a model writes are hostile until proven otherwise: they run in a jail (`sandbox.py`).
+"""Code that must pass tests.
 
-The program and its tests never share a process. Tests call the program's function through a pipe that carries plain values, so a program can neither
-see what is expected of it, nor end the tests early, nor answer with an object that equals everything.
+Programs a model writes are hostile until proven otherwise: they run in a jail (`sandbox.py`).
+
+The program and its tests never share a process. Tests call the program's function through a pipe
+that carries plain values, so a program can neither see what is expected of it, nor end the tests
+early, nor answer with an object that equals everything.
 """
 
 from __future__ import annotations
@@ -83,10 +86,12 @@ os._exit(0)
 
 
 class PassesTests(ReplyScorer):
-    """Whether the program in a reply passes the example's tests (pass@1 of one reply; Chen et al. 2021, arXiv 2107.03374).
+    """Whether the program in a reply passes the example's tests.
 
-    The example's hidden fields say how: ``tests`` is code that defines ``check(candidate)`` or calls the function by its
-    name, ``entry_point`` that name, and ``prompt``, if there is one, the code that the reply may continue.
+    That is pass@1 of one reply (Chen et al. 2021, arXiv 2107.03374). The example's hidden fields
+    say how: ``tests`` is code that defines ``check(candidate)`` or calls the function by its name,
+    ``entry_point`` that name, and ``prompt``, if there is one, the code that the reply may
+    continue.
 
     Raises
     ------
@@ -97,7 +102,7 @@ class PassesTests(ReplyScorer):
     def score_replies(
         self, examples: Sequence[Example], replies: Sequence[str]
     ) -> list[float | None]:
-        """Return 1 for each program that passes, 0 for each that does not, and None where there are no tests."""
+        """Return 1 for each program that passes, else 0; None where there are no tests."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return list(pool.map(self._score, examples, replies))
 
@@ -112,7 +117,7 @@ class PassesTests(ReplyScorer):
 
 @dataclass(frozen=True, slots=True)
 class PassAtK(PassesTests):
-    """Whether one of ``k`` programs passes the example's tests, estimated from ``samples`` that are drawn at random."""
+    """Whether one of ``k`` programs passes the tests, estimated from random ``samples``."""
 
     k: int = 5
     samples: int = 10
@@ -123,26 +128,29 @@ class PassAtK(PassesTests):
 
 
 def pass_at_k(samples: int, passing: int, k: int) -> float:
-    """Return the chance that one of ``k`` of the samples passes, without bias (Chen et al. 2021, arXiv 2107.03374)."""
+    """Return the chance that one of ``k`` of the samples passes, without bias.
+
+    Chen et al. 2021, arXiv 2107.03374, equation 1.
+    """
     return 1 - math.comb(samples - passing, k) / math.comb(samples, k)
 
 
 def program(reply: str, prompt: str, name: str) -> str:
-    """Return the program a reply stands for: its code block if it has one, else all of it, which may continue the prompt.
+    """Return the program a reply stands for: its code block if it has one, else all of it.
 
-    A continuation ends where a line is no longer indented.
+    All of it may continue the prompt. A continuation ends where a line is no longer indented.
     """
     fenced = _FENCE.search(reply)
     code = fenced.group(1) if fenced else reply
     if not prompt or re.search(rf"^\s*(async\s+)?def\s+{re.escape(name)}\b", code, re.MULTILINE):
-        # Imports and helpers that come before the function in the prompt are there for the reply too.
+        # Imports and helpers before the function in the prompt are there for the reply too.
         return f"{prompt}\n    pass\n\n{code}" if prompt else code
     first = code if code[:1].isspace() else f"    {code}"
     return prompt + _BODY_ENDS.split(first.rstrip(), maxsplit=1)[0].rstrip() + "\n"
 
 
 def passes(source: str, name: str, prelude: str, tests: str) -> bool:
-    """Run tests against the function ``name`` of a program, each in a jail of its own; return whether they pass.
+    """Run tests against a program's function, each in a jail of its own; return whether they pass.
 
     Parameters
     ----------
@@ -175,8 +183,8 @@ def passes(source: str, name: str, prelude: str, tests: str) -> bool:
             _end(process)
     if CANNOT in {process.returncode for process in started}:
         raise InputError(
-            "programs are run in a jail of Linux namespaces, which this machine does not allow, so none was run; "
-            "allow user namespaces, or run as root"
+            "programs are run in a jail of Linux namespaces, which this machine does not allow, "
+            "so none was run; allow user namespaces, or run as root"
         )
     return started[1].returncode == 0
 
@@ -204,7 +212,7 @@ def _start(source: str, descriptors: tuple[int, int], stdin: int) -> subprocess.
         json.dumps(_LIMITS | {"number": number}),
         source,
     ]
-    return subprocess.Popen(  # noqa: S603 (our own interpreter and script; the program itself goes through a pipe)
+    return subprocess.Popen(  # noqa: S603 (our own script; the program goes through a pipe)
         [*words, *map(str, descriptors)],
         stdin=stdin,
         stdout=subprocess.DEVNULL,

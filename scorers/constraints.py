@@ -1,4 +1,4 @@
-"""Constraints met: whether a reply keeps to what the task demands, whatever the prompt says of it."""
+"""Constraints met: whether a reply keeps to what the task demands, whatever the prompt says."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Fluency(ReplyScorer):
         examples: Sequence[Example],  # noqa: ARG002 (the reply alone is judged)
         replies: Sequence[str],
     ) -> list[float | None]:
-        """Return the likelihood of each reply, as a geometric mean over its bytes; None where it has none.
+        """Return the likelihood of each reply, as a geometric mean over bytes; None without any.
 
         Raises
         ------

@@ -24,10 +24,12 @@ _FAR = 700.0
 
 @dataclass(frozen=True, slots=True)
 class Judge(ReplyScorer):
-    """How likely a model is to prefer the reply to the gold answer, in [0, 1]; 0.5 where they are as good as each other.
+    """How likely a model is to prefer the reply to the gold answer, in [0, 1].
 
-    Each pair is judged in both orders and the log-odds are averaged, which takes away a preference for a place (Zheng et al.
-    2023, arXiv 2306.05685). No verdict is written: the likelihoods of the two letters are read. An empty reply is not judged.
+    0.5 where they are as good as each other. Each pair is judged in both orders and the log-odds
+    are averaged, which takes away a preference for a place (Zheng et al. 2023, arXiv 2306.05685).
+    No verdict is written: the likelihoods of the two letters are read. An empty reply is not
+    judged.
 
     Parameters
     ----------
@@ -65,10 +67,10 @@ class Judge(ReplyScorer):
         second = self.likelihoods(
             [self._request(example, example.target, reply) for example, reply in texts]
         )
-        found: list[float | None] = [None] * len(replies)
+        verdicts: list[float | None] = [None] * len(replies)
         for i, one, other in zip(judged, first, second, strict=True):
-            found[i] = _verdict(one, other)
-        return found
+            verdicts[i] = _verdict(one, other)
+        return verdicts
 
     def _request(self, example: Example, first: str, second: str) -> LikelihoodRequest:
         inputs = "\n".join(text for _, text in example.inputs)

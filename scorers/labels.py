@@ -1,4 +1,4 @@
-"""Classification by log-likelihood: the label whose text the model finds most likely is the answer."""
+"""Classification by log-likelihood: the most likely label is the answer."""
 
 from __future__ import annotations
 
@@ -23,11 +23,17 @@ _TIE = 1e-9
 class LabelScorer(LikelihoodScorer):
     """Accuracy over the task's labels, with optional batch calibration.
 
-    Batch calibration (Zhou et al. 2023, arXiv 2309.17249) subtracts from each label's log-likelihood its mean over a
-    batch of inputs; it needs no gold labels. Where several labels are the most likely, none is chosen and nothing scored.
+    Batch calibration (Zhou et al. 2023, arXiv 2309.17249) subtracts from each label's
+    log-likelihood its mean over a batch of inputs; it needs no gold labels. Where several labels
+    are the most likely, none is chosen and nothing scored.
     """
 
-    def answers(self, prompt: Prompt, task: Task, example: Example) -> tuple[str, ...]:  # noqa: ARG002 (the same for every example)
+    def answers(
+        self,
+        prompt: Prompt,
+        task: Task,
+        example: Example,  # noqa: ARG002 (the same for every example)
+    ) -> tuple[str, ...]:
         """Return the text of each label, in the order of ``task.labels``."""
         texts = tuple(prompt.structure.verbalize(label) for label in task.labels)
         if len({text.strip() for text in texts}) < len(texts) or not all(
@@ -39,7 +45,7 @@ class LabelScorer(LikelihoodScorer):
         return texts
 
     def fit(self, prompt: Prompt, outputs: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
-        """Return the mean log-likelihood of each label, or nothing where the prompt is not calibrated."""
+        """Return each label's mean log-likelihood; nothing where the prompt is not calibrated."""
         if prompt.structure.calibration == "none":
             return ()
         logs = np.asarray(outputs, dtype=np.float64)
@@ -54,7 +60,10 @@ class LabelScorer(LikelihoodScorer):
         outputs: Sequence[tuple[float, ...]],
         offsets: tuple[float, ...],
     ) -> list[float | None]:
-        """Return 1 for each example whose gold label is the most likely, 0 for the others, and None where none is."""
+        """Return 1 where the gold label is the most likely, 0 where another is.
+
+        None where none is.
+        """
         chosen = self.choose(task, outputs, offsets)
         return [
             float(label == example.target) if label else None
@@ -82,6 +91,6 @@ def _decided(logs: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _finite_mean(logs: NDArray[np.float64]) -> float:
-    """Return the mean of the finite values: an impossible label stays impossible and takes nothing from other rows."""
+    """Return the mean of the finite values: an impossible label takes nothing from other rows."""
     finite = logs[np.isfinite(logs)]
     return float(finite.mean()) if finite.size else 0.0

@@ -16,17 +16,27 @@ if TYPE_CHECKING:
 class TargetLikelihood(LikelihoodScorer):
     """How likely the model finds each byte of the gold answer, as a geometric mean in (0, 1].
 
-    Per byte and not per token, so that models with other tokenizers compare; for one example prompts are ranked the same
-    either way. Scored like labels, it costs a small part of what writing replies does.
+    Per byte and not per token, so that models with other tokenizers compare; for one example
+    prompts are ranked the same either way. Scored like labels, it costs a small part of what
+    writing replies does.
     """
 
     labelled = False
 
-    def answers(self, prompt: Prompt, task: Task, example: Example) -> tuple[str, ...]:  # noqa: ARG002 (there is only one)
+    def answers(
+        self,
+        prompt: Prompt,
+        task: Task,  # noqa: ARG002
+        example: Example,
+    ) -> tuple[str, ...]:
         """Return the gold answer."""
         return (prompt.structure.verbalize(example.target),)
 
-    def fit(self, prompt: Prompt, outputs: Sequence[tuple[float, ...]]) -> tuple[float, ...]:  # noqa: ARG002
+    def fit(
+        self,
+        prompt: Prompt,  # noqa: ARG002
+        outputs: Sequence[tuple[float, ...]],  # noqa: ARG002
+    ) -> tuple[float, ...]:
         """Return nothing: there is nothing to calibrate."""
         return ()
 

@@ -1,6 +1,7 @@
 """Overlap with reference texts: ROUGE, BLEU and chrF, computed by their well-kept libraries.
 
-With several references ROUGE takes the best, BLEU and chrF compare with all at once, as the libraries do.
+With several references ROUGE takes the best, BLEU and chrF compare with all at once, as the
+libraries do.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Runs a program where it can do no harm; started as a script of its own, with nothing but the standard library.
+"""Runs a program where it can do no harm; a script of its own with the standard library alone.
 
     python -I -S sandbox.py INTERPRETER LIMITS SOURCE [DESCRIPTOR ...]
 
-The program becomes the first process of new Linux namespaces (see namespaces(7)): no network, no other process to be seen or signalled, no file but
-the system's libraries and the interpreter, read-only, an empty folder to write to and an empty environment, limits on processor time, memory, file
-size, processes and open files. When it ends, the kernel ends whatever it started. Exit code 99 says that this machine cannot do all of this, and then
-nothing has run.
+The program becomes the first process of new Linux namespaces (see namespaces(7)): no network, no
+other process to be seen or signalled, no file but the system's libraries and the interpreter,
+read-only, an empty folder to write to and an empty environment, limits on processor time, memory,
+file size, processes and open files. When it ends, the kernel ends whatever it started. Exit code 99
+says that this machine cannot do all of this, and then nothing has run.
 """
 
 import ctypes
@@ -40,7 +41,8 @@ def main() -> None:
     except OSError as error:
         print(f"this machine cannot isolate a program: {error}", file=sys.stderr)
         sys.exit(CANNOT)
-    # Closed by the program's beginning, so only a failure before it is told: a program may exit with any code.
+    # Closed by the program's beginning, so only a failure before it is told: a program may exit
+    # with any code.
     failed, tell = os.pipe()
     child = os.fork()
     if child == 0:

@@ -1,7 +1,7 @@
 """The types that flow through promptfront and the Protocols a plugin implements.
 
-Read this file first: it imports nothing from the rest of the project and is all a plugin author needs.
-Quality is always "higher is better"; cost is always prompt tokens, lower is better.
+Read this file first: it imports nothing from the rest of the project and is all a plugin author
+needs. Quality is always "higher is better"; cost is always prompt tokens, lower is better.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Message(NamedTuple):
 
 
 Text = str | tuple[Message, ...]
-"""A rendered prompt: plain text, or chat turns to which the backend applies the model's chat template."""
+"""A rendered prompt: plain text, or chat turns for the model's chat template."""
 
 
 Reason = Literal[
@@ -73,7 +73,8 @@ class Unscored:
 
 
 Outputs = tuple[float, ...] | str | Unscored
-"""What a backend answers about an example: the log-likelihood of each answer, or a reply (several as a JSON list), or why there is none."""
+"""What a backend answers about an example: the log-likelihood of each answer, or a reply (several
+as a JSON list), or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ class Example:
     references
         Further answers that are as good.
     hidden
-        ``(name, text)`` pairs for the scorer alone, such as tests that a program must pass; no prompt shows them.
+        ``(name, text)`` pairs for the scorer alone, such as tests that a program must pass; no
+        prompt shows them.
     """
 
     inputs: tuple[tuple[str, str], ...]
@@ -111,7 +113,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A rule the prompt states about its answer, for example "Answer with at most {limit} words" with limit 4.
+    """A rule the prompt states about its answer, such as "Use at most {limit} words" with limit 4.
 
     Parameters
     ----------
@@ -122,8 +124,9 @@ class Constraint:
     limit
         Its parameter, if it has one; smaller is tighter.
     rule
-        How a reply is measured, and where it can be made to comply: at most ``limit`` ``"words"`` (characters in Chinese) or ``"lines"``, none
-        (``"avoid"``), all (``"include"``) or one and no more (``"choice"``) of ``words``, a ``"regex"`` or ``"json"`` value of that ``pattern``,
+        How a reply is measured, and where it can be made to comply: at most ``limit`` ``"words"``
+        (characters in Chinese) or ``"lines"``, none (``"avoid"``), all (``"include"``) or one and
+        no more (``"choice"``) of ``words``, a ``"regex"`` or ``"json"`` value of that ``pattern``,
         the ``"language"`` of the input. Empty: it is text alone.
     words
         Of the rules that have any.
@@ -155,8 +158,8 @@ class Structure:
     Parameters
     ----------
     input_labels
-        The label written before each input field, in the order of the task's input fields; an empty label
-        writes the text alone.
+        The label written before each input field, in the order of the task's input fields; an empty
+        label writes the text alone.
     target_label
         The label the answer follows ("Sentiment"); empty for none.
     layout
@@ -166,12 +169,14 @@ class Structure:
     block_separator
         Written between instruction, demonstrations and the query.
     question
-        A question asked of every example between its inputs and its answer (the QA form); empty for none.
+        A question asked of every example between its inputs and its answer (the QA form); empty for
+        none.
     verbalizers
-        ``(label, text)`` pairs: the text that stands for a label. A label without one stands for itself.
+        ``(label, text)`` pairs: the text that stands for a label. A label without one stands for
+        itself.
     calibration
-        ``"none"``: a label's score is its log-likelihood. ``"batch"``: minus the label's mean over a batch of
-        inputs (Zhou et al. 2023, arXiv 2309.17249).
+        ``"none"``: a label's score is its log-likelihood. ``"batch"``: minus the label's mean over
+        a batch of inputs (Zhou et al. 2023, arXiv 2309.17249).
     """
 
     input_labels: tuple[str, ...]
@@ -204,11 +209,13 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be solved: the data, split once by the seed, and the prompt the search starts from.
+    """What is to be solved: the data, split once by the seed, and the prompt to start from.
 
-    Demonstrations and proposals come from ``train``; ``dev`` guides the search; ``test`` is scored once, at the end.
-    No input is in two splits - or, where rows are few, all of them are train and dev at once and ``test`` is empty. ``instructions`` are others than the starting prompt's, tried first. A task without
-    ``labels`` asks for free text: replies of at most ``max_tokens`` tokens, each up to the first of ``stop``.
+    Demonstrations and proposals come from ``train``; ``dev`` guides the search; ``test`` is scored
+    once, at the end. No input is in two splits - or, where rows are few, all of them are train and
+    dev at once and ``test`` is empty. ``instructions`` are others than the starting prompt's, tried
+    first. A task without ``labels`` asks for free text: replies of at most ``max_tokens`` tokens,
+    each up to the first of ``stop``.
     """
 
     name: str
@@ -251,7 +258,7 @@ class Candidate(NamedTuple):
 
 
 class NextTokens(NamedTuple):
-    """Words of one token, and their log-probabilities in nats after each prompt, ``(prompts, words)``."""
+    """Words of one token, and their log-probabilities after prompts: ``(prompts, words)``."""
 
     texts: tuple[str, ...]
     logprobs: list[tuple[float, ...]]
@@ -264,22 +271,24 @@ class MutationContext:
     Parameters
     ----------
     task
-        The task, less the training rows kept back for the end; take demonstrations from ``task.train`` only.
+        The task, less the training rows kept back for the end; take demonstrations from
+        ``task.train`` only.
     front
-        The Pareto front so far, in order of tokens; never empty once the starting prompt is evaluated.
+        The Pareto front so far, in order of tokens; never empty once the starting prompt is
+        evaluated.
     rng
         The only source of randomness a mutator may use.
     propose
-        ``propose(prompts, max_tokens) -> replies``: the proposer model, sampled, one reply per prompt. It answers few
-        calls in a batch of candidates; after that its replies are empty. A model without a chat template gets turns as
-        plain text.
+        ``propose(prompts, max_tokens) -> replies``: the proposer model, sampled, one reply per
+        prompt. It answers few calls in a batch of candidates; after that its replies are empty. A
+        model without a chat template gets turns as plain text.
     losses
-        ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in nats; NaN where the
-        model gives none. Costs pairs; empty where none are left for mutators.
+        ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in
+        nats; NaN where the model gives none. Costs pairs; empty where none are left for mutators.
     label_bias
-        ``label_bias(prompt) -> floats``: how much more likely than the others the prompt makes each label, whatever the input,
-        in nats and in the order of the task's labels; empty for free text. Costs pairs where the prompt was not scored;
-        empty where none are left for mutators.
+        ``label_bias(prompt) -> floats``: how much more likely than the others the prompt makes each
+        label, whatever the input, in nats and in the order of the task's labels; empty for free
+        text. Costs pairs where the prompt was not scored; empty where none are left for mutators.
     next_tokens
         ``next_tokens(prompt, examples) -> NextTokens``: which words the model would write after
         the prompt, without its demonstrations, with each example. Costs evaluations where the
@@ -317,9 +326,9 @@ class Direction:
     once_a_batch
         Whether a batch has one candidate of its making at most.
     reads_next_tokens
-        Whether it calls `MutationContext.next_tokens`, which costs more than racing a candidate. It is
-        then given another instruction than before only while verbalizers of its making are on the
-        front.
+        Whether it calls `MutationContext.next_tokens`, which costs more than racing a candidate. It
+        is then given another instruction than before only while verbalizers of its making are on
+        the front.
     preceded_by, precede_rate
         Name of another mutator that changes the prompt first, where it is installed, and how often.
     """
@@ -364,10 +373,11 @@ class Usage:
 class Mutator(Protocol):
     """Invents new values for one gene.
 
-    ``mutate`` returns ``prompt`` with that gene changed (never any other). Returning the prompt unchanged means
-    "nothing to propose here": another mutator is asked. It must not touch global random state. If it raises, the
-    candidate is recorded as failed and the run goes on. One that needs anything, or is after something, also
-    declares a ``usage``, a `Usage`; `usage_of` reads it.
+    ``mutate`` returns ``prompt`` with that gene changed (never any other). Returning the prompt
+    unchanged means "nothing to propose here": another mutator is asked. It must not touch global
+    random state. If it raises, the candidate is recorded as failed and the run goes on. One that
+    needs anything, or is after something, also declares a ``usage``, a `Usage`; `usage_of` reads
+    it.
     """
 
     @property
@@ -393,15 +403,16 @@ _NO_USAGE = Usage()
 class LikelihoodRequest:
     """A prompt and the continuations whose log-likelihoods are wanted.
 
-    A continuation is scored exactly as written, so it carries its own leading space in plain layouts.
+    A continuation is scored exactly as written, so it carries its own leading space in plain
+    layouts.
 
     Parameters
     ----------
     prompt, continuations
         The texts.
     whole
-        Whether a continuation is to be the whole answer: one whose tokens begin another's ("1" and "10") has the
-        probability that it is written and does not go on as the other.
+        Whether a continuation is to be the whole answer: one whose tokens begin another's ("1" and
+        "10") has the probability that it is written and does not go on as the other.
     """
 
     prompt: Text
@@ -410,7 +421,10 @@ class LikelihoodRequest:
 
 
 class Form(NamedTuple):
-    """What decoding holds a reply to: a regular expression, a JSON schema (empty: any JSON), or a JSON list of choices."""
+    """What decoding holds a reply to.
+
+    A regular expression, a JSON schema (empty: any JSON), or a JSON list of choices.
+    """
 
     kind: Literal["regex", "json", "choice"]
     pattern: str
@@ -418,10 +432,12 @@ class Form(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A prompt whose most likely completion is wanted: at most ``max_tokens`` tokens, up to the first of ``stop``.
+    """A prompt whose most likely completion is wanted, of ``max_tokens`` at most.
 
-    Its ``form`` is for backends that can hold to one (`FormWriter`); others write what they will. With more than one of
-    ``samples`` so many completions are wanted, drawn at random.
+    It ends before the first of ``stop``.
+
+    Its ``form`` is for backends that can hold to one (`FormWriter`); others write what they will.
+    With more than one of ``samples`` so many completions are wanted, drawn at random.
     """
 
     prompt: Text
@@ -445,12 +461,12 @@ class Backend(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Identifies everything that decides the numbers: weights, tokenizer, chat template, dtype, device kind."""
+        """Identifies what decides numbers: weights, tokenizer, chat template, dtype, device."""
         ...
 
     @property
     def revision(self) -> str:
-        """The model's published revision (a commit or version), or an empty string where it has none."""
+        """The model's published revision (a commit or version); empty where it has none."""
         ...
 
     @property
@@ -471,7 +487,10 @@ class Backend(Protocol):
     def loglikelihoods(
         self, requests: Sequence[LikelihoodRequest]
     ) -> Sequence[tuple[float, ...] | Unscored]:
-        """Return log P(continuation | prompt) in nats for each continuation of each request, or why there is none."""
+        """Return log P(continuation | prompt) in nats of each continuation of each request.
+
+        Or why there is none.
+        """
         ...
 
     def generate(
@@ -483,7 +502,7 @@ class Backend(Protocol):
         seed: int,
         stop: Sequence[str] = (),
     ) -> Sequence[str | Unscored]:
-        """Return one completion per prompt, without the prompt, each up to the first of ``stop``, or why there is none."""
+        """Return a completion per prompt, up to the first of ``stop``, or why there is none."""
         ...
 
     def count_tokens(self, texts: Sequence[Text]) -> list[int]:
@@ -509,7 +528,7 @@ class NextTokenReader(Protocol):
 
 
 class AnswerTokens(NamedTuple):
-    """How a model reads an answer: its tokens as they stand in the vocabulary, and whether it knows them all."""
+    """How a model reads an answer: its tokens, and whether the vocabulary has them all."""
 
     tokens: tuple[str, ...]
     known: bool
@@ -517,10 +536,16 @@ class AnswerTokens(NamedTuple):
 
 @runtime_checkable
 class TokenReader(Protocol):
-    """What a backend may do besides: show how its model reads answers, so that those it cannot tell apart are refused."""
+    """What a backend may do besides: show how its model reads answers.
+
+    Those that it cannot tell apart are refused.
+    """
 
     def answer_tokens(self, request: LikelihoodRequest) -> list[AnswerTokens]:
-        """Return how each continuation of a request is read; nothing where the tokenizer is not at hand."""
+        """Return how each continuation of a request is read.
+
+        Nothing where the tokenizer is not at hand.
+        """
         ...
 
 
@@ -528,8 +553,8 @@ class TokenReader(Protocol):
 class Dated(Protocol):
     """What a backend may do besides: fix the day that its model's chat template writes.
 
-    A study keeps its day: what is scored on another day is given the same prompts. Only where ``writes_date`` is true has
-    the backend's ``fingerprint`` the day in it.
+    A study keeps its day: what is scored on another day is given the same prompts. Only where
+    ``writes_date`` is true has the backend's ``fingerprint`` the day in it.
     """
 
     date: str
@@ -543,7 +568,7 @@ class Dated(Protocol):
 
 @runtime_checkable
 class FormWriter(Protocol):
-    """What a backend may do besides: hold replies to a form while it writes them (structured outputs)."""
+    """What a backend may do besides: hold replies to a form (structured outputs)."""
 
     @property
     def holds_to_form(self) -> bool:
@@ -565,7 +590,7 @@ class FormWriter(Protocol):
 
 
 Likelihoods = Callable[[Sequence[LikelihoodRequest]], Sequence["tuple[float, ...] | Unscored"]]
-"""A model that a scorer may ask: it answers as `Backend.loglikelihoods` does, each question once."""
+"""A model that a scorer may ask; it answers as `Backend.loglikelihoods` does."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Scorers by name or file: a class, a plain function of a reply and its example, or several of these with weights."""
+"""Scorers by name or file: a class, a function of a reply and its example, or several of these."""
 
 from __future__ import annotations
 
@@ -40,15 +40,18 @@ class Metric(ReplyScorer):
         ]
 
     def _score(self, example: Example, reply: str) -> float | None:
-        where = f"the scorer {self.name!r}, on the row {dict(example.inputs)!r:.120} and the reply {reply!r:.60}"
+        where = (
+            f"the scorer {self.name!r}, on the row {dict(example.inputs)!r:.120} "
+            f"and the reply {reply!r:.60}"
+        )
         try:
             value = self.function(reply, example)
-            found = None if value is None else float(value)
+            score = None if value is None else float(value)
         except Exception as error:  # (a user's own code)
             raise InputError(f"{where}: {type(error).__name__}: {error}") from error
-        if found is not None and not 0 <= found <= 1:
+        if score is not None and not 0 <= score <= 1:
             raise InputError(f"{where}: expected a number from 0 to 1 or None, found {value!r}")
-        return found
+        return score
 
 
 class Part(NamedTuple):
@@ -61,7 +64,10 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Weighted(ReplyScorer):
-    """Several scorers of replies, each with its share; what one of them cannot score is not scored."""
+    """Several scorers of replies, each with its share.
+
+    What one of them cannot score is not scored.
+    """
 
     parts: tuple[Part, ...]
 
@@ -80,7 +86,10 @@ class Weighted(ReplyScorer):
         )
 
     def mean(self, values: Sequence[float | None]) -> float | None:
-        """Return the weighted mean of what the scorers give a reply; None where one gives no number."""
+        """Return the weighted mean of what the scorers give a reply.
+
+        None where one gives no number.
+        """
         known = [value for value in values if value is not None and not math.isnan(value)]
         if len(known) < len(self.parts):
             return None
@@ -111,7 +120,9 @@ def users_code(scorer: str) -> Iterator[None]:
 
 
 def load_scorer(name: str) -> LikelihoodScorer | ReplyScorer:
-    """Return the scorer of that name, the one in ``path/to/file.py:name``, or several as in ``0.7*rouge-l+0.3*chrf``.
+    """Return a scorer by name, from ``path/to/file.py:name``, or several with weights.
+
+    Several are written as in ``0.7*rouge-l+0.3*chrf``.
 
     Raises
     ------
@@ -120,9 +131,9 @@ def load_scorer(name: str) -> LikelihoodScorer | ReplyScorer:
     """
     if "*" in name:
         return Weighted(tuple(_weighted(part, name) for part in name.split("+")))
-    found: Any = from_file("scorer", name) if ".py:" in name else load("promptfront.scorers", name)
+    loaded: Any = from_file("scorer", name) if ".py:" in name else load("promptfront.scorers", name)
     try:
-        made: Any = found() if inspect.isclass(found) else found
+        made: Any = loaded() if inspect.isclass(loaded) else loaded
     except Exception as error:  # (a user's own code)
         raise InputError(f"`scorer` {name}: {type(error).__name__}: {error}") from error
     if isinstance(made, (ReplyScorer, LikelihoodScorer)):

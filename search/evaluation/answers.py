@@ -1,4 +1,4 @@
-"""Scores by log-likelihood: what is asked, how a prompt's calibration reads it, what it is worth."""
+"""Scores by log-likelihood: what is asked, how calibration reads it, what it is worth."""
 
 from __future__ import annotations
 

@@ -14,19 +14,20 @@ from ..errors import InterruptedCallError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..contracts import Backend
+    from ..contracts import Backend, Text
     from ..storage.database import Store
 
 Asked = LikelihoodRequest | GenerateRequest
 TEMPERATURE = 0.8
-"""At which replies are drawn at random (Chen et al. 2021, arXiv 2107.03374, for pass@k of large k)."""
+"""At which replies are drawn at random (pass@k of large k; Chen et al. 2021, arXiv 2107.03374)."""
 
 
 class CachedModel:
     """A backend whose answers are kept.
 
-    One call of `outputs` is at most one call of the backend for each way a reply may end, and what each answers is stored in one
-    transaction: a call that was interrupted is repeated exactly, so a resumed run sees the same numbers as an undisturbed one.
+    One call of `outputs` is at most one call of the backend for each way a reply may end, and what
+    each answers is stored in one transaction: a call that was interrupted is repeated exactly, so a
+    resumed run sees the same numbers as an undisturbed one.
 
     Parameters
     ----------
@@ -65,31 +66,37 @@ class CachedModel:
     def likelihoods(
         self, requests: Sequence[LikelihoodRequest]
     ) -> list[tuple[float, ...] | Unscored]:
-        """Return log P(continuation | prompt) in nats of each continuation of each request, or why there is none."""
+        """Return log P(continuation | prompt) in nats, or why there is none, of each request."""
         return cast("list[tuple[float, ...] | Unscored]", self.outputs(requests))
 
     def _ask(self, requests: Sequence[Asked]) -> Sequence[Outputs]:
+        """Ask the backend, in one call, requests that it can answer in one."""
         kind, prompts = requests[0], [request.prompt for request in requests]
         if isinstance(kind, GenerateRequest):
-            writer: Any = self.backend
-            held = kind.form and isinstance(writer, FormWriter) and writer.holds_to_form
-            # What is held to a form ends with it, and may have lines.
-            options: dict[str, Any] = {"form": kind.form} if held else {"stop": kind.stop}
-            options |= {"max_tokens": kind.max_tokens, "seed": 0}
-            if kind.samples == 1:
-                return list(writer.generate(prompts, temperature=0, **options))
-            repeated = [prompt for prompt in prompts for _ in range(kind.samples)]
-            try:
-                drawn = writer.generate(repeated, temperature=TEMPERATURE, **options)
-            except InterruptedCallError as error:
-                raise InterruptedCallError(
-                    str(error), _complete(error.answered, kind.samples)
-                ) from error
-            return list(_complete(dict(enumerate(drawn)), kind.samples).values())
-        found = self.backend.loglikelihoods(
+            return self._write(kind, prompts)
+        answered = self.backend.loglikelihoods(
             [request for request in requests if isinstance(request, LikelihoodRequest)]
         )
-        return [Unscored("no number") if _without_number(outputs) else outputs for outputs in found]
+        return [
+            Unscored("no number") if _without_number(outputs) else outputs for outputs in answered
+        ]
+
+    def _write(self, kind: GenerateRequest, prompts: Sequence[Text]) -> Sequence[Outputs]:
+        """Return the replies to prompts: each of the kind's samples, or the most likely one."""
+        writer: Any = self.backend
+        held = kind.form and isinstance(writer, FormWriter) and writer.holds_to_form
+        # What is held to a form ends with it, and may have lines.
+        options: dict[str, Any] = {"form": kind.form} if held else {"stop": kind.stop}
+        options |= {"max_tokens": kind.max_tokens, "seed": 0}
+        if kind.samples == 1:
+            return list(writer.generate(prompts, temperature=0, **options))
+        repeated = [prompt for prompt in prompts for _ in range(kind.samples)]
+        try:
+            drawn = writer.generate(repeated, temperature=TEMPERATURE, **options)
+        except InterruptedCallError as error:
+            complete = _complete(error.answered, kind.samples)
+            raise InterruptedCallError(str(error), complete) from error
+        return list(_complete(dict(enumerate(drawn)), kind.samples).values())
 
     def _keep(self, outputs: dict[str, Outputs]) -> None:
         if self._store and outputs:
@@ -111,7 +118,7 @@ def _calls(requests: dict[str, Asked]) -> list[dict[str, Asked]]:
 
 
 def _complete(replies: Mapping[int, str | Unscored], samples: int) -> dict[int, Outputs]:
-    """Return the replies to each prompt as one, by its place, where all of its samples are there."""
+    """Return the replies to each prompt as one, by its position, where all samples are there."""
     places = [
         range(start, start + samples) for start in range(0, max(replies, default=-1) + 1, samples)
     ]

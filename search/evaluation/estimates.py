@@ -1,13 +1,14 @@
 """What a candidate would score on all dev examples, read off the few it was scored on.
 
-Prompts for one task largely agree on which examples label_bias towards which label; they differ in how far they label_bias to one
-label overall, in how sharply they follow the others, and in how much more than those they know of the right label. So
-the log-odds of candidate c on example i for label k are modelled as
-``shift[c, k] + sharpness[c] * row[i, k] + skill[c] * (k is right)``, whose rows candidates that saw all examples fill in
-for those that saw ten. Item response theory tests language models on few examples with such a model of right and wrong
-(Maia Polo et al. 2024, "tinyBenchmarks"); log-odds say more than that (benchmarks/RESULTS.md). The estimate is the model's
-mean, corrected by what it missed where answers are known, the more the more there are (after prediction-powered inference,
-Angelopoulos et al. 2023).
+Prompts for one task largely agree on which examples lean towards which label; they differ in how
+far they lean to one label overall, in how sharply they follow the others, and in how much more than
+those they know of the right label. So the log-odds of candidate c on example i for label k are
+modelled as ``shift[c, k] + sharpness[c] * row[i, k] + skill[c] * (k is right)``, whose rows
+candidates that saw all examples fill in for those that saw ten. Item response theory tests language
+models on few examples with such a model of right and wrong (Maia Polo et al. 2024,
+"tinyBenchmarks"); log-odds say more than that (benchmarks/RESULTS.md). The estimate is the model's
+mean, corrected by what it missed where answers are known, the more the more there are (after
+prediction-powered inference, Angelopoulos et al. 2023).
 """
 
 from __future__ import annotations
@@ -25,8 +26,17 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _ROUNDS = 8
-_ROW_RIDGE, _SHARPNESS_RIDGE, _SKILL_RIDGE, _SHIFT_RIDGE, _NOISE_ROWS = 1.0, 3.0, 6.0, 0.5, 10.0
-"""How much a row's class mean, a sharpness of one, no skill, a usual shift and a usual noise are believed beforehand."""
+# Beliefs before the data, chosen on recorded searches by benchmarks/racing.py.
+_ROW_RIDGE = 1.0
+"""How much a row is drawn to the mean row of its label."""
+_SHARPNESS_RIDGE = 3.0
+"""How much a candidate's sharpness is drawn to one."""
+_SKILL_RIDGE = 6.0
+"""How much a candidate's skill is drawn to none."""
+_SHIFT_RIDGE = 0.5
+"""How much a candidate's shift is drawn to the usual one."""
+_NOISE_ROWS = 10.0
+"""How many rows the usual noise counts beside a candidate's own."""
 _CORRECTION = 24.0
 """The model's mean is believed as much as this many examples of the candidate's own."""
 _DRAWS = 64
@@ -35,7 +45,7 @@ _IMPOSSIBLE = 20.0
 
 
 class Estimate(NamedTuple):
-    """A candidate's accuracy on all examples: ``quality`` as it decides, ``potential`` without its label bias."""
+    """A candidate's accuracy on all examples: as it decides, and without its label bias."""
 
     quality: float
     potential: float
@@ -45,8 +55,8 @@ class Estimate(NamedTuple):
 class _Model:
     """What log-odds were resolved into.
 
-    Shapes: ``shift`` (candidates, labels), ``weights``, which are sharpness and skill, (candidates, 2), ``rows`` and ``right``
-    (examples, labels), ``noise`` (candidates,).
+    Shapes: ``shift`` (candidates, labels), ``weights``, which are sharpness and skill, (candidates,
+    2), ``rows`` and ``right`` (examples, labels), ``noise`` (candidates,).
     """
 
     shift: Array
@@ -66,8 +76,8 @@ def estimate(
     Parameters
     ----------
     outputs
-        For each candidate the labels' log-likelihoods in nats, shape ``(seen, labels)``, on the first ``seen`` of the
-        examples; None for examples that do not count.
+        For each candidate the labels' log-likelihoods in nats, shape ``(seen, labels)``, on the
+        first ``seen`` of the examples; None for examples that do not count.
     gold
         The number of the right label of every example.
     weights
@@ -93,7 +103,7 @@ def estimate(
 def _log_odds(
     outputs: Sequence[Sequence[Sequence[float] | None]], examples: int, labels: int
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Return log-odds against the mean label, ``(candidates, examples, labels)``, and which examples were seen."""
+    """Return log-odds against the mean label and what is seen, by candidate, example and label."""
     odds = np.zeros((len(outputs), examples, labels))
     seen = np.zeros((len(outputs), examples), dtype=np.bool_)
     for c, values in enumerate(outputs):
@@ -112,7 +122,10 @@ def _least(logs: Array) -> Array:
 
 
 def _fit(odds: Array, seen: NDArray[np.bool_], gold: NDArray[np.int64]) -> _Model:
-    """Fit by alternating ridge regressions; an example's row is drawn to the mean row of its label."""
+    """Fit by alternating ridge regressions.
+
+    An example's row is drawn to the mean row of its label.
+    """
     candidates, _, labels = odds.shape
     counts = np.maximum(seen.sum(axis=1), 1)
     means = np.eye(labels) - 1 / labels
@@ -166,10 +179,12 @@ def _estimate(
     weights: Array,
 ) -> Estimate:
     label_bias, own = expected.mean(axis=0), seen.sum() / (seen.sum() + _CORRECTION)
-    found = []
+    accuracies = []
     for offset in (0.0, label_bias):
         right = ((expected - offset + noise).argmax(axis=2) == gold).mean(axis=0)
         known = (odds[seen] - offset).argmax(axis=1) == gold[seen]
         missed = np.average(known - right[seen], weights=weights[seen]) if seen.any() else 0.0
-        found.append(float(np.clip(np.average(right, weights=weights) + own * missed, 0.0, 1.0)))
-    return Estimate(*found)
+        accuracies.append(
+            float(np.clip(np.average(right, weights=weights) + own * missed, 0.0, 1.0))
+        )
+    return Estimate(*accuracies)

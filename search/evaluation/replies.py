@@ -113,7 +113,10 @@ class ReplyScores(Scoring):
     def parts(
         self, task: Task, prompt: Prompt, examples: Sequence[Example], outputs: Sequence[Outputs]
     ) -> dict[str, float]:
-        """Return the mean score of each of several scorers with weights; nothing of a single one."""
+        """Return the mean score of each of several scorers with weights.
+
+        Nothing of a single one.
+        """
         replies = self.bound(prompt, examples, outputs)
         if self._weighted is None or not replies:
             return {}
@@ -149,7 +152,7 @@ class ReplyScores(Scoring):
     def _read(
         self, prompt: Prompt, examples: Sequence[Example], outputs: Sequence[Outputs]
     ) -> list[list[str] | Unscored]:
-        """Return the replies to each example, as many as the scorer wants, or why there are none."""
+        """Return the replies to each example, as many as are wanted, or why there are none."""
         return [
             self._read_one(prompt, example, cast("str | Unscored", output))
             for example, output in zip(examples, outputs, strict=True)

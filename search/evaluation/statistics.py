@@ -1,4 +1,4 @@
-"""The evidence: means of few rows, intervals, paired tests, and the e-process a race may look at after every block."""
+"""The evidence: means of few rows, intervals, paired tests, and the e-process of a race."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from scipy.stats import binomtest, bootstrap
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_FLIPS, _RESAMPLES = 10_000, 2_000
+_FLIPS = 10_000
+"""Draws of signs for a p-value: its own error at 0.05 is then 0.002."""
+_RESAMPLES = 2_000
+"""Bootstrap samples: twice what Efron (1987, section 9) calls a rough minimum for BCa."""
 _ROUNDING = 1e-9
+"""By how much sums of the same numbers differ by their order alone."""
 
 
 def stratum_weights(strata: Sequence[str], shares: Mapping[str, float]) -> list[float]:
-    """Return a weight for each example, in all one, that gives every stratum its share (post-stratification).
+    """Return a weight for each example, in all one, that gives every stratum its share.
 
-    Few examples have a mix of labels of their own, and a prompt that leans to a label would be judged by how many of
-    that label there happen to be (Holt & Smith 1979, "Post stratification").
+    Few examples have a mix of labels of their own, and a prompt that leans to a label would be
+    judged by how many of that label there happen to be (Holt & Smith 1979, "Post stratification").
 
     Parameters
     ----------
@@ -55,7 +59,10 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> list[tuple[float, 
 def label_scores(
     gold: Sequence[str], chosen: Sequence[str], labels: Sequence[str]
 ) -> dict[str, float]:
-    """Return macro-F1 and Matthews' correlation coefficient; where no label was chosen, that is an error of its own kind."""
+    """Return macro-F1 and Matthews' correlation coefficient.
+
+    Where no label was chosen, that is an error of its own kind.
+    """
     from sklearn.metrics import f1_score, matthews_corrcoef
 
     return {
@@ -67,13 +74,16 @@ def label_scores(
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return a 95 % interval of the mean of values in [0, 1]: Wilson's for 0/1, else BCa's bootstrap (Efron 1987)."""
+    """Return a 95 % interval of the mean of values in [0, 1].
+
+    Wilson's for 0/1, else the bootstrap's BCa (Efron 1987).
+    """
     if {*values} <= {0.0, 1.0} or len({*values}) == 1:
         return wilson_interval(sum(values), len(values))
-    found = bootstrap(
+    resampled = bootstrap(
         (values,), fmean, vectorized=False, n_resamples=_RESAMPLES, rng=np.random.default_rng(0)
     )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    return float(resampled.confidence_interval.low), float(resampled.confidence_interval.high)
 
 
 def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -86,10 +96,10 @@ def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple
 
 
 def paired_p_value(pairs: Sequence[tuple[float, float]]) -> float:
-    """Return the two-sided p-value that two prompts are equally good, from their values on the same examples.
+    """Return the two-sided p-value that two prompts are equally good, on the same examples.
 
-    For 0/1 values McNemar's exact test, that they win equally often; else the test of the mean difference in which its
-    signs are flipped at random.
+    For 0/1 values McNemar's exact test, that they win equally often; else the test of the mean
+    difference in which its signs are flipped at random.
     """
     differences = [a - b for a, b in pairs if a != b]
     if not differences:
@@ -97,17 +107,17 @@ def paired_p_value(pairs: Sequence[tuple[float, float]]) -> float:
     if {*differences} <= {-1.0, 1.0}:
         return float(binomtest(sum(d > 0 for d in differences), len(differences)).pvalue)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (_FLIPS, len(differences)))
-    flipped, found = np.abs(signs @ np.asarray(differences)), abs(math.fsum(differences))
-    return float((1 + np.sum(flipped >= found - _ROUNDING)) / (1 + _FLIPS))
+    flipped, observed = np.abs(signs @ np.asarray(differences)), abs(math.fsum(differences))
+    return float((1 + np.sum(flipped >= observed - _ROUNDING)) / (1 + _FLIPS))
 
 
 def e_value(differences: Sequence[float]) -> float:
-    """Return the evidence that the mean of ``differences`` is above zero, valid however often one looks.
+    """Return the evidence that the mean of ``differences`` is above zero, however often one looks.
 
-    Capital won by betting on positive differences in [-1, 1]: under the hypothesis that the mean is at most zero it
-    is a supermartingale that begins at 1, so it ever reaches ``1 / alpha`` with probability at most ``alpha``
-    (Ville). The bets follow from the differences seen before each one (approximate GRAPA, Waudby-Smith & Ramdas 2024,
-    section B.3).
+    Capital won by betting on positive differences in [-1, 1]: under the hypothesis that the mean is
+    at most zero it is a supermartingale that begins at 1, so it ever reaches ``1 / alpha`` with
+    probability at most ``alpha`` (Ville). The bets follow from the differences seen before each one
+    (approximate GRAPA, Waudby-Smith & Ramdas 2024, section B.3).
     """
     capital, total, squares = 1.0, 0.0, 0.0
     for n, difference in enumerate(differences):

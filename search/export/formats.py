@@ -108,7 +108,7 @@ def _messages(prompt: Prompt, names: Mapping[str, str]) -> list[dict[str, str]]:
     if prompt.structure.layout == "plain":
         turns = [Turn("user", tuple(part for part in parts if not isinstance(part, Turn)))]
     braced = _braced(names)
-    return [Message(turn.role, _join(turn.content, braced))._asdict() for turn in turns]  # type: ignore[arg-type]
+    return [Message(turn.role, _join(turn.content, braced))._asdict() for turn in turns]
 
 
 def _braced(names: Mapping[str, str]) -> Callable[[str], str]:

@@ -1,9 +1,9 @@
 """Rendering: the only place that knows how a prompt is laid out as text.
 
-Data is literal. Values are inserted, never formatted, so braces mean nothing; the backend tokenizes control tokens in
-them as ordinary text. Line breaks inside a value are followed by two spaces: a line that begins with a field label or
-equals a separator is therefore always the prompt's own, and a value cannot leave its slot. White space around a value
-is dropped.
+Data is literal. Values are inserted, never formatted, so braces mean nothing; the backend tokenizes
+control tokens in them as ordinary text. Line breaks inside a value are followed by two spaces: a
+line that begins with a field label or equals a separator is therefore always the prompt's own, and
+a value cannot leave its slot. White space around a value is dropped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..contracts import Constraint, Example, Message, Prompt, Structure
 from ..errors import InputError
@@ -32,7 +32,7 @@ class Slot(NamedTuple):
 class Turn(NamedTuple):
     """A chat turn whose content is made of literal text and slots."""
 
-    role: str
+    role: Literal["system", "user", "assistant"]
     content: tuple[str | Slot, ...]
 
 
@@ -40,7 +40,7 @@ Template = tuple[str | Slot, ...] | tuple[Turn, ...]
 
 
 def literal(value: str) -> str:
-    """Return ``value`` as it stands in a prompt: stripped, its further lines indented by two spaces."""
+    """Return ``value`` as it stands in a prompt: stripped, further lines indented by two spaces."""
     return _LINE_BREAK.sub("\n  ", value.strip())
 
 
@@ -62,17 +62,21 @@ def render(prompt: Prompt, inputs: Mapping[str, str] | Sequence[tuple[str, str]]
     values = dict(inputs)
     parts = template(prompt, tuple(values))
     if prompt.structure.layout == "chat":
-        turns = [part for part in parts if isinstance(part, Turn)]
-        return tuple(Message(turn.role, _fill(turn.content, values)) for turn in turns)  # type: ignore[arg-type]
+        return tuple(
+            Message(turn.role, _fill(turn.content, values))
+            for turn in parts
+            if isinstance(turn, Turn)
+        )
     return _fill(tuple(p for p in parts if not isinstance(p, Turn)), values)
 
 
 def template(prompt: Prompt, fields: Sequence[str]) -> Template:
-    """Return the prompt with a `Slot` for each input field: text and slots (plain) or turns of them (chat)."""
+    """Return the prompt with a `Slot` for each input field, in turns where it is a chat."""
     structure = prompt.structure
     if len(fields) != len(structure.input_labels):
         raise InputError(
-            f"the prompt has {len(structure.input_labels)} input field(s) ({', '.join(structure.input_labels)}), "
+            f"the prompt has {len(structure.input_labels)} input field(s) "
+            f"({', '.join(structure.input_labels)}), "
             f"but {len(fields)} were given ({', '.join(fields)})"
         )
     head = "\n".join(
@@ -98,13 +102,13 @@ def template(prompt: Prompt, fields: Sequence[str]) -> Template:
 
 
 def stops(structure: Structure) -> tuple[str, ...]:
-    """Return what ends a reply: in a plain layout the model may go on with an example of its own."""
+    """Return what ends a reply: in a plain layout a model may go on with one more example."""
     first = _labelled(structure.input_labels[0], "") if structure.input_labels else ""
     return (structure.block_separator + first,) if structure.layout == "plain" else ()
 
 
 def read_reply(structure: Structure, reply: str) -> str:
-    """Return a reply as the answer it stands for: stripped, and without the indent that `literal` gives further lines."""
+    """Return a reply as the answer it stands for: stripped, without the indent of `literal`."""
     lines = reply.strip().split("\n")
     written = structure.layout == "plain" and all(
         line.startswith("  ") for line in lines[1:] if line.strip()
@@ -122,7 +126,7 @@ def zero_shot(prompt: Prompt) -> Prompt:
 
 
 def continuation(structure: Structure, answer: str) -> str:
-    """Return ``answer`` as the text that continues the prompt: after a label and colon it begins with a space."""
+    """Return ``answer`` as it continues the prompt: after a label and colon comes a space."""
     text = literal(answer)
     spaced = (
         structure.layout == "plain"

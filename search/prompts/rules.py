@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from ..contracts import Constraint, Example
 
-_TOKENS_A_WORD, _TOKENS_A_CHARACTER, _SLACK = 2, 3, 8
-"""More than texts take: decoding ends what runs on, and does not cut what keeps to its limit."""
+# More than texts take: decoding ends what runs on, and does not cut what keeps to its limit.
+_TOKENS_A_WORD = 2
+_TOKENS_A_CHARACTER = 3
+_SLACK = 8
 
 
 def obeys(constraint: Constraint, reply: str, example: Example) -> bool | None:
@@ -46,20 +48,22 @@ def obeys(constraint: Constraint, reply: str, example: Example) -> bool | None:
 def constraints_met(
     constraints: Sequence[Constraint], examples: Sequence[Example], replies: Sequence[str]
 ) -> float | None:
-    """Return the share of constraints met, over all replies that can be measured; None without any."""
-    kept = [
-        found
-        for example, reply in zip(examples, replies, strict=True)
-        for constraint in constraints
-        if (found := obeys(constraint, reply, example)) is not None
-    ]
+    """Return the share of constraints met, over all replies that can be measured.
+
+    None without any.
+    """
+    kept: list[bool] = []
+    for example, reply in zip(examples, replies, strict=True):
+        measured = [obeys(constraint, reply, example) for constraint in constraints]
+        kept += [met for met in measured if met is not None]
     return sum(kept) / len(kept) if kept else None
 
 
 def bound(constraints: Sequence[Constraint], reply: str) -> str:
     """Return the beginning of a reply that is within the constraints' limits of words and lines.
 
-    No model counts its words, and tokens are too coarse a limit for them: what a reply has over its limit is not used.
+    No model counts its words, and tokens are too coarse a limit for them: what a reply has over its
+    limit is not used.
     """
     for constraint in constraints:
         limit = _limit(constraint)

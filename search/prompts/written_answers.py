@@ -18,16 +18,19 @@ _OPEN = re.compile(
     re.IGNORECASE,
 )
 _CLOSE = re.compile(
-    r"</(think|thinking|thought|reasoning)>|\[/think\]|◁/think▷|<\|channel\|>final<\|message\|>",
+    r"</(think|thinking|thought|reasoning)>|\[/think\]|◁/think▷|"
+    r"<\|channel\|>final<\|message\|>",
     re.IGNORECASE,
 )
 _NAMES = (
-    "final answer|correct answer|answer|label|class|category|classification|sentiment|rating|score|verdict|prediction|"
-    "output|result|choice|option|最终答案|答案|标签|类别|分类|结果|情感|评分|选项|答え|回答"
+    "final answer|correct answer|answer|label|class|category|classification|sentiment|rating|"
+    "score|verdict|prediction|output|result|choice|option|"
+    "最终答案|答案|标签|类别|分类|结果|情感|评分|选项|答え|回答"
 )
 _MARKER = re.compile(
     rf"""(?<![\w/])(?P<bold>\*\*|__)?["'`<]*(?:{_NAMES})["'`]*\s?(?P=bold)?"""
-    rf"""\s*(?:would\ be\b|should\ be\b|is\b|[:=>]|→|是|为)\s*[:=]?\s?(?(bold)(?:\*\*|__)?)|\\boxed\{{|(?<=[{CJK}])(?:答案|选项)\s*[:是为]:?""",
+    rf"""\s*(?:would\ be\b|should\ be\b|is\b|[:=>]|→|是|为)\s*[:=]?\s?(?(bold)(?:\*\*|__)?)"""
+    rf"""|\\boxed\{{|(?<=[{CJK}])(?:答案|选项)\s*[:是为]:?""",
     re.VERBOSE,
 )
 _DECORATION = "\"'`*_.,:;!?()[]{}<>“”‘’「」『』《》【】。，、$#"
@@ -35,12 +38,14 @@ _BEFORE = re.compile(r"""[\s"'`*_(\[{<“‘「『《【$:]*""")
 _SPACE = re.compile(r"\s*")
 _ALTERNATIVE = re.compile(r"""[\s"'`*)]*(?:or|and|nor|或|和|还是|[/|&])[\s"'`*(]*""")
 _NEGATED = re.compile(
-    r"(?:\b(?:not|never|cannot|neither|nor)|n['’]t)\s+(?:(?:an?|the|very|really|at all|so|that|clearly|exactly|"
-    r"particularly|truly|quite|too|be)\s+){0,2}[\"'`*“‘]*$|[不没非未][是算]?[\"'“‘「]?$"
+    r"(?:\b(?:not|never|cannot|neither|nor)|n['’]t)\s+"
+    r"(?:(?:an?|the|very|really|at all|so|that|clearly|exactly|particularly|truly|quite|too|be)"
+    r"\s+){0,2}[\"'`*“‘]*$|[不没非未][是算]?[\"'“‘「]?$"
 )
 _LED = re.compile(
-    r"(?:\b(?:is|be|are|it's|that's|choose|chose|pick|select|say|with|option|choice|answer|label|class|category|"
-    r"letter|group|type|grade)|[:=>→]|选|选择|是|为|选项|答案|类)[\s\"'`*(]*$"
+    r"(?:\b(?:is|be|are|it's|that's|choose|chose|pick|select|say|with|option|choice|answer|label|"
+    r"class|category|letter|group|type|grade)"
+    r"|[:=>→]|选|选择|是|为|选项|答案|类)[\s\"'`*(]*$"
 )
 _FOLLOWS = re.compile(
     r"\s(?:because|since|as|for|due|given|based|is|was)\b|[^\w\s]|\s+[^\w\s]|\s*\n|\s*$|的"
@@ -64,19 +69,22 @@ class _Said(NamedTuple):
 def read_label(reply: str, labels: Sequence[str]) -> int | Unscored:
     r"""Return the position of the label that a reply says, or why there is none.
 
-    Reply and labels are compared as whole words, without regard to case, width (NFKC) and invisible characters. Only what
-    follows the model's thinking counts (``</think>``). In this order:
+    Reply and labels are compared as whole words, without regard to case, width (NFKC) and invisible
+    characters. Only what follows the model's thinking counts (``</think>``). In this order:
 
     1. A reply that is a label, but for punctuation and markup around it, says that label.
-    2. Of a reply with a marker ("Answer: x", "the answer is x", "**Label:** x", "答案：x", ``\boxed{x}``) only what follows the
-       last counts, if a label does: the one that follows at once, or the only one that follows.
-    3. Otherwise the label is said that is the only one in the reply. Where several are, none counts ("several labels").
+    2. Of a reply with a marker ("Answer: x", "the answer is x", "**Label:** x", "答案：x",
+       ``\boxed{x}``) only what follows the last counts, if a label does: the one that follows at
+       once, or the only one that follows.
+    3. Otherwise the label is said that is the only one in the reply. Where several are, none counts
+       ("several labels").
 
-    Where labels begin at the same place the longest counts ("no opinion", not "no"); a label after "not" is not said. A
-    word ends where its letters end, and a hyphen, apostrophe or decimal point between letters or digits does not end it;
-    between Chinese characters there are no ends of words. A label of symbols ends where they do not go on: "**" is not "*".
-    A label of one letter may be a word ("a", "I"): it counts only if it follows a marker or a word such as "is" or "option",
-    is in brackets or quotation marks, or begins a line as "A)", "A." and "A:" do.
+    Where labels begin at the same place the longest counts ("no opinion", not "no"); a label after
+    "not" is not said. A word ends where its letters end, and a hyphen, apostrophe or decimal point
+    between letters or digits does not end it; between Chinese characters there are no ends of
+    words. A label of symbols ends where they do not go on: "**" is not "*". A label of one letter
+    may be a word ("a", "I"): it counts only if it follows a marker or a word such as "is" or
+    "option", is in brackets or quotation marks, or begins a line as "A)", "A." and "A:" do.
 
     Parameters
     ----------
@@ -102,7 +110,7 @@ def read_label(reply: str, labels: Sequence[str]) -> int | Unscored:
 
 
 def without_thinking(reply: str) -> tuple[str, bool]:
-    """Return a reply less the thinking that it begins with, and whether it breaks off before that ends."""
+    """Return a reply less the thinking it begins with, and whether it breaks off within that."""
     opened, closed = _OPEN.match(reply), _CLOSE.search(reply)
     while opened or (
         closed and not re.search(r"<think|\[think", reply[: closed.start()], re.IGNORECASE)
@@ -115,9 +123,10 @@ def without_thinking(reply: str) -> tuple[str, bool]:
 
 
 def alike_at_the_start(labels: Sequence[str]) -> bool:
-    """Whether some labels cannot be told apart by how they begin: one begins another, or they share a first word.
+    """Whether some labels cannot be told apart by how they begin.
 
-    Of labels written without spaces, in digits or in symbols the first character counts as a word.
+    That is where one begins another, or they share a first word. Of labels written without spaces,
+    in digits or in symbols the first character counts as a word.
     """
     names = [name for name in _names(tuple(labels)) if name]
     firsts = [_first(name) for name in names]
@@ -126,7 +135,10 @@ def alike_at_the_start(labels: Sequence[str]) -> bool:
 
 
 def folded(text: str) -> str:
-    """Return a text as labels are compared: without regard to case, width, invisible characters and space around it."""
+    """Return a text as labels are compared.
+
+    Without regard to case, width, invisible characters and space around it.
+    """
     return _folded(text).strip()
 
 
@@ -140,10 +152,10 @@ def _folded(text: str) -> str:
 @lru_cache(maxsize=256)
 def _names(labels: tuple[str, ...]) -> tuple[str, ...]:
     """Return labels as they are looked for: folded, and without punctuation around their words."""
-    found = [" ".join(_folded(label).split()) for label in labels]
+    names = [" ".join(_folded(label).split()) for label in labels]
     return tuple(
         name.strip("\"'`*.,:;!?“”‘’。，、") or name if any(map(_is_word, name)) else name
-        for name in found
+        for name in names
     )
 
 
@@ -166,10 +178,10 @@ def _only(labels: Sequence[int]) -> int | Unscored:
 def _after_marker(text: str, names: tuple[str, ...], said: Sequence[_Said]) -> list[int]:
     """Return the labels that are said after the last marker that has any."""
     for marker in reversed(list(_MARKER.finditer(text))):
-        if found := _at_once(text, marker.end(), names) or [
+        if labels := _at_once(text, marker.end(), names) or [
             label for start, _, label in said if start >= marker.end()
         ]:
-            return found
+            return labels
     return []
 
 
@@ -193,30 +205,36 @@ def _said(text: str, names: tuple[str, ...]) -> Iterator[_Said]:
     firsts = re.compile(f"[{re.escape(''.join({name[0] for name in names if name}))}]")
     ended, negated = 0, -1
     for place in (match.start() for match in firsts.finditer(text)):
-        found = _at(text, place, names, led=False) if place >= ended else None
-        if found:
-            ended = found.end
+        said = _at(text, place, names, led=False) if place >= ended else None
+        if said:
+            ended = said.end
             other = negated > 0 and _after(_ALTERNATIVE, text, negated) == place > negated
             if other or _NEGATED.search(text[max(0, place - 40) : place]):
                 negated = ended  # and what follows with "or"
             else:
-                yield found
+                yield said
 
 
 def _at(text: str, place: int, names: tuple[str, ...], *, led: bool) -> _Said | None:
-    """Return the longest label that stands at a place; ``led`` says that it is where an answer is expected."""
-    found = None
+    """Return the longest label that stands at a place.
+
+    ``led`` says that it is where an answer is expected.
+    """
+    longest = None
     for i, name in enumerate(names):
         end = _end(text, place, name)
-        if end and (found is None or end > found.end) and _stands_alone(text, place, end):
+        if end and (longest is None or end > longest.end) and _stands_alone(text, place, end):
             letter = len(name) == 1 and name.isalpha()
             if not letter or _is_answer(text, place, end, led=led):
-                found = _Said(place, end, i)
-    return found
+                longest = _Said(place, end, i)
+    return longest
 
 
 def _end(text: str, place: int, name: str) -> int:
-    """Return where a label that begins at a place ends, or 0; between its words any space, hyphen or underscore will do."""
+    """Return where a label that begins at a place ends, or 0.
+
+    Between its words any space, hyphen or underscore will do.
+    """
     if not name or _get(text, place) != name[0]:
         return 0
     if text.startswith(name, place):
