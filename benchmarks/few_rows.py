@@ -34,9 +34,9 @@ def drawn(task: Task, rows: int, draw: int) -> tuple[Example, ...]:
     """Return rows of the train, each label at least twice."""
     rng = random.Random(f"{rows} {draw}")
     while True:
-        found = tuple(rng.sample(task.train, rows))
-        if all(sum(row.target == label for row in found) > 1 for label in task.labels):
-            return found
+        chosen = tuple(rng.sample(task.train, rows))
+        if all(sum(row.target == label for row in chosen) > 1 for label in task.labels):
+            return chosen
 
 
 def run(evaluator: Evaluator, rows: int, draw: int, budget: int) -> dict[str, Any]:
@@ -76,22 +76,24 @@ def run(evaluator: Evaluator, rows: int, draw: int, budget: int) -> dict[str, An
     return {"rows": rows, "draw": draw, "evaluations": front.evaluations} | tested | said | tokens
 
 
-def summary(found: list[dict[str, Any]]) -> str:
+def summary(draws: list[dict[str, Any]]) -> str:
     """Return the draws of one size as a row of a Markdown table."""
 
     def mean(values: list[float]) -> str:
         return f"{fmean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
 
-    better = sum(draw["search"] > draw["shown"] for draw in found)
+    better = sum(draw["search"] > draw["shown"] for draw in draws)
+    shown_tokens = fmean(draw["shown_tokens"] for draw in draws)
+    search_tokens = fmean(draw["search_tokens"] for draw in draws)
     cells = (
-        found[0]["rows"],
-        len(found),
-        *(mean([draw[name] for draw in found]) for name in ("start", "shown", "search")),
-        f"{better} of {len(found)}",
-        mean([draw["search"] - draw["start"] for draw in found]),
-        mean([draw["said"] for draw in found]),
-        mean([draw["dev"] for draw in found]),
-        f"{fmean(draw['shown_tokens'] for draw in found):.0f} / {fmean(draw['search_tokens'] for draw in found):.0f}",
+        draws[0]["rows"],
+        len(draws),
+        *(mean([draw[name] for draw in draws]) for name in ("start", "shown", "search")),
+        f"{better} of {len(draws)}",
+        mean([draw["search"] - draw["start"] for draw in draws]),
+        mean([draw["said"] for draw in draws]),
+        mean([draw["dev"] for draw in draws]),
+        f"{shown_tokens:.0f} / {search_tokens:.0f}",
     )
     return "| " + " | ".join(map(str, cells)) + " |"
 
@@ -110,7 +112,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     evaluator: Evaluator | None = None
-    found: dict[int, list[dict[str, Any]]] = {}
+    draws_by_rows: dict[int, list[dict[str, Any]]] = {}
     for rows in map(int, options.rows.split(",")):
         for draw in map(int, options.draws.split(",")):
             path = options.out / f"few-{rows}-{draw}.json"
@@ -119,13 +121,14 @@ def main() -> None:
                 path.write_text(json.dumps(run(evaluator, rows, draw, options.budget)))
                 print(path.read_text(), flush=True)
             if path.exists():
-                found.setdefault(rows, []).append(json.loads(path.read_text()))
+                draws_by_rows.setdefault(rows, []).append(json.loads(path.read_text()))
     print(
-        "\n| rows | draws | start | rows shown | search | search > shown | gain | said | dev gain | tokens |"
+        "\n| rows | draws | start | rows shown | search | search > shown | gain | said | dev gain "
+        "| tokens |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
-    print("\n".join(map(summary, found.values())))
-    print(json.dumps([draw for draws in found.values() for draw in draws]))
+    print("\n".join(map(summary, draws_by_rows.values())))
+    print(json.dumps([draw for draws in draws_by_rows.values() for draw in draws]))
 
 
 def _evaluator(device: str) -> Evaluator:

@@ -36,7 +36,7 @@ WITHOUT = ("paraphrase", "induce", "crossover")
 
 
 def shuffled(task: Task, seed: int) -> Task:
-    """Return a small task of as many rows of each label in each split, their labels in a random order.
+    """Return a small task of as many rows of each label in each split, the labels shuffled.
 
     The same number of each: else a prompt that favours the more frequent label would be truly
     better.

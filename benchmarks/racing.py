@@ -1,4 +1,4 @@
-"""Racing rules on fully scored matrices of real candidates: how often each loses the best one, and what it costs.
+"""Racing rules on scored matrices of real candidates: how often each loses the best, at what cost.
 
 What: candidates from promptfront's own mutators are scored on all dev rows of a few tasks; then
 every rule replays the race in many orders of the rows. Why: whether a rule is fast says nothing
@@ -34,7 +34,7 @@ DTYPE = "bfloat16"
 
 
 def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prompt]:
-    """Return what a search without a sense of direction would try, from several starting instructions."""
+    """Return what an undirected search would try, from several starting instructions."""
     from promptfront.search.contracts import Candidate, MutationContext
     from promptfront.search.proposals.composer import Space
     from promptfront.search.proposals.inventory import load_mutators

@@ -31,7 +31,7 @@ class Matrix(NamedTuple):
 
     @property
     def value(self) -> NDArray[np.float64]:
-        """Whether each candidate is right on each example, ``(candidates, examples)``, as 0 or 1."""
+        """Whether each candidate is right on each example, 0 or 1: ``(candidates, examples)``."""
         right: NDArray[np.float64] = (self.outputs.argmax(axis=2) == self.gold).astype(np.float64)
         return right
 
@@ -234,7 +234,7 @@ COSTLY = {"Optuna's Wilcoxon": 20, "CAPO": 4, "contenders": 4, "promptfront": 4}
 def replay(
     name: str, setting: float, matrices: Sequence[Matrix], replays: int
 ) -> tuple[float, float]:
-    """Return how often the best candidate is lost and the share of evaluations spent, over replays in random order."""
+    """Return how often the best candidate is lost and the share of evaluations spent."""
     rule, rng = RULES[name][0](setting), np.random.default_rng(0)
     lost, evaluations, replays = 0, 0.0, max(1, replays // COSTLY.get(name, 1))
     for matrix in matrices:

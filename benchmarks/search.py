@@ -177,7 +177,7 @@ def _held_at(held: list[Incumbent], evaluations: float) -> Incumbent | None:
 
 
 def _test(evaluator: Evaluator, incumbent: Incumbent | None) -> dict[str, Any] | None:
-    """Return a prompt's right and wrong answers on the test rows; calibration offsets come from dev inputs."""
+    """Return a prompt's right and wrong test answers; calibration offsets come from dev inputs."""
     from promptfront.search.prompts.render import prompt_to_dict
 
     if incumbent is None:

@@ -202,7 +202,7 @@ class Arena:
         self.proposer_seconds = 0.0
         self.incumbents: list[Incumbent] = []
         self.front: list[Prompt] = []
-        """What the optimizer leaves to choose from: promptfront's Pareto front, of others every prompt they held."""
+        """What the optimizer leaves to choose from: a Pareto front, or every prompt it held."""
         self._seen: set[tuple[Prompt, Example]] = set()
         self._started = time.perf_counter()
 
@@ -240,7 +240,7 @@ class Arena:
         return Prompt(instruction, self.task.start.structure, tuple(demonstrations))
 
     def hold(self, prompt: Prompt, quality: float) -> None:
-        """Note the prompt that would be returned from here on, and what its optimizer thinks it scores."""
+        """Note the prompt that would now be returned, and what its optimizer thinks it scores."""
         if (
             not self.incumbents
             or self.incumbents[-1].prompt != prompt

@@ -1,4 +1,4 @@
-"""Peer optimizers, each the real package driven through its own extension points, in the arena of `search_arena.py`.
+"""Peer optimizers, each the real package, driven through its extension points in the arena.
 
 Whatever a package would send to its proposer goes to `Arena.generate`, and whatever it would score
 to `Arena.score`; what it proposes, keeps and drops stays its own decision. A peer holds the prompt
@@ -141,7 +141,7 @@ def initial(arena: Arena) -> Prompt:
 
 
 def random_demonstrations(arena: Arena) -> Prompt:
-    """Baseline: the first instruction with random sets of four demonstrations, each on all dev rows."""
+    """Baseline: the first instruction with random sets of 4 demonstrations, each on all dev rows."""
     run, rng = Run(arena), random.Random(arena.seed)
     return _best_of(
         run, (run.prompt(arena.instructions[0], _draw(run, rng, SHOTS)) for _ in range(MANY))
@@ -149,7 +149,7 @@ def random_demonstrations(arena: Arena) -> Prompt:
 
 
 def random_search(arena: Arena) -> Prompt:
-    """Baseline: a random initial instruction with 0, 2, 4 or 8 random demonstrations, each on all dev rows."""
+    """Baseline: a random initial instruction with 0, 2, 4 or 8 random demonstrations."""
     run, rng = Run(arena), random.Random(arena.seed)
     return _best_of(
         run,
@@ -286,7 +286,7 @@ def _promptolution_task(
             *_: object,
             eval_strategy: str | None = None,
         ) -> Any:  # noqa: ANN401
-            """Score the prompts one by one, which uses up the budget, and hold what the optimizer ranks first."""
+            """Score the prompts one by one, which spends the budget; hold the optimizer's first."""
             known.update(
                 {
                     str(p): run.prompt(p.instruction, [shots[s] for s in p.few_shots])

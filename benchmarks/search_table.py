@@ -1,4 +1,4 @@
-"""The records of benchmarks/search.py as a table: test accuracy by task, and what stands behind it."""
+"""The records of benchmarks/search.py as a table: test accuracy by task, and what is behind it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_TOKENS = 1000
 
 
 def table(records: Sequence[Record]) -> str:
-    """Return one row per optimizer: mean test accuracy over the seeds of each task, and means over the pieces.
+    """Return a row per optimizer: mean test accuracy over the seeds of each task, other means.
 
     The lead of the first optimizer over each other one is that on the pieces that both have, with a
     95 % interval for other test rows; it does not say what other seeds would change.

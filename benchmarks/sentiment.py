@@ -82,8 +82,10 @@ def main() -> None:
     for name, values in rows.items():
         low, high = wilson_interval(sum(values), len(values))
         gain = 100 * (sum(chosen) - sum(values)) / len(values)
+        p_value = paired_p_value(paired(chosen, values))
         print(
-            f"{name:45} {sum(values) / len(values):.3f} ({low:.3f}-{high:.3f})   {gain:+.1f} ({paired_p_value(paired(chosen, values)):.2g})"
+            f"{name:45} {sum(values) / len(values):.3f} ({low:.3f}-{high:.3f})   "
+            f"{gain:+.1f} ({p_value:.2g})"
         )
     print(
         f"search: {seconds:.0f} s, {front.trials} candidates, {front.evaluations} evaluations, "

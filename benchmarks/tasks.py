@@ -1,4 +1,4 @@
-"""Every built-in task with one command: the starting prompt against the chosen one on the test split.
+"""Every built-in task with one command: the starting against the chosen prompt on test rows.
 
 What: `optimize --task T --budget 30` on the default model, and what a gold and an empty answer
 score there. Why: a task is built in when it runs from an installed package and ends with a front,
@@ -66,7 +66,7 @@ def load(name: str, data_dir: Path | None) -> Task:
 
 
 def sanity(task: Task) -> tuple[float | None, float | None]:
-    """Return the mean scores of the gold answers and of empty ones; nothing for tasks with labels."""
+    """Return the mean scores of gold and of empty answers; nothing for tasks with labels."""
     from promptfront.search.contracts import ReplyScorer
     from promptfront.search.scoring import load_scorer
 

@@ -1,4 +1,4 @@
-"""Reading rows and dividing them: what is read, what is said about what cannot be, and what no split may share."""
+"""Reading rows and dividing them: what is read, what is refused, what no split may share."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def test_unusable_files_are_told(tmp_path: Path, name: str, content: bytes, says
 def test_tables_are_read_as_their_writers_meant(
     tmp_path: Path, name: str, content: str, rows: list[tuple[str, str]], says: str
 ) -> None:
-    """The cells are those that the writer had, and what was taken for granted, joined or left out is said."""
+    """The cells are those that the writer had, and what was joined, left out or assumed is said."""
     (tmp_path / name).write_text(content, encoding="utf-8", newline="")
     notes: list[str] = []
     found = read_rows(f"{tmp_path}/{name}", tell=notes.append)
@@ -267,7 +267,7 @@ def test_tables_are_read_as_their_writers_meant(
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])
 @pytest.mark.parametrize("closes", [5, 30])
 def test_a_stray_quote_does_not_swallow_rows(tmp_path: Path, suffix: str, closes: int) -> None:
-    """Rows between two stray quotes are not one cell, in a file that has cells of several lines too."""
+    """Rows between two stray quotes are not one cell, even beside cells of several lines."""
     mark = {"csv": ",", "tsv": "\t"}[suffix]
     lines = [f"film {i}{mark}{'bad' if i % 2 else 'good'}" for i in range(40)]
     lines[4] = '"' + lines[4]
@@ -302,7 +302,7 @@ def test_json_lines_are_read_under_either_name(tmp_path: Path) -> None:
 
 
 def test_half_a_character_is_replaced_and_counted(tmp_path: Path) -> None:
-    """A lone surrogate, which no tokenizer takes, becomes U+FFFD; a pair is the character that it writes."""
+    """A lone surrogate, which no tokenizer takes, becomes U+FFFD; two are the character they write."""
     (tmp_path / "a.jsonl").write_text(
         '{"a": "x \\ud83d"}\n{"a": "\\ud83d\\ude00 \\u0000"}\n{"a": ["\\udfff"]}\n'
     )
@@ -315,7 +315,7 @@ def test_half_a_character_is_replaced_and_counted(tmp_path: Path) -> None:
 
 
 def test_typed_values_are_written_plainly(tmp_path: Path) -> None:
-    """Bytes are text, decimals, dates and times are as one writes them, and lists and records are JSON."""
+    """Bytes are text; decimals, dates and times are as one writes them; lists and records are JSON."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -366,7 +366,7 @@ def test_typed_values_are_written_plainly(tmp_path: Path) -> None:
 def test_classes_have_their_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool
 ) -> None:
-    """Names come from a file's own metadata too; -1 is no label, lists are named, and a number without name is told."""
+    """Names come from metadata too; -1 is no label, lists are named, nameless numbers are told."""
     datasets = pytest.importorskip("datasets")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     names = datasets.ClassLabel(names=["bad", "good"])
@@ -443,11 +443,11 @@ def test_any_bytes_are_rows_or_one_sentence(
     path = tmp_path_factory.getbasetemp() / name
     path.write_bytes(content)
     try:
-        found = [row.origin for row in read_rows(str(path))]
+        told = [row.origin for row in read_rows(str(path))]
     except InputError as error:
-        found = [str(error)]
-    assert found
-    assert all(text.startswith(str(path)) for text in found)
+        told = [str(error)]
+    assert told
+    assert all(text.startswith(str(path)) for text in told)
 
 
 @settings(max_examples=200, deadline=None)
@@ -459,7 +459,7 @@ def test_any_bytes_are_rows_or_one_sentence(
 def test_a_damaged_parquet_file_is_rows_or_one_sentence(
     tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[float, int]]
 ) -> None:
-    """Bytes of it that are others - in names, in values, in its own tables - never end in a traceback."""
+    """Other bytes - in names, in values, in its own tables - never end in a traceback."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -525,7 +525,7 @@ def test_what_cannot_be_opened_is_told(tmp_path: Path, name: str) -> None:
 
 
 def test_values_are_written_sensibly(tmp_path: Path) -> None:
-    """A table's text stays as written, other values become text, and what is missing is no value."""
+    """A table's text stays as written, other values become text, what is missing is no value."""
     (tmp_path / "a.csv").write_text("x\n1.0\n007\n")
     assert ["1.0", "007"] == [row.cells["x"] for row in read_rows(f"{tmp_path}/a.csv")]
     (tmp_path / "a.jsonl").write_text(
@@ -649,7 +649,7 @@ def test_no_input_is_in_two_splits(examples: list[Example], seed: int) -> None:
     st.integers(0, 9), st.integers(2, 5), st.lists(st.sampled_from("abc"), min_size=8, max_size=40)
 )
 def test_the_pool_has_every_label_it_has_room_for(seed: int, size: int, labels: list[str]) -> None:
-    """A rare label is not lost to the other splits, so demonstrations can show it; what is not used is counted."""
+    """A rare label is in train, so that demonstrations can show it; what is not used is counted."""
     made = [Example((("text", str(i)),), label) for i, label in enumerate(labels)]
     splits = split_rows(made, Sizes(train=size), seed, "here")
     assert len({e.target for e in splits.train}) == min(len(set(labels)), len(splits.train))
