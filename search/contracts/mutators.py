@@ -1,0 +1,149 @@
+"""What invents prompts: a mutator, what it may look at, and what it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from .backends import NextTokens
+
+if TYPE_CHECKING:
+    import random
+
+    from .data import Candidate, Example, Gene, Prompt, Task, Text
+
+
+@dataclass(frozen=True, slots=True)
+class MutationContext:
+    """What a mutator may look at.
+
+    Parameters
+    ----------
+    task
+        The task, less the training rows kept back for the end; take demonstrations from
+        ``task.train`` only.
+    front
+        The Pareto front so far, in order of tokens; never empty once the starting prompt is
+        evaluated.
+    rng
+        The only source of randomness a mutator may use.
+    propose
+        ``propose(prompts, max_tokens) -> replies``: the proposer model, sampled, one reply per
+        prompt. It answers few calls in a batch of candidates; after that its replies are empty. A
+        model without a chat template gets turns as plain text.
+    losses
+        ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in
+        nats; NaN where the model gives none. Costs pairs; empty where none are left for mutators.
+    label_bias
+        ``label_bias(prompt) -> floats``: how much more likely than the others the prompt makes each
+        label, whatever the input, in nats and in the order of the task's labels; empty for free
+        text. Costs pairs where the prompt was not scored; empty where none are left for mutators.
+    next_tokens
+        ``next_tokens(prompt, examples) -> NextTokens``: which words the model would write after
+        the prompt, without its demonstrations, with each example. Costs evaluations where the
+        prompt was not read before; empty where none are left for mutators, and from backends that
+        are no `NextTokenReader`.
+    """
+
+    task: Task
+    front: tuple[Candidate, ...]
+    rng: random.Random
+    propose: Callable[[Sequence[Text], int], list[str]]
+    losses: Callable[[Prompt, Sequence[Example]], list[float]]
+    label_bias: Callable[[Prompt], tuple[float, ...]] = lambda _: ()
+    next_tokens: Callable[[Prompt, Sequence[Example]], NextTokens] = lambda _, __: NextTokens(
+        (), []
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """How a directed mutator is used: one that knows what it is after, where others just try.
+
+    A few candidates of each batch may be directed. Which directed mutator makes one, or whether the
+    others do, is drawn from what each was worth so far (Thompson sampling).
+
+    Parameters
+    ----------
+    base
+        The prompts it may be given: ``"front"``, those of the Pareto front, or ``"potential"``,
+        those that would be best without their label bias, uncalibrated.
+    fewest_labels, most_labels
+        The tasks it is of use for.
+    prior
+        Gains and losses it begins with (a Beta distribution), before any candidate of its own.
+    once_a_batch
+        Whether a batch has one candidate of its making at most.
+    reads_next_tokens
+        Whether it calls `MutationContext.next_tokens`, which costs more than racing a candidate. It
+        is then given another instruction than before only while verbalizers of its making are on
+        the front.
+    preceded_by, precede_rate
+        Name of another mutator that changes the prompt first, where it is installed, and how often.
+    """
+
+    base: Literal["front", "potential"] = "front"
+    fewest_labels: int = 0
+    most_labels: int | None = None
+    prior: tuple[float, float] = (3.0, 1.0)
+    once_a_batch: bool = False
+    reads_next_tokens: bool = False
+    preceded_by: str = ""
+    precede_rate: float = 0.0
+
+    def suits(self, labels: int) -> bool:
+        """Whether it is of use for a task with so many labels."""
+        return labels >= self.fewest_labels and labels <= (self.most_labels or labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a mutator needs and how it is best used, which it declares as ``usage = Usage(...)``.
+
+    Parameters
+    ----------
+    asks_model
+        It calls `MutationContext.propose`: left out where the proposer cannot write.
+    needs_unshown_rows
+        It learns from rows that must not judge it: left out where train and dev are the same rows.
+    rereads
+        It only changes how outputs are read: each fully evaluated prompt is also tried with it,
+        which costs no new evaluation.
+    direction
+        How it is used where it is directed; None for a mutator that just tries.
+    """
+
+    asks_model: bool = False
+    needs_unshown_rows: bool = False
+    rereads: bool = False
+    direction: Direction | None = None
+
+
+class Mutator(Protocol):
+    """Invents new values for one gene.
+
+    ``mutate`` returns ``prompt`` with that gene changed (never any other). Returning the prompt
+    unchanged means "nothing to propose here": another mutator is asked. It must not touch global
+    random state. If it raises, the candidate is recorded as failed and the run goes on. One that
+    needs anything, or is after something, also declares a ``usage``, a `Usage`; `usage_of` reads
+    it.
+    """
+
+    @property
+    def gene(self) -> Gene:
+        """The gene it changes."""
+        ...
+
+    def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
+        """Return a new prompt that differs from ``prompt`` in ``gene`` alone."""
+        ...
+
+
+def usage_of(mutator: Mutator) -> Usage:
+    """Return what a mutator declares of itself; nothing special where it declares nothing."""
+    usage: Usage = getattr(mutator, "usage", _NO_USAGE)
+    return usage
+
+
+_NO_USAGE = Usage()
