@@ -58,7 +58,7 @@ def run(evaluator: Evaluator, rows: int, draw: int, budget: int) -> dict[str, An
     prompts = {
         "start": (task.start, ()),
         "shown": (shown, ()),
-        "search": (front.best.prompt, front.best.offsets),
+        "search": (front.best.prompt, front.best.trial.offsets),
     }
     tested = {
         name: evaluator.evaluate(prompt, task.test, offsets).quality

@@ -19,7 +19,7 @@ from promptfront.search.evaluation.estimates import Estimate, estimate
 from promptfront.search.evaluation.evaluator import Evaluation, Evaluator
 from promptfront.search.evaluation.racing import race
 from promptfront.search.proposals.composer import second_looks
-from promptfront.search.records.trials import History, Outcome
+from promptfront.search.records.trials import History, Trial
 from promptfront.search.storage.study import REFERENCES
 
 
@@ -197,7 +197,7 @@ def promptfront(batch: float) -> Rule:
         start, examples = waiting.pop(0), len(matrix.gold)
         best, evaluations = Candidate(start, float(matrix.value[0].mean()), 1), examples
         complete, history = [start], History()
-        history.add(Outcome(0, start, (), best.quality, 1, complete=True, rows=examples))
+        history.add(Trial(start, rows=examples, tokens=1, estimate=best.quality))
         before = 0
         while waiting or (evaluations > before and second_looks(history)):
             before = evaluations
@@ -208,14 +208,17 @@ def promptfront(batch: float) -> Rule:
                 evaluator, raced, [best], complete[-REFERENCES:], lambda *_: None
             ).items():
                 evaluations += end.rows - raced[prompt]
-                whole = end.rows == examples and not end.stopped
-                history.add(Outcome(0, prompt, (), end.estimate, 1, complete=whole, rows=end.rows))
-                complete += [prompt] * whole
-                if whole and end.quality > best.quality:
-                    best = Candidate(prompt, end.quality, 1)
+                history.add(end)
+                if end.complete:
+                    complete.append(prompt)
+                    best = max(best, Candidate(prompt, end.dev_mean or 0.0, 1), key=_quality)
         return int(best.prompt.instruction), evaluations
 
     return rule
+
+
+def _quality(candidate: Candidate) -> float:
+    return candidate.quality
 
 
 RULES: dict[str, tuple[Callable[[float], Rule], tuple[float, ...]]] = {

@@ -116,11 +116,11 @@ def run_ours(arena: Arena, variant: Variant) -> list[Incumbent]:
 
 def _switch_off(variant: Variant) -> None:
     """Take a part out of this process's promptfront: a user has no switch for these two."""
-    from promptfront.search.evaluation import racing
+    from promptfront.search import budget
     from promptfront.search.proposals import composer
 
     if not variant.racing:
-        racing.blocks = lambda examples: [examples]
+        budget.blocks = lambda examples: [examples]
     if not variant.bandit:
         setattr(  # noqa: B010
             composer, "choose_mutator", lambda mutators, _, __, rng: rng.choice(sorted(mutators))

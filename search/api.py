@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from .budget import affordable_dev_rows, planned_evaluations
 from .contracts import (
     Backend,
     MutationContext,
@@ -25,11 +26,10 @@ from .data.splits import by_turns
 from .errors import BackendError, InputError, InterruptedCallError, StorageError
 from .evaluation.cached_model import TEMPERATURE, CachedModel
 from .evaluation.evaluator import Evaluator
-from .evaluation.holdout import FINALISTS, confirming_evaluations, train_rows
-from .evaluation.racing import most_evaluations
+from .evaluation.holdout import confirmation_rows, train_rows
 from .export.document import export
 from .export.places import local_files
-from .loop import BATCH, Progress, Search
+from .loop import Progress, Search
 from .options import DEFAULT_STORAGE, DataOptions, Limits
 from .plugins import closest, load
 from .prompts.render import render, zero_shot
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 
     from .contracts import Example, Prompt, Text
     from .records.results import Entry, Frontier
-
-_LEAST_DEV, _EVALUATIONS = 30, 10
-"""How few dev rows a study may have, and how many full evaluations all its evaluations would be enough for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,22 +167,23 @@ def optimize(
     }
     sources["proposer"] = proposer if isinstance(proposer, str) else None
     config = study_config(
-        evaluator,
+        evaluator.task,
+        evaluator.backend,
+        name=_name(backend),
         seed=seed,
         sampler=sampler,
         mutators=mutators,
         without=without,
         max_demonstrations=max_demonstrations,
         proposer=writer,
-        backend=_name(backend),
+        dev_rows=affordable_dev_rows(limits, len(evaluator.task.dev)),
         load=sources
         | {"backend_options": without_secrets(backend_options or {})}
         | local_files(sources),
     )
-    config["sizes"]["dev"] = _affordable(evaluator.task, limits)
     held = Study(store, study or study_name(config), config)
-    keep_day(held.config, evaluator.backend, writer)
-    evaluator.limit_dev(held.config["sizes"]["dev"])
+    keep_day(held.config.date, evaluator.backend, writer)
+    evaluator.limit_dev(held.config.sizes.dev)
     inventors = suited(
         load_mutators(mutators, without, _most_shown(loaded, max_demonstrations)), loaded
     )
@@ -298,13 +296,6 @@ def make_backend(name: str, model: str | None, options: dict[str, Any]) -> Backe
     return make(model, **options)
 
 
-def _affordable(task: Task, limits: Limits) -> int:
-    """Return how many dev rows a study has: of few evaluations a full evaluation takes a tenth, but no fewer than a few rows."""
-    if limits.max_evaluations is None:
-        return len(task.dev)
-    return min(len(task.dev), max(_LEAST_DEV, limits.max_evaluations // _EVALUATIONS))
-
-
 def _most_shown(task: Task, most: int | None) -> int | None:
     """Return how many demonstrations a prompt may show at most.
 
@@ -396,30 +387,28 @@ def _as_text(ask: Text) -> Text:
 
 def _plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
     task = evaluator.task
-    if day := study.config.get("date"):
+    if day := study.config.date:
         note = f"the chat template writes the date: this study uses {day}"
         task = replace(task, notes=(*task.notes, note))
     done = len(study.trials())
-    evaluations = most_evaluations(
-        limits.budget - done, len(task.dev), BATCH
-    ) + FINALISTS * confirming_evaluations(task, limits)
-    evaluations = min(evaluations, limits.max_evaluations or evaluations)
+    confirmation = len(confirmation_rows(task))
+    evaluations = planned_evaluations(limits, done, len(task.dev), confirmation)
     start_tokens = evaluator.tokens.of_prompt(task.start)
     per_pair = start_tokens + sum(evaluator.tokens.of_examples(task.dev)) / len(task.dev)
     return Plan(
         study=study.name,
         task=task,
         model=evaluator.backend.model,
-        proposer=study.config.get("proposer", evaluator.backend.model),
-        backend=study.config["backend"],
+        proposer=study.config.proposer,
+        backend=study.config.backend,
         scoring=evaluator.backend.scoring,
-        sampler=study.config["identity"]["sampler"],
+        sampler=study.config.identity.sampler,
         budget=limits.budget,
         done=done,
         start_tokens=start_tokens,
         evaluations=evaluations,
         tokens=round(evaluations * per_pair),
-        reasons=next((entry.reasons for entry in study.full()), {}),
+        reasons=next((entry.trial.reasons for entry in study.full()), {}),
     )
 
 

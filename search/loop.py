@@ -1,42 +1,36 @@
-"""The loop: write candidates down, race them, tell the study, and at the end confirm and test the front once."""
+"""The loop: ask for candidates, race them, tell the study, stop; then confirm and test the front once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from .budget import Grant, Ledger, LimitReached
 from .errors import InputError, InterruptedCallError, PromptfrontError, StorageError
-from .evaluation.holdout import (
-    FINALISTS,
-    confirm,
-    confirmation_rows,
-    confirming_evaluations,
-    cross_fit,
-    finalists,
-    judge,
-)
-from .evaluation.racing import Finish, most_evaluations, race
+from .evaluation.holdout import confirm, confirmation_rows, cross_fit, held_out_scores
+from .evaluation.racing import race
 from .evaluation.statistics import scored
-from .records.trials import Proposal, Tried, proposals_from_json, proposals_to_json
+from .records.results import finalists
+from .records.trials import Trial, Tried, proposed_from_json, proposed_to_json
 from .records.unscored import count, nothing_scored
-from .storage.study import CONFIRM, SEARCH, TEST, judged_name
+from .storage.study import FIRST, batch_name, entries_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .contracts import Example, Prompt
     from .evaluation.evaluator import Evaluator
     from .options import Limits
     from .proposals.composer import Space
     from .records.results import Entry, Frontier
-    from .storage.database import Batch
+    from .storage.batches import Batch, Kind
     from .storage.study import Study
 
-BATCH = 8
-"""Candidates that are composed, scored and raced together."""
-ASKED = 15
-"""Pairs for each candidate of a batch that are left to its mutators at least."""
 _WAIT_SECONDS = 1.0
+"""How often a worker looks whether another has finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +42,6 @@ class Progress:
     evaluations: int
     best: float | None
     front: int
-
-
-class Spent(NamedTuple):
-    """Prompt x example evaluations and their tokens, counted as if nothing were shared."""
-
-    evaluations: int
-    tokens: int
-
-
-class _LimitReached(Exception):  # noqa: N818 (an ending, not an error)
-    """A limit ends the search; what is in flight stays written down for the next run."""
 
 
 class Search:
@@ -89,201 +72,139 @@ class Search:
         on_progress: Callable[[Progress], None],
         should_stop: Callable[[], bool],
     ) -> None:
+        task = evaluator.task
+        rows = len(confirmation_rows(task))
         self._evaluator = evaluator
         self._space = space
         self._study = study
-        self._store = study.store
-        self._limits = limits
+        self._batches = study.batches
+        self._ledger = Ledger(limits, task.dev, rows, study, evaluator.tokens.of_examples)
         self._on_progress = on_progress
         self._should_stop = should_stop
-        self._started = time.monotonic()
-        self._in_flight = Spent(0, 0)
-        self._told, self._told_trials = Spent(0, 0), 0
         self._tried, self._tried_batches = Tried(), 0
 
     def run(self) -> Frontier:
         """Search until the budget or a limit is reached, test the front, and return it."""
-        with self._store.heartbeat(self._study.name):
-            try:
+        with self._batches.heartbeat():
+            with suppress(LimitReached):
                 while not self._should_stop() and self._step():
                     pass
-            except _LimitReached:
-                pass
             if not self._should_stop():
-                self._end()
+                Ending(self._evaluator, self._study, self._ledger, self._report).run()
         return self._study.frontier()
 
     def _step(self) -> bool:
-        """Work on one batch, or wait for one that another worker has; false when there is nothing left to do."""
-        batches = [b for b in self._store.batches(self._study.name) if b.name.startswith(SEARCH)]
-        batch = self._store.claim_abandoned(self._study.name, SEARCH) or self._compose(batches)
-        if batch is None:
-            if all(b.done for b in batches):
-                return self._room(batches) > 0
+        """Work on one batch, or wait for another worker's; false when nothing is left to do."""
+        batches = self._batches.of("search")
+        batch = self._batches.claim_abandoned("search") or self._ask(batches)
+        if batch:
+            self._tell(batch, self._race(batch))
+        elif all(batch.done for batch in batches):
+            return self._grant(batches).candidates > 0
+        else:
             time.sleep(_WAIT_SECONDS)
-            return True
-        self._work(batch)
         return True
 
-    def _compose(self, batches: Sequence[Batch]) -> Batch | None:
-        """Write down the next batch of candidates; nothing if the budget is used or another worker was faster."""
-        size = self._room(batches)
-        if size <= 0 or (
-            batches and not batches[0].done
-        ):  # everything is compared with the starting prompt
+    def _ask(self, batches: Sequence[Batch]) -> Batch | None:
+        """Write down the next batch; nothing if the budget is used or another worker was faster."""
+        grant = self._grant(batches)
+        # Everything is compared with the starting prompt, so that comes first.
+        if grant.candidates <= 0 or (batches and not batches[0].done):
             return None
-        left = self._left(batches)
-        if left is not None:
-            spare = left - most_evaluations(size, len(self._evaluator.task.dev), BATCH)
-            self._evaluator.probes.allowance.limit = self._evaluator.probes.allowance.spent + spare
-        if not batches:
-            proposals, evaluations = [Proposal(self._evaluator.task.start)], 0
+        allowance = self._evaluator.probes.allowance
+        allowance.grant(grant.for_mutators)
+        before = allowance.spent
+        if batches:
+            tried, history = self._tried_in(batches), self._study.history()
+            proposed = self._space.compose(len(batches), grant.candidates, tried, history)
         else:
-            before = self._evaluator.probes.allowance.spent
-            proposals = self._space.compose(
-                len(batches), size, self._tried_in(batches), self._study.history()
-            )
-            evaluations = self._evaluator.probes.allowance.spent - before
-        payload = {"candidates": proposals_to_json(proposals), "evaluations": evaluations}
-        return self._store.add_batch(self._study.name, f"{SEARCH}{len(batches):06d}", payload)
+            proposed = [Trial(self._evaluator.task.start)]
+        evaluations = allowance.spent - before
+        payload = {"candidates": proposed_to_json(proposed), "evaluations": evaluations}
+        return self._batches.add("search", batch_name(len(batches)), payload)
 
-    def _room(self, batches: Sequence[Batch]) -> int:
-        """Return how many candidates the next batch can have so that its race ends within the limits."""
-        sizes = [len(batch.payload["candidates"]) for batch in batches]
-        size, left = min(BATCH, self._limits.budget - sum(sizes)), self._left(batches)
-        rows = len(self._evaluator.task.dev)
-        while (
-            left is not None
-            and size > 0
-            and most_evaluations(size, rows, BATCH) + size * ASKED > left
-        ):
-            size -= 1
-        return size
-
-    def _left(self, batches: Sequence[Batch]) -> int | None:
-        """Return the evaluations that the next batch can have, mutators and race; nothing where they are not limited."""
-        if self._limits.max_evaluations is None or not batches:
-            return None
-        rows = len(self._evaluator.task.dev)
-        racing = sum(
-            most_evaluations(len(b.payload["candidates"]), rows, BATCH)
-            for b in batches
-            if not b.done
-        )
-        confirmed = min(FINALISTS, len(self._study.front()) + 1)
-        kept = racing + confirmed * confirming_evaluations(self._evaluator.task, self._limits)
-        return self._limits.max_evaluations - self._spent().evaluations - kept
-
-    def _work(self, batch: Batch) -> None:
-        """Race a batch and store its trials; those that a killed worker stored already are left as they are."""
-        proposals = proposals_from_json(batch.payload["candidates"])
-        errors = {i: self._flaw(proposal) for i, proposal in enumerate(proposals)}
-        valid = {p.prompt: p.rows for i, p in enumerate(proposals) if p.prompt and not errors[i]}
-        if batch.name == f"{SEARCH}000000":
-            if errors[0]:  # the user's own prompt: what is wrong with it is told, not recorded
-                raise InputError(f"the starting prompt cannot be scored: {errors[0]}")
-            finishes = {prompt: self._measure_start(prompt) for prompt in valid}
+    def _race(self, batch: Batch) -> list[Trial]:
+        """Return how far each candidate of a batch came."""
+        proposed = [self._checked(t) for t in proposed_from_json(batch.payload["candidates"])]
+        rows = {trial.prompt: trial.rows for trial in proposed if trial.prompt and not trial.error}
+        if batch.name == FIRST:
+            if error := proposed[0].error:  # of the user's own prompt: told, not recorded
+                raise InputError(f"the starting prompt cannot be scored: {error}")
+            raced = {prompt: _score_start(self._evaluator, prompt) for prompt in rows}
         else:
-            front, references = (
-                self._study.front(without=batch.name),
-                self._study.complete(without=batch.name),
-            )
-            finishes = race(self._evaluator, valid, front, references, self._before_block)
-        errors |= {
-            i: finishes[p.prompt].error for i, p in enumerate(proposals) if p.prompt in finishes
-        }
-        if not self._store.owns(self._study.name, batch.name):
+            front = self._study.front(without=batch.name)
+            references = self._study.complete(without=batch.name)
+            raced = race(self._evaluator, rows, front, references, self._before_block)
+        return [_raced(trial, raced) for trial in proposed]
+
+    def _tell(self, batch: Batch, trials: Sequence[Trial]) -> None:
+        """Store a batch's trials; those that a killed worker stored already stay as they are."""
+        if not self._batches.owns(batch):
             return
-        self._in_flight = Spent(0, 0)
-        written = self._store.batches(self._study.name)
-        tried = self._tried_in(
-            [b for b in written if b.name.startswith(SEARCH) and b.name <= batch.name]
-        )
+        self._ledger.settle()
+        written = self._batches.of("search")
+        tried = self._tried_in([other for other in written if other.name <= batch.name])
         told = self._study.told(batch.name)
-        for i, proposal in enumerate(proposals):
-            if i not in told:
-                end = errors[i] or finishes[proposal.prompt]  # type: ignore[index]
-                numbers = tried.numbers(proposal.prompt) if proposal.prompt else None
-                self._study.add(batch.name, i, proposal, numbers, end)
-        self._store.finish_batch(self._study.name, batch.name)
+        for index, trial in enumerate(trials):
+            if index not in told:
+                slots = tried.numbers(trial.prompt) if trial.prompt else None
+                self._study.add(batch.name, index, trial, slots)
+        self._batches.finish(batch)
         self._report("search")
 
-    def _measure_start(self, start: Prompt) -> Finish:
-        dev = self._evaluator.task.dev
-        found = self._evaluator.evaluate(start, dev)
-        counts = count(found.reasons)
-        if not scored(found.values):
-            raise InputError(nothing_scored("the starting prompt", len(dev), "dev", counts))
-        estimate = (
-            self._evaluator.estimates({start: len(dev)})[start]
-            if self._evaluator.task.labels
-            else None
-        )
-        quality = self._evaluator.mean(found.values, dev)
-        potential = estimate.potential if estimate else quality
-        tokens = self._evaluator.tokens.of_prompt(start)
-        return Finish(tokens, len(dev), quality, quality, potential, found.offsets, reasons=counts)
+    def _grant(self, batches: Sequence[Batch]) -> Grant:
+        composed = [len(batch.payload["candidates"]) for batch in batches]
+        racing = [len(batch.payload["candidates"]) for batch in batches if not batch.done]
+        return self._ledger.grant(composed, racing)
 
-    def _flaw(self, proposal: Proposal) -> str:
-        """Return why a candidate cannot be scored; empty if it can."""
-        if proposal.prompt is None:
-            return proposal.error
+    def _checked(self, trial: Trial) -> Trial:
+        """Return a candidate with the reason why it cannot be scored, if it cannot."""
+        if trial.prompt is None:
+            return trial
         try:
-            self._evaluator.tokens.of_prompt(proposal.prompt)
-            self._evaluator.check_answers(proposal.prompt)
+            self._evaluator.tokens.of_prompt(trial.prompt)
+            self._evaluator.check_answers(trial.prompt)
         except PromptfrontError as error:
-            return str(error)
-        return ""
+            return replace(trial, error=str(error))
+        return trial
 
     def _tried_in(self, batches: Sequence[Batch]) -> Tried:
-        """Return what was written down in the first batches of the study; what was read before is not read again."""
+        """Return what was written down in the first batches; what was read before is not read again."""
         if len(batches) < self._tried_batches:
             self._tried, self._tried_batches = Tried(), 0
         for batch in batches[self._tried_batches :]:
-            for proposal in proposals_from_json(batch.payload["candidates"]):
-                if proposal.prompt:
-                    self._tried.add(proposal.prompt)
+            for trial in proposed_from_json(batch.payload["candidates"]):
+                if trial.prompt:
+                    self._tried.add(trial.prompt)
         self._tried_batches = len(batches)
         return self._tried
 
     def _before_block(self, prompts: Sequence[Prompt], rows: Sequence[Example]) -> None:
         """Count a block against the limits; end the search if it would pass one."""
-        evaluations, tokens = (
-            len(prompts) * len(rows),
-            sum(self._evaluator.tokens.logical(prompt, rows) for prompt in prompts),
-        )
-        limits, spent = self._limits, self._spent()
-        if limits.timeout is not None and time.monotonic() - self._started > limits.timeout:
-            raise _LimitReached
-        if (
-            limits.max_evaluations is not None
-            and spent.evaluations + evaluations > limits.max_evaluations
-        ):
-            raise _LimitReached
-        if limits.max_tokens is not None and spent.tokens + tokens > limits.max_tokens:
-            raise _LimitReached
-        self._in_flight = Spent(
-            self._in_flight.evaluations + evaluations, self._in_flight.tokens + tokens
-        )
+        tokens = sum(self._evaluator.tokens.logical(prompt, rows) for prompt in prompts)
+        self._ledger.spend(len(prompts) * len(rows), tokens)
         self._report("search")
 
-    def _spent(self) -> Spent:
-        """Return what the study has evaluated, this worker's batch in flight included."""
-        evaluations, tokens = self._told
-        finishes = self._study.finishes()
-        for finish, before in finishes[self._told_trials :]:
-            new = self._evaluator.task.dev[before : finish.rows]
-            evaluations += len(new)
-            tokens += len(new) * finish.tokens + sum(self._evaluator.tokens.of_examples(new))
-        self._told, self._told_trials = Spent(evaluations, tokens), len(finishes)
-        evaluations += (
-            self._study.mutator_evaluations()
-            + self._study.confirmed_evaluations()
-            + self._in_flight.evaluations
-        )
-        return Spent(evaluations, tokens + self._in_flight.tokens)
+    def _report(self, stage: str) -> None:
+        study, front = self._study, self._study.front()
+        best = max((candidate.quality for candidate in front), default=None)
+        evaluations = self._ledger.spent.evaluations
+        self._on_progress(Progress(stage, len(study.trials()), evaluations, best, len(front)))
 
-    def _end(self) -> None:
+
+class Ending:
+    """What follows a search: finalists are confirmed, and the front is tested once."""
+
+    def __init__(
+        self, evaluator: Evaluator, study: Study, ledger: Ledger, report: Callable[[str], None]
+    ) -> None:
+        self._evaluator = evaluator
+        self._study = study
+        self._batches = study.batches
+        self._ledger = ledger
+        self._report = report
+
+    def run(self) -> None:
         """Confirm and test what was found."""
         try:
             self._confirm()
@@ -291,30 +212,21 @@ class Search:
         except (InterruptedCallError, StorageError):
             raise
         except PromptfrontError as error:
-            raise type(error)(
-                f"{error}; what was found is kept, and `optimize frontier` shows it"
-            ) from error
+            kept = "what was found is kept, and `optimize frontier` shows it"
+            raise type(error)(f"{error}; {kept}") from error
 
     def _confirm(self) -> None:
         """Score the finalists on confirmation rows."""
         entries = finalists(self._study.frontier())
 
         def work() -> dict[str, Any]:
-            results = confirm(self._evaluator, entries, self._confirming(len(entries)))
-            return {
-                "results": results,
-                "evaluations": sum(score["n"] + score["unscored"] for score in results.values()),
-            }
+            most = self._ledger.for_each_finalist(len(entries))
+            results = confirm(self._evaluator, entries, most)
+            evaluations = sum(score["n"] + score["unscored"] for score in results.values())
+            return {"results": results, "evaluations": evaluations}
 
-        self._once(CONFIRM, entries, work)
+        self._once("confirm", entries, work)
         self._report("confirm")
-
-    def _confirming(self, count: int) -> int:
-        """Return how many confirmation rows each of so many finalists is scored on: all, or what the search left evaluations for."""
-        rows, most = len(confirmation_rows(self._evaluator.task)), self._limits.max_evaluations
-        return (
-            rows if most is None else min(rows, max(0, most - self._spent().evaluations) // count)
-        )
 
     def _test(self) -> None:
         """Score start, best and front on the held-out rows."""
@@ -323,27 +235,51 @@ class Search:
         def work() -> dict[str, Any]:
             if not self._evaluator.task.test:
                 return {"results": cross_fit(self._evaluator, frontier, self._study.full())}
-            return {"results": judge(self._evaluator, frontier, lambda: self._report("test"))}
+            return {"results": held_out_scores(self._evaluator, frontier, self._tested)}
 
-        self._once(TEST, (frontier.start, frontier.best, *frontier.front), work)
+        self._once("test", (frontier.start, frontier.best, *frontier.front), work)
+
+    def _tested(self) -> None:
+        self._report("test")
 
     def _once(
-        self, kind: str, entries: Sequence[Entry], work: Callable[[], dict[str, Any]]
+        self, kind: Kind, entries: Sequence[Entry], work: Callable[[], dict[str, Any]]
     ) -> None:
         """Do the work for these entries, unless it is done; another worker's result is waited for."""
-        name = judged_name(kind, entries)
-        while not any(b.name == name and b.done for b in self._store.batches(self._study.name)):
-            batch = self._store.claim_abandoned(self._study.name, name) or self._store.add_batch(
-                self._study.name, name, {}
-            )
-            if batch is None:
+        name, batches = entries_name(entries), self._batches
+        while not any(batch.name == name and batch.done for batch in batches.of(kind)):
+            batch = batches.claim_abandoned(kind, name) or batches.add(kind, name, {})
+            if batch:
+                batches.finish(batch, work())
+            else:
                 time.sleep(_WAIT_SECONDS)
-                continue
-            self._store.finish_batch(self._study.name, name, work())
 
-    def _report(self, stage: str) -> None:
-        front = self._study.front()
-        best = max((candidate.quality for candidate in front), default=None)
-        self._on_progress(
-            Progress(stage, len(self._study.trials()), self._spent().evaluations, best, len(front))
-        )
+
+def _raced(proposed: Trial, raced: Mapping[Prompt, Trial]) -> Trial:
+    """Return a candidate with how far its prompt came."""
+    if proposed.prompt is None or proposed.error:
+        return proposed
+    trial = raced[proposed.prompt]
+    return replace(trial, parents=proposed.parents, mutators=proposed.mutators)
+
+
+def _score_start(evaluator: Evaluator, start: Prompt) -> Trial:
+    """Score the starting prompt on all dev rows."""
+    dev = evaluator.task.dev
+    evaluation = evaluator.evaluate(start, dev)
+    reasons = count(evaluation.reasons)
+    if not scored(evaluation.values):
+        raise InputError(nothing_scored("the starting prompt", len(dev), "dev", reasons))
+    mean = potential = evaluator.mean(evaluation.values, dev)
+    if evaluator.task.labels:
+        potential = evaluator.estimates({start: len(dev)})[start].potential
+    return Trial(
+        start,
+        rows=len(dev),
+        tokens=evaluator.tokens.of_prompt(start),
+        dev_mean=mean,
+        estimate=mean,
+        potential=potential,
+        offsets=evaluation.offsets,
+        reasons=reasons,
+    )

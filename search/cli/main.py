@@ -189,13 +189,13 @@ def _export(options: argparse.Namespace) -> int:
         tell(f"--format {options.format}: {note}")
     if options.output:
         write_text(options.output, text)
-        tell(f"trial {entry.trial} of {document['study']} -> {options.output}")
+        tell(f"trial {entry.number} of {document['study']} -> {options.output}")
     else:
         is_json = options.format not in ("text", "jinja")
         say(ascii_json(text) if is_json and not is_unicode() else text, end="")
     if options.json:
         named = {"file": options.output, "format": options.format}
-        say(json.dumps({"study": document["study"], "trial": entry.trial} | named))
+        say(json.dumps({"study": document["study"], "trial": entry.number} | named))
     return 0
 
 

@@ -66,14 +66,14 @@ def result_lines(frontier: Frontier) -> list[str]:
             "prompt",
         )
     ]
-    entries = [frontier.start, *(e for e in frontier.front if e.trial != frontier.start.trial)]
+    entries = [frontier.start, *(e for e in frontier.front if e.number != frontier.start.number)]
     for entry in entries:
-        mark = "start" if entry.trial == frontier.start.trial else ""
-        mark = "best" if entry.trial == frontier.best.trial else mark
+        mark = "start" if entry.number == frontier.start.number else ""
+        mark = "best" if entry.number == frontier.best.number else mark
         rows.append(
             (
                 mark,
-                str(entry.trial),
+                str(entry.number),
                 str(entry.tokens),
                 f"{entry.quality:.3f}",
                 _confirmation(entry),
@@ -112,13 +112,13 @@ def _parts(frontier: Frontier) -> list[str]:
 
 def _unscored(frontier: Frontier, *, many: bool) -> list[str]:
     """Return what the starting and the best prompt left without a score, many rows or few."""
-    named = {frontier.start.trial: ("the starting prompt", frontier.start)}
-    named.setdefault(frontier.best.trial, ("the best prompt", frontier.best))
+    named = {frontier.start.number: ("the starting prompt", frontier.start)}
+    named.setdefault(frontier.best.number, ("the best prompt", frontier.best))
     found = []
     for who, entry in named.values():
-        rows = frontier.config["sizes"]["dev"]
+        rows = frontier.config.sizes.dev
         shown = 0 if frontier.held_out else len(entry.prompt.demonstrations)
-        splits = [("dev", rows - shown, entry.reasons)]
+        splits = [("dev", rows - shown, entry.trial.reasons)]
         if frontier.held_out and entry.test:
             splits.append(("test", entry.test.n + entry.test.unscored, entry.test.reasons))
         found += [
@@ -140,7 +140,7 @@ def _rest(rows: int, split: str, who: str, reasons: Mapping[str, int]) -> str:
 def _choice(frontier: Frontier) -> list[str]:
     """Return what choosing is worth where the table does not say it: the start was chosen."""
     choice = frontier.choice
-    if choice is None or frontier.best.trial != frontier.start.trial:
+    if choice is None or frontier.best.number != frontier.start.number:
         return []
     return [
         f"choosing a prompt by these rows is worth {100 * choice.gain:+.1f} points "
@@ -152,7 +152,7 @@ def _choice(frontier: Frontier) -> list[str]:
 def verdict(frontier: Frontier) -> str:
     """Return in one sentence what the held-out rows say of the best prompt."""
     best, start = frontier.best, frontier.start
-    if best.trial == start.trial:
+    if best.number == start.number:
         return "no significant gain: nothing better than the starting prompt was found"
     if best.test is None or start.test is None or best.gain is None or best.p_value is None:
         tested = best.test is not None and start.test is not None

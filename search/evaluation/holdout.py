@@ -23,28 +23,28 @@ from .statistics import label_scores, mean_interval, paired, paired_p_value, sco
 
 if TYPE_CHECKING:
     from ..contracts import Example, Prompt, Reason, Task
-    from ..options import Limits
     from ..records.results import Entry, Frontier
     from .evaluator import Evaluator
 
-FINALISTS = 3
-TEST_ROWS, REPLY_TEST_ROWS = 250, 60
-"""Test rows for the members of the front between the best prompt and the starting prompt, which get all of them; fewer where
-each row is a reply to be written."""
+TEST_ROWS = 250
+"""Test rows of a front member that is neither the best nor the starting prompt, which get all."""
+REPLY_TEST_ROWS = 60
+"""The same where each row is a reply to be written."""
 _CHUNK = 250
-_FOLDS, _DIVISIONS = 5, 20
-
-
-def finalists(frontier: Frontier) -> list[Entry]:
-    """Return the members of the front with the best dev scores."""
-    return sorted(frontier.front, key=lambda entry: (-entry.quality, entry.tokens))[:FINALISTS]
+"""Rows in one call."""
+_FOLDS = 5
+"""Parts that cross-fitting divides the rows into: the usual number (Hastie et al. 2009, 7.10)."""
+_DIVISIONS = 20
+"""How often it divides them anew, so that one division's luck averages out."""
+_CONFIRMING = 3
+"""One in so many training rows is kept for confirmation at most."""
 
 
 def confirmation_rows(task: Task) -> tuple[Example, ...]:
     """Return the training rows that mutators are not shown: as many as dev has, a third of train at most; none where rows are shared."""
     if task.shared:
         return ()
-    return task.train[len(task.train) - min(len(task.dev), len(task.train) // 3) :]
+    return task.train[len(task.train) - min(len(task.dev), len(task.train) // _CONFIRMING) :]
 
 
 def train_rows(task: Task) -> tuple[Example, ...]:
@@ -52,35 +52,27 @@ def train_rows(task: Task) -> tuple[Example, ...]:
     return task.train[: len(task.train) - len(confirmation_rows(task))]
 
 
-def confirming_evaluations(task: Task, limits: Limits) -> int:
-    """Return how many pairs are kept for each finalist: one per confirmation row, a seventh of all pairs for the three at most."""
-    rows = len(confirmation_rows(task))
-    return (
-        rows
-        if limits.max_evaluations is None
-        else min(rows, limits.max_evaluations // (7 * FINALISTS))
-    )
-
-
 def confirm(evaluator: Evaluator, entries: Sequence[Entry], most: int) -> dict[str, Any]:
-    """Return each finalist's score on up to ``most`` confirmation rows, by trial; nothing where train has none to spare."""
+    """Return each finalist's score on up to ``most`` confirmation rows, by trial.
+
+    There is nothing where train has no rows to spare.
+    """
     shown = {example.inputs for entry in entries for example in entry.prompt.demonstrations}
-    rows = [
-        example for example in confirmation_rows(evaluator.task) if example.inputs not in shown
-    ][:most]
-    found = {}
+    rows = [row for row in confirmation_rows(evaluator.task) if row.inputs not in shown][:most]
+    results = dict[str, Any]()
     for entry in entries if rows else ():
-        held = held_out(evaluator, entry.prompt, entry.offsets, rows)
-        known, reasons = len(scored(held.values)), count(held.reasons)
+        evaluation = held_out(evaluator, entry.prompt, entry.trial.offsets, rows)
+        known, reasons = len(scored(evaluation.values)), count(evaluation.reasons)
         if known:
-            score = ConfirmationScore(
-                evaluator.mean(held.values, rows), known, sum(reasons.values()), reasons
-            )
-            found[str(entry.trial)] = asdict(score)
-    return found
+            mean = evaluator.mean(evaluation.values, rows)
+            score = ConfirmationScore(mean, known, sum(reasons.values()), reasons)
+            results[str(entry.number)] = asdict(score)
+    return results
 
 
-def judge(evaluator: Evaluator, frontier: Frontier, on_step: Callable[[], None]) -> dict[str, Any]:
+def held_out_scores(
+    evaluator: Evaluator, frontier: Frontier, on_step: Callable[[], None]
+) -> dict[str, Any]:
     """Return the held-out scores of start, best and front, by trial, with the paired gain over the start.
 
     Raises
@@ -89,23 +81,22 @@ def judge(evaluator: Evaluator, frontier: Frontier, on_step: Callable[[], None])
         If no row of the start, or none of the best prompt, could be scored.
     """
     test = evaluator.task.test
-    start = held_out(evaluator, frontier.start.prompt, frontier.start.offsets, test).values
-    results: dict[str, Any] = {}
-    for entry in {e.trial: e for e in (frontier.start, frontier.best, *frontier.front)}.values():
-        full = entry.trial in (frontier.start.trial, frontier.best.trial)
-        rows = test if full else test[: TEST_ROWS if evaluator.task.labels else REPLY_TEST_ROWS]
-        held = held_out(evaluator, entry.prompt, entry.offsets, rows)
+    start = held_out(evaluator, frontier.start.prompt, frontier.start.trial.offsets, test).values
+    entries = {entry.number: entry for entry in (frontier.start, frontier.best, *frontier.front)}
+    whole = {frontier.best.number: "the best prompt", frontier.start.number: "the starting prompt"}
+    some = test[: TEST_ROWS if evaluator.task.labels else REPLY_TEST_ROWS]
+    results = dict[str, Any]()
+    for number, entry in entries.items():
+        rows = test if number in whole else some
+        evaluation = held_out(evaluator, entry.prompt, entry.trial.offsets, rows)
         on_step()
-        if scored(held.values):
-            test_score = asdict(_held_out_score(evaluator, entry, rows, held))
-            results[str(entry.trial)] = {"test": test_score} | _worth(
-                paired(held.values, start[: len(rows)])
-            )
-        elif full:
-            who = (
-                "the starting prompt" if entry.trial == frontier.start.trial else "the best prompt"
-            )
-            raise InputError(nothing_scored(who, len(rows), "test", count(held.reasons)))
+        if scored(evaluation.values):
+            score = asdict(_held_out_score(evaluator, entry, rows, evaluation))
+            worth = _worth(paired(evaluation.values, start[: len(rows)]))
+            results[str(number)] = {"test": score} | worth
+        elif number in whole:
+            counts = count(evaluation.reasons)
+            raise InputError(nothing_scored(whole[number], len(rows), "test", counts))
     return results
 
 
@@ -154,9 +145,9 @@ def cross_fit(evaluator: Evaluator, frontier: Frontier, entries: Sequence[Entry]
     )
     own = _held_out_score(evaluator, frontier.start, rows, start)
     return {
-        str(frontier.best.trial): {"test": asdict(choice)} | worth,
+        str(frontier.best.number): {"test": asdict(choice)} | worth,
         # Over itself no prompt gains anything, whichever prompts the rows would choose.
-        str(frontier.start.trial): {"test": asdict(own), "gain": 0.0, "p_value": 1.0},
+        str(frontier.start.number): {"test": asdict(own), "gain": 0.0, "p_value": 1.0},
         "choice": worth | {"n": len(pairs)},
     }
 
@@ -207,7 +198,9 @@ def _held_out_score(
     parts = evaluator.parts(entry.prompt, rows) if evaluator.task.test else {}
     judged = [row for row, value in zip(rows, held.values, strict=True) if not math.isnan(value)]
     chosen = (
-        evaluator.chosen(entry.prompt, judged, entry.offsets) if rows == evaluator.task.test else []
+        evaluator.chosen(entry.prompt, judged, entry.trial.offsets)
+        if rows == evaluator.task.test
+        else []
     )
     others: dict[str, Any] = {"reasons": reasons}
     others |= (

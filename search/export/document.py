@@ -104,36 +104,36 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
         Its ancestors' trials, nearest first.
     """
     config, structure = frontier.config, entry.prompt.structure
-    n = config["sizes"]["dev"] - entry.unscored
+    n = config.sizes.dev - entry.unscored
     low, high = wilson_interval(entry.quality * n, n)
     return {
         "schema_version": SCHEMA_VERSION,
         "task": frontier.task,
-        "input_fields": config["input_fields"],
-        "target_field": config["target_field"],
-        "labels": config["labels"],
-        "scorer": config["scorer"],
+        "input_fields": config.input_fields,
+        "target_field": config.target_field,
+        "labels": config.labels,
+        "scorer": config.scorer,
         "prompt": prompt_to_dict(entry.prompt),
         "tokens": entry.tokens,
-        "template": _segments(entry.prompt, config["input_fields"]),
+        "template": _segments(entry.prompt, config.input_fields),
         "answers": {
-            label: continuation(structure, structure.verbalize(label)) for label in config["labels"]
+            label: continuation(structure, structure.verbalize(label)) for label in config.labels
         },
         "reply": {
-            "max_tokens": config["reply"]["max_tokens"],
-            "stop": [*config["reply"]["stop"], *stops(structure)],
+            "max_tokens": config.reply.max_tokens,
+            "stop": [*config.reply.stop, *stops(structure)],
         }
-        if "reply" in config
+        if config.reply
         else None,
         "calibration": {
             "method": structure.calibration,
-            "offsets": dict(zip(config["labels"], entry.offsets, strict=True))
-            if entry.offsets
+            "offsets": dict(zip(config.labels, entry.trial.offsets, strict=True))
+            if entry.trial.offsets
             else {},
         },
         "scores": {
             "dev": {"score": entry.quality, "low": low, "high": high, "n": n}
-            | {"unscored": entry.unscored, "reasons": entry.reasons},
+            | {"unscored": entry.unscored, "reasons": entry.trial.reasons},
             "confirmation": asdict(entry.confirmation) if entry.confirmation else None,
             "test": asdict(entry.test) if entry.test else None,
             "gain": entry.gain,
@@ -141,16 +141,24 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
             "start": asdict(frontier.start.test) if frontier.start.test else None,
         },
         "model": {
-            key: config[key]
-            for key in ("model", "revision", "fingerprint", "backend", "scoring", "date")
-            if key in config
+            "model": config.model,
+            "revision": config.revision,
+            "fingerprint": config.fingerprint,
+            "backend": config.backend,
+            "scoring": config.scoring,
+        }
+        | ({"date": config.date} if config.date else {}),
+        "data": {
+            "source": config.source,
+            "data_hash": config.data_hash,
+            "sizes": asdict(config.sizes),
+            "load": config.load,
         },
-        "data": {key: config[key] for key in ("source", "data_hash", "sizes", "load")},
         "seed": frontier.seed,
         "study": frontier.study,
-        "trial": entry.trial,
+        "trial": entry.number,
         "lineage": list(lineage),
-        "versions": config["versions"],
+        "versions": config.versions,
     }
 
 

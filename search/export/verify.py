@@ -97,7 +97,7 @@ def _evaluator(path: str | Path, document: dict[str, Any], task: Task | None) ->
     backend = {"backend": document["model"]["backend"], "backend_options": load["backend_options"]}
     judge = make_judge(task, load.get("proposer"), **backend)
     evaluator = make_evaluator(task, model=load["model"], judge=judge, **backend)
-    keep_day(document["model"], evaluator.backend, judge)
+    keep_day(document["model"].get("date"), evaluator.backend, judge)
     return evaluator
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..contracts import GENES, Constraint, Example, MutationContext, Mutator, Prompt, Structure
 from ..errors import InterruptedCallError, StorageError
-from ..records.trials import Proposal
+from ..records.trials import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,11 +40,11 @@ class Mutation:
             self.prompt, self.applied = changed, (*self.applied, name)
         return True
 
-    def proposal(self, parents: tuple[int, ...] = ()) -> Proposal:
+    def proposal(self, parents: tuple[int, ...] = ()) -> Trial:
         """Return the candidate that it ended in."""
         if self.error:
-            return Proposal(None, mutators=self.applied, error=self.error)
-        return Proposal(self.prompt, parents, self.applied)
+            return Trial(None, mutators=self.applied, error=self.error)
+        return Trial(self.prompt, parents, self.applied)
 
 
 def mutate(mutator: Mutator, prompt: Prompt, context: MutationContext) -> Prompt:

@@ -65,9 +65,9 @@ def choose_mutator(
     for name in arms.keys() & favoured:
         arms[name] = Arm(*FAVOURED_PRIOR)
         gene_arms[genes[name]] = Arm(*FAVOURED_PRIOR)
-    for outcome in history.latest:
-        for name in arms.keys() & outcome.mutators:
-            worth = history.worth(outcome)
+    for trial in history.latest:
+        for name in arms.keys() & trial.mutators:
+            worth = history.worth(trial)
             arms[name].learn(worth)
             gene_arms[genes[name]].learn(worth)
     gene = best_draw(rng, gene_arms)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..contracts import usage_of
-from ..records.trials import Proposal
+from ..records.trials import Trial
 from .apply import Mutation
 from .bandit import choose_mutator
 from .directed import DIRECTED_CANDIDATES, DirectedMutators
@@ -86,7 +86,7 @@ class Space:
         # A search that has directed mutators alone tries them like any other.
         self._trying = trying or self._mutators
 
-    def compose(self, batch: int, size: int, tried: Tried, history: History) -> list[Proposal]:
+    def compose(self, batch: int, size: int, tried: Tried, history: History) -> list[Trial]:
         """Return ``size`` new candidates.
 
         Parameters
@@ -123,16 +123,16 @@ class Space:
 
     def _given(
         self, context: MutationContext, start: Prompt, seen: Collection[Prompt], history: History
-    ) -> list[Proposal]:
+    ) -> list[Trial]:
         """Return what no sampler has to find: other instructions, twins, and second looks."""
         prompts = [replace(start, instruction=text) for text in self._first]
-        others = [Proposal(prompt) for prompt in prompts if prompt not in seen]
+        others = [Trial(prompt) for prompt in prompts if prompt not in seen]
         twins = _twins(self._mutators, context, seen, history)
         return others + twins + second_looks(history)
 
     def _directed_candidate(
         self, name: str, context: MutationContext, seen: Collection[Prompt], history: History
-    ) -> Proposal | None:
+    ) -> Trial | None:
         """Return what a directed mutator makes, or None where that is nothing new."""
         base = context.rng.choice(self._directed.bases(name, context, history))
         mutation = Mutation(base)
@@ -145,11 +145,11 @@ class Space:
 
     def _candidate(
         self, sampled: Prompt, context: MutationContext, seen: Collection[Prompt], history: History
-    ) -> Proposal:
+    ) -> Trial:
         """Recombine or mutate until the prompt is one that was not tried before."""
         rng = context.rng
         if sampled not in seen and rng.random() < _RECOMBINED:
-            return Proposal(sampled)
+            return Trial(sampled)
         base = sampled
         if rng.random() >= _SAMPLED_BASE and context.front:
             base = rng.choice(context.front).prompt
@@ -169,9 +169,9 @@ def _twins(
     context: MutationContext,
     seen: Collection[Prompt],
     history: History,
-) -> list[Proposal]:
+) -> list[Trial]:
     """Return fully evaluated prompts whose scored outputs are only read in another way."""
-    twins = list[Proposal]()
+    twins = list[Trial]()
     rereading = [name for name, mutator in mutators.items() if usage_of(mutator).rereads]
     complete = {o.number: o.prompt for o in history.latest if o.complete and o.prompt}
     for name in rereading:
@@ -185,19 +185,21 @@ def _twins(
     return twins[:_TWINS]
 
 
-def second_looks(history: History) -> list[Proposal]:
+def second_looks(history: History) -> list[Trial]:
     """Return prompts that were stopped early, but are estimated better than any evaluated in full.
 
     They race again with the next batch; only examples that they have not seen cost anything.
     """
     # By prompt the latest counts: what is stopped in its second race gets no third.
-    latest = {outcome.prompt: outcome for outcome in history.latest if outcome.prompt}
-    best = max((o.quality or 0.0 for o in latest.values() if o.complete), default=1.0)
+    latest = {trial.prompt: trial for trial in history.latest if trial.prompt}
+    best = max((o.estimate or 0.0 for o in latest.values() if o.complete), default=1.0)
     waiting = [
-        o for o in latest.values() if not o.complete and o.quality is not None and o.quality > best
+        o
+        for o in latest.values()
+        if not o.complete and o.estimate is not None and o.estimate > best
     ]
-    waiting.sort(key=lambda outcome: -(outcome.quality or 0.0))
-    return [Proposal(o.prompt, (o.number,), rows=o.rows) for o in waiting[:_SECOND_LOOKS]]
+    waiting.sort(key=lambda trial: -(trial.estimate or 0.0))
+    return [Trial(o.prompt, (o.number,), rows=o.rows) for o in waiting[:_SECOND_LOOKS]]
 
 
 def _parents(base: Prompt, history: History) -> tuple[int, ...]:

@@ -54,10 +54,10 @@ class DirectedMutators:
         useful = self._useful(context, history, used)
         arms = {name: Arm(*self.directions[name].prior) for name in useful}
         arms[_UNDIRECTED] = Arm(*PRIOR)
-        for outcome in history.latest:
-            if outcome.mutators:
-                name = next((name for name in useful if name in outcome.mutators), _UNDIRECTED)
-                arms[name].learn(history.worth(outcome))
+        for trial in history.latest:
+            if trial.mutators:
+                name = next((name for name in useful if name in trial.mutators), _UNDIRECTED)
+                arms[name].learn(history.worth(trial))
         return best_draw(context.rng, arms) or None
 
     def _useful(
@@ -93,9 +93,9 @@ def _with_most_potential(history: History) -> list[Prompt]:
     """Return the prompts that would be best without their label bias, before any calibration."""
     # Of many that were scored on few examples the best looks better than it is.
     sure = {
-        outcome.prompt: outcome.potential - _DOUBT / math.sqrt(outcome.rows)
-        for outcome in history.latest
-        if outcome.prompt and outcome.potential is not None
+        trial.prompt: trial.potential - _DOUBT / math.sqrt(trial.rows)
+        for trial in history.latest
+        if trial.prompt and trial.potential is not None
     }
     best = sorted(sure, key=lambda prompt: -sure[prompt])
     # Calibration takes label bias away by itself: what is left to debias is the prompt without it.

@@ -55,11 +55,11 @@ def rebuilt_study(sampler: BaseSampler, tried: Tried, history: History) -> optun
     """Return a study in memory of the finished trials, for a sampler to learn from."""
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     distributions = tried.distributions()
-    for outcome in history.latest:
-        numbers = tried.numbers(outcome.prompt) if outcome.prompt else None
-        if numbers is None or outcome.quality is None or outcome.tokens is None:
+    for trial in history.latest:
+        numbers = tried.numbers(trial.prompt) if trial.prompt else None
+        if numbers is None or trial.estimate is None:
             continue
-        values = [outcome.quality, float(outcome.tokens)]
+        values = [trial.estimate, float(trial.tokens)]
         study.add_trial(create_trial(values=values, params=numbers, distributions=distributions))
     return study
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InputError
 from ..prompts.render import prompt_to_dict
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..contracts import Prompt
+    from .config import StudyConfig
+    from .trials import Trial
+
+FINALISTS = 3
+"""Members of the front that confirmation rows decide between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,45 +66,50 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A fully evaluated prompt.
+    """A fully evaluated prompt and the evidence for it.
 
     Parameters
     ----------
     trial
-        Its number in the Optuna study.
-    prompt, quality, tokens
-        The prompt, its mean dev score and its cost.
-    offsets
-        The calibration fitted on dev inputs; empty for none.
-    parents, mutators
-        Where it comes from.
+        The prompt, where it comes from, and its dev score.
     confirmation
         Its score on rows that no race has seen, for a finalist.
     test
         Its held-out score, once the search has ended.
     gain, p_value
         Held-out gain over the starting prompt on the same rows, and the two-sided exact paired p-value.
-    reasons
-        How many dev rows could not be scored, by reason.
     """
 
-    trial: int
-    prompt: Prompt
-    quality: float
-    tokens: int
-    offsets: tuple[float, ...] = ()
-    parents: tuple[int, ...] = ()
-    mutators: tuple[str, ...] = ()
+    trial: Trial
     confirmation: ConfirmationScore | None = None
     test: HeldOutScore | None = None
     gain: float | None = None
     p_value: float | None = None
-    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int:
+        """Its number in the Optuna study."""
+        return self.trial.number
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt, which every trial has that was scored."""
+        return cast("Prompt", self.trial.prompt)
+
+    @property
+    def tokens(self) -> int:
+        """The prompt's cost."""
+        return self.trial.tokens
+
+    @property
+    def quality(self) -> float:
+        """The mean score on the dev rows."""
+        return cast("float", self.trial.dev_mean)
 
     @property
     def unscored(self) -> int:
         """How many dev rows could not be scored."""
-        return sum(self.reasons.values())
+        return sum(self.trial.reasons.values())
 
     def confirmed(self, dev_rows: int) -> float:
         """Return the mean score over dev and confirmation rows."""
@@ -113,11 +123,11 @@ class Entry:
     def to_dict(self, *, with_gain: bool = False) -> dict[str, Any]:
         """Return the entry as plain values for JSON."""
         values = {
-            "trial": self.trial,
+            "trial": self.number,
             "quality": self.quality,
             "tokens": self.tokens,
             "unscored": self.unscored,
-            "reasons": self.reasons,
+            "reasons": self.trial.reasons,
             "prompt": prompt_to_dict(self.prompt),
             "confirmation": asdict(self.confirmation) if self.confirmation else None,
             "test": asdict(self.test) if self.test else None,
@@ -157,18 +167,18 @@ class Frontier:
     start: Entry
     best: Entry
     front: tuple[Entry, ...]
-    config: dict[str, Any]
+    config: StudyConfig
     choice: Choice | None = None
 
     @property
     def held_out(self) -> bool:
-        """Whether rows were held out; if not, `Entry.test` and its gain are cross-fitted (`judging.cross_fit`)."""
-        return bool(self.config["sizes"]["test"])
+        """Whether rows were held out; if not, `Entry.test` and its gain are cross-fitted (`holdout.cross_fit`)."""
+        return bool(self.config.sizes.test)
 
     @classmethod
     def of(
         cls,
-        config: dict[str, Any],
+        config: StudyConfig,
         entries: list[Entry],
         *,
         study: str,
@@ -186,20 +196,22 @@ class Frontier:
             raise InputError(
                 f"study {study!r} holds no fully evaluated prompt yet: run `optimize` again to continue it"
             )
-        rows = config["sizes"]["dev"]
+        rows = config.sizes.dev
         front = tuple(front_of(entries, rows))
         finalists = [entry for entry in front if entry.confirmation] or front
         best = max(finalists, key=lambda entry: (entry.confirmed(rows), -entry.tokens))
-        named = {key: config[key] for key in ("task", "model", "backend", "seed")}
         return cls(
             study=study,
+            task=config.task,
+            model=config.model,
+            backend=config.backend,
+            seed=config.seed,
             trials=trials,
             evaluations=evaluations,
             start=entries[0],
             best=best,
             front=front,
             config=config,
-            **named,
         )
 
     def pick(self, which: str) -> Entry:
@@ -216,7 +228,7 @@ class Frontier:
             return self.front[0]
         if which == "knee":
             return self.front[knee([(e.quality, e.tokens) for e in self.front])]
-        found = {str(entry.trial): entry for entry in (self.start, *self.front)}
+        found = {str(entry.number): entry for entry in (self.start, *self.front)}
         if which not in found:
             raise InputError(
                 f"`pick`: expected best, knee, shortest or one of the trials {', '.join(found)}, found {which!r}"
@@ -246,5 +258,10 @@ def front_of(entries: Sequence[Entry], rows: int) -> list[Entry]:
     The mean of a prompt that leaves many of its ``rows`` without a score is of those that were easy for it: where other
     prompts do not, it is not compared with them.
     """
-    sound = [entry for entry in entries if not too_many(entry.reasons, rows)] or entries
+    sound = [entry for entry in entries if not too_many(entry.trial.reasons, rows)] or entries
     return [sound[i] for i in front_indices([(entry.quality, entry.tokens) for entry in sound])]
+
+
+def finalists(frontier: Frontier) -> list[Entry]:
+    """Return the members of the front with the best dev scores."""
+    return sorted(frontier.front, key=lambda entry: (-entry.quality, entry.tokens))[:FINALISTS]

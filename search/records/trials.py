@@ -1,9 +1,9 @@
-"""What a search has tried: candidates, their outcomes, and the alleles of their genes."""
+"""What a search has tried: candidates, how far they came, and the alleles of their genes."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import CategoricalDistribution
@@ -18,14 +18,36 @@ SLOTS = 256
 """The number of alleles a gene can have in one study: Optuna wants it fixed."""
 REMEMBERED = 512
 """The latest trials that sampler and bandit learn from: more would cost more for every candidate."""
+_MEASURED = ("rows", "tokens", "dev_mean", "estimate", "potential")
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """A candidate before it is scored.
+class Trial:
+    """One candidate: what was proposed, and how far it came.
 
-    ``prompt`` is missing where a mutator failed, and ``error`` says how. ``rows`` are the dev rows that it was scored on
-    in an earlier race.
+    Parameters
+    ----------
+    prompt
+        The candidate; missing where a mutator failed.
+    parents, mutators
+        The trials it comes from, and what was done to them.
+    error
+        Why it could not be proposed or scored.
+    rows
+        The dev rows it was scored on; before its race those that an earlier race has shown it.
+    tokens
+        Its cost, once it is known.
+    dev_mean, estimate, potential
+        Its mean score on those rows, the score it would have on all dev rows, and the same were its label bias
+        taken away; all are missing where it was not scored.
+    offsets
+        Its calibration; empty for none.
+    stopped
+        Why it did not see all dev rows.
+    reasons
+        How many of the rows could not be scored, by reason.
+    number
+        Its number in the Optuna study, once it is stored.
     """
 
     prompt: Prompt | None
@@ -33,24 +55,24 @@ class Proposal:
     mutators: tuple[str, ...] = ()
     error: str = ""
     rows: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A finished trial as the search sees it.
-
-    ``quality`` is its estimated quality on all dev rows, ``potential`` the same were its label bias taken away;
-    both are missing for a failed one. ``rows`` are the dev rows it was scored on.
-    """
-
-    number: int
-    prompt: Prompt | None
-    mutators: tuple[str, ...]
-    quality: float | None
-    tokens: int | None
-    complete: bool
+    tokens: int = 0
+    dev_mean: float | None = None
+    estimate: float | None = None
     potential: float | None = None
-    rows: int = 0
+    offsets: tuple[float, ...] = ()
+    stopped: str = ""
+    reasons: dict[str, int] = field(default_factory=dict)
+    number: int = -1
+
+    @property
+    def scored(self) -> bool:
+        """Whether it raced."""
+        return self.estimate is not None
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was scored on all dev rows."""
+        return self.scored and not self.stopped
 
 
 @dataclass
@@ -60,32 +82,32 @@ class History:
     ``made`` are each mutator's prompts, by its name.
     """
 
-    latest: deque[Outcome] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    latest: deque[Trial] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     numbers: dict[Prompt, int] = field(default_factory=dict)
     made: dict[str, list[Prompt]] = field(default_factory=dict)
     first: float | None = None
     best: float = 0.0
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, trial: Trial) -> None:
         """Take in the next trial."""
-        self.latest.append(outcome)
-        if outcome.prompt:
-            for name in outcome.mutators:
-                self.made.setdefault(name, []).append(outcome.prompt)
-        if outcome.prompt and outcome.quality is not None:
-            self.numbers[outcome.prompt] = outcome.number
-            self.first = outcome.quality if self.first is None else self.first
-            self.best = max(self.best, outcome.quality)
+        self.latest.append(trial)
+        if trial.prompt:
+            for name in trial.mutators:
+                self.made.setdefault(name, []).append(trial.prompt)
+        if trial.prompt and trial.estimate is not None:
+            self.numbers[trial.prompt] = trial.number
+            self.first = trial.estimate if self.first is None else self.first
+            self.best = max(self.best, trial.estimate)
 
     def read_by(self, names: Iterable[str]) -> set[Prompt]:
         """Return the prompts, without demonstrations, that these mutators have worked on."""
         return {zero_shot(prompt) for name in names for prompt in self.made.get(name, ())}
 
-    def worth(self, outcome: Outcome) -> float:
+    def worth(self, trial: Trial) -> float:
         """Return a trial's gain over the first one as a part of the largest gain so far; nothing for a loss."""
-        if outcome.quality is None or self.first is None or self.best <= self.first:
+        if trial.estimate is None or self.first is None or self.best <= self.first:
             return 0.0
-        return max(0.0, (outcome.quality - self.first) / (self.best - self.first))
+        return max(0.0, (trial.estimate - self.first) / (self.best - self.first))
 
 
 @dataclass
@@ -125,32 +147,65 @@ class Tried:
         )
 
 
-def proposals_to_json(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:
+def proposed_to_json(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     """Return candidates as plain values, to be written down before they are scored."""
     return [
         {
-            "prompt": prompt_to_dict(p.prompt) if p.prompt else None,
-            "parents": list(p.parents),
-            "mutators": list(p.mutators),
-            "error": p.error,
-            "rows": p.rows,
+            "prompt": prompt_to_dict(trial.prompt) if trial.prompt else None,
+            "parents": list(trial.parents),
+            "mutators": list(trial.mutators),
+            "error": trial.error,
+            "rows": trial.rows,
         }
-        for p in proposals
+        for trial in trials
     ]
 
 
-def proposals_from_json(values: Sequence[Mapping[str, Any]]) -> list[Proposal]:
-    """Return the candidates that `proposals_to_json` described."""
+def proposed_from_json(values: Sequence[Mapping[str, Any]]) -> list[Trial]:
+    """Return the candidates that `proposed_to_json` described."""
     return [
-        Proposal(
-            prompt_from_dict(v["prompt"]) if v["prompt"] else None,
-            tuple(v["parents"]),
-            tuple(v["mutators"]),
-            v["error"],
-            v.get("rows", 0),
+        Trial(
+            prompt_from_dict(value["prompt"]) if value["prompt"] else None,
+            tuple(value["parents"]),
+            tuple(value["mutators"]),
+            value["error"],
+            value["rows"],
         )
-        for v in values
+        for value in values
     ]
+
+
+def told_to_json(trial: Trial) -> dict[str, Any]:
+    """Return a finished candidate as plain values: of one that was not scored only why."""
+    values: dict[str, Any] = {
+        "prompt": prompt_to_dict(trial.prompt) if trial.prompt else None,
+        "parents": list(trial.parents),
+        "mutators": list(trial.mutators),
+    }
+    if not trial.scored:
+        return values | {"error": trial.error}
+    values |= {name: getattr(trial, name) for name in _MEASURED}
+    values |= {"offsets": list(trial.offsets), "stopped": trial.stopped}
+    return values | ({"reasons": trial.reasons} if trial.reasons else {})
+
+
+def told_from_json(values: Mapping[str, Any], number: int) -> Trial:
+    """Return the candidate that `told_to_json` described, under its number in the study."""
+    trial = Trial(
+        prompt_from_dict(values["prompt"]) if values["prompt"] else None,
+        tuple(values["parents"]),
+        tuple(values["mutators"]),
+        number=number,
+    )
+    if "error" in values:
+        return replace(trial, error=values["error"])
+    return replace(
+        trial,
+        **{name: values[name] for name in _MEASURED},
+        offsets=tuple(values["offsets"]),
+        stopped=values["stopped"],
+        reasons=values.get("reasons", {}),
+    )
 
 
 def stored_distributions() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a study writes down about itself when it starts: what decides its numbers, and what must agree to continue it."""
+"""Building a study's configuration from its task and its models."""
 
 from __future__ import annotations
 
@@ -14,98 +14,96 @@ from typing import TYPE_CHECKING, Any
 from ..contracts import Dated
 from ..plugins import package_of
 from ..prompts.render import prompt_to_dict
+from ..records.config import Identity, ReplyLimits, Sizes, StudyConfig
 from ..sources import source_hash
 
 if TYPE_CHECKING:
-    from ..contracts import Backend
-    from ..evaluation.evaluator import Evaluator
+    from ..contracts import Backend, Task
 
 _ANY_DAY = "2000-01-01"
 
 
 def study_config(
-    evaluator: Evaluator,
+    task: Task,
+    backend: Backend,
     *,
+    name: str,
+    proposer: Backend | None,
     seed: int,
     sampler: str,
     mutators: Sequence[str],
     without: Sequence[str],
     max_demonstrations: int | None,
-    proposer: Backend | None,
-    backend: str,
+    dev_rows: int,
     load: dict[str, Any],
-) -> dict[str, Any]:
+) -> StudyConfig:
     """Return a study's configuration.
 
     Parameters
     ----------
-    evaluator
-        The task, its splits and the model.
+    task
+        The task with its splits.
+    backend, name
+        The backend that scores, and its name.
+    proposer
+        The backend that writes proposals, where it is another.
     seed, sampler, mutators, without, max_demonstrations
         As the search was asked for.
-    proposer
-        The backend that writes proposals, where it is not the one that scores.
-    backend
-        The backend's name.
+    dev_rows
+        How many of the dev rows are used.
     load
         What loads task and model again.
     """
-    task, loaded = evaluator.task, evaluator.backend
-    reply = (
-        {} if task.labels else {"reply": {"max_tokens": task.max_tokens, "stop": list(task.stop)}}
+    reply = None if task.labels else ReplyLimits(task.max_tokens, list(task.stop))
+    identity = Identity(
+        task=task.name,
+        data=task.data_hash,
+        starting_prompt=prompt_to_dict(task.start),
+        first_instructions=list(task.instructions),
+        constraints=[asdict(constraint) for constraint in task.constraints],
+        labels=list(task.labels),
+        scorer=task.scorer,
+        model=undated(backend),
+        seed=seed,
+        sampler=sampler,
+        mutators=list(mutators),
+        without=sorted(without),
+        max_demonstrations=max_demonstrations,
+        reply=reply,
+        proposer=undated(proposer) if proposer else None,
+        **own_sources(task.scorer, mutators),
     )
-    config = {
-        "task": task.name,
-        "model": loaded.model,
-        "proposer": (proposer or loaded).model,
-        "backend": backend,
-        "seed": seed,
-        "source": task.source,
-        "revision": loaded.revision,
-        "fingerprint": loaded.fingerprint,
-        "scoring": loaded.scoring,
-        "input_fields": list(task.input_fields),
-        "target_field": task.target_field,
-        "labels": list(task.labels),
-        "scorer": task.scorer,
-        "sizes": {"train": len(task.train), "dev": len(task.dev), "test": len(task.test)},
-        "data_hash": task.data_hash,
-        "load": load,
-        "versions": versions(),
-        "started": time.time(),
-        # What must be the same for a run to continue another.
-        "identity": {
-            "task": task.name,
-            "data": task.data_hash,
-            "starting prompt": prompt_to_dict(task.start),
-            "instructions to try first": list(task.instructions),
-            "constraints": [asdict(constraint) for constraint in task.constraints],
-            "labels": list(task.labels),
-            "scorer": task.scorer,
-            "model": undated(loaded),
-            "seed": seed,
-            "sampler": sampler,
-            "mutators": list(mutators),
-            "mutators left out": sorted(without),
-        }
-        | reply
-        | ({} if max_demonstrations is None else {"demonstrations at most": max_demonstrations})
-        | ({"proposer": undated(proposer)} if proposer else {})
-        | own_sources(task.scorer, mutators),
-    }
-    config |= reply | {
-        key: value for key, value in {"date": _day(loaded, proposer)}.items() if value
-    }
-    found: dict[str, Any] = json.loads(json.dumps(config))  # as it is read back: tuples are lists
-    return found
+    return StudyConfig(
+        task=task.name,
+        model=backend.model,
+        proposer=(proposer or backend).model,
+        backend=name,
+        seed=seed,
+        source=task.source,
+        revision=backend.revision,
+        fingerprint=backend.fingerprint,
+        scoring=backend.scoring,
+        input_fields=list(task.input_fields),
+        target_field=task.target_field,
+        labels=list(task.labels),
+        scorer=task.scorer,
+        reply=reply,
+        sizes=Sizes(len(task.train), dev_rows, len(task.test)),
+        data_hash=task.data_hash,
+        load=load,
+        versions=versions(),
+        started=time.time(),
+        identity=identity,
+        date=_day(backend, proposer),
+    ).as_stored()
 
 
 def own_sources(scorer: str, mutators: Sequence[str] = ()) -> dict[str, str]:
     """Return what identifies the code that promptfront does not bring: a key for each kind there is of it."""
     found = {
-        "scorer source": source_hash([scorer]),
-        "mutator source": source_hash(mutators),
-        "scorer's package": package_of("promptfront.scorers", scorer),
+        "scorer_source": source_hash([scorer]),
+        "mutator_source": source_hash(mutators),
+        "scorer_package": package_of("promptfront.scorers", scorer),
     }
     return {key: value for key, value in found.items() if value}
 
@@ -128,19 +126,17 @@ def _day(*backends: Backend | None) -> str | None:
     return None
 
 
-def keep_day(config: dict[str, Any], *backends: Backend | None) -> str | None:
-    """Give the chat templates that write the day the one a study or export was started on, and return it."""
-    day: str | None = config.get("date")
+def keep_day(day: str | None, *backends: Backend | None) -> None:
+    """Give chat templates that write the day the one a study or export was started on."""
     for backend in backends:
         if day and isinstance(backend, Dated) and backend.writes_date:
             backend.date = day
-    return day
 
 
-def study_name(config: dict[str, Any]) -> str:
+def study_name(config: StudyConfig) -> str:
     """Return the name a study has by default: the same for the same identity."""
-    identity = json.dumps(config["identity"], sort_keys=True)
-    return f"{config['task']}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+    identity = json.dumps(asdict(config.identity), sort_keys=True)
+    return f"{config.task}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
 
 
 def versions() -> dict[str, str]:

@@ -16,40 +16,45 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ..contracts import Candidate, Prompt
 from ..errors import InputError
-from ..evaluation.holdout import finalists
-from ..evaluation.racing import Finish
-from ..prompts.render import prompt_from_dict, prompt_to_dict
 from ..proposals.sampler import quiet_optuna
-from ..records.results import Choice, ConfirmationScore, Entry, Frontier, HeldOutScore, front_of
-from ..records.trials import History, Outcome, Proposal, stored_distributions
-from .database import clear_errors
+from ..records.config import StudyConfig
+from ..records.results import (
+    Choice,
+    ConfirmationScore,
+    Entry,
+    Frontier,
+    HeldOutScore,
+    finalists,
+    front_of,
+)
+from ..records.trials import History, Trial, stored_distributions, told_from_json, told_to_json
+from .batches import Batches
+from .errors import clear_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from .batches import Kind
     from .database import Store
 
 CONFIG, CANDIDATE = "promptfront", "candidate"
 REFERENCES = 16
 """Fully evaluated prompts that the estimates of a race rest on."""
-SEARCH, CONFIRM, TEST = "search-", "confirm-", "test-"
+FIRST = "000000"
+"""The batch of the starting prompt."""
 _DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
-_NEEDED = (
-    *(
-        "task",
-        "model",
-        "backend",
-        "seed",
-        "source",
-        "revision",
-        "fingerprint",
-        "scoring",
-        "input_fields",
-    ),
-    *("target_field", "labels", "scorer", "sizes", "data_hash", "load", "versions", "identity"),
-)
-"""What a study's configuration holds at least."""
 _LONGEST_NAME = 200
+
+
+def batch_name(number: int) -> str:
+    """Return the name of a study's batch of candidates of that number."""
+    return f"{number:06d}"
+
+
+def entries_name(entries: Sequence[Entry]) -> str:
+    """Return the name of the batch in which these entries are confirmed or tested."""
+    numbers = [entry.number for entry in entries]
+    return hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:12]
 
 
 class Study:
@@ -70,9 +75,10 @@ class Study:
         If there is no such study, or it was started with other settings.
     """
 
-    def __init__(self, store: Store, name: str, config: dict[str, Any] | None = None) -> None:
+    def __init__(self, store: Store, name: str, config: StudyConfig | None = None) -> None:
         self.store = store
         self.name = name
+        self.batches = Batches(store, name)
         with quiet_optuna():
             if config is None:
                 self._study = _load(store, name)
@@ -81,25 +87,24 @@ class Study:
                 self._agree(config)
             with clear_errors(store.url):
                 found = self._study.user_attrs
-        self.config: dict[str, Any] = _whole(found, f"study {name!r}")
+        self.config = _whole(found, f"study {name!r}")
         self._read = _Read()
 
-    def _agree(self, config: dict[str, Any]) -> None:
+    def _agree(self, config: StudyConfig) -> None:
         with clear_errors(self.store.url):
             attrs = self._study.user_attrs
         if not attrs:
             self._begin(config)
             return
         found = _whole(attrs, f"study {self.name!r}")
-        now, then = config["identity"], found["identity"]
-        differing = [key for key in now | then if now.get(key) != then.get(key)]
+        differing = config.identity.differs(found.identity)
         if differing:
             raise InputError(
                 f"study {self.name!r} was started with another {', '.join(differing)}: "
                 "choose another `study` name, or leave `study` out to have one chosen"
             )
 
-    def _begin(self, config: dict[str, Any]) -> None:
+    def _begin(self, config: StudyConfig) -> None:
         """Write the configuration into a study that holds nothing; another program's is left as it is."""
         with clear_errors(self.store.url):
             directions, trials = (
@@ -115,63 +120,38 @@ class Study:
                 "ignore", ExperimentalWarning
             )  # a name for the dashboard's axes, no more
             self._study.set_metric_names(["quality", "prompt tokens"])
-            self._study.set_user_attr(CONFIG, config)
+            self._study.set_user_attr(CONFIG, config.to_dict())
 
     def trials(self) -> list[FrozenTrial]:
         """Return the finished trials in order of number."""
         with clear_errors(self.store.url):
             return self._study.get_trials(deepcopy=False)
 
-    def add(
-        self,
-        batch: str,
-        index: int,
-        proposal: Proposal,
-        slots: Mapping[str, int] | None,
-        end: Finish | str,
-    ) -> None:
+    def add(self, batch: str, index: int, trial: Trial, slots: Mapping[str, int] | None) -> None:
         """Store a finished candidate as one trial, in one transaction.
 
         Parameters
         ----------
         batch, index
             Where the candidate was written down.
-        proposal
+        trial
             The candidate.
         slots
             Its allele numbers; missing where a gene had no slot left.
-        end
-            How its race ended, or why it failed.
         """
-        attrs: dict[str, Any] = {
-            "batch": batch,
-            "index": index,
-            "prompt": prompt_to_dict(proposal.prompt) if proposal.prompt else None,
-            "parents": list(proposal.parents),
-            "mutators": list(proposal.mutators),
-        }
-        state, values = TrialState.FAIL, None
-        if isinstance(end, str):
-            attrs["error"] = end
-        else:
-            attrs |= {"rows": end.rows, "quality": end.quality, "tokens": end.tokens}
-            attrs |= {"estimate": end.estimate, "potential": end.potential}
-            attrs |= {"offsets": list(end.offsets), "stopped": end.stopped}
-            attrs |= {"reasons": end.reasons} if end.reasons else {}
-            state = TrialState.PRUNED if end.stopped else TrialState.COMPLETE
-            values = None if end.stopped else [end.quality, float(end.tokens)]
-        distributions = stored_distributions() if slots else None
-        trial = create_trial(
+        state = TrialState.FAIL
+        if trial.scored:
+            state = TrialState.COMPLETE if trial.complete else TrialState.PRUNED
+        stored = create_trial(
             state=state,
-            values=values,
+            values=[Entry(trial).quality, float(trial.tokens)] if trial.complete else None,
             params=dict(slots) if slots else None,
-            distributions=distributions,
-            user_attrs={
-                CANDIDATE: attrs
-            },  # one attribute: storing each for itself takes several times as long
+            distributions=stored_distributions() if slots else None,
+            # One attribute: storing each for itself takes several times as long.
+            user_attrs={CANDIDATE: {"batch": batch, "index": index} | told_to_json(trial)},
         )
         with self.store.writing():
-            self._study.add_trial(trial)
+            self._study.add_trial(stored)
 
     def told(self, batch: str) -> set[int]:
         """Return the indices of the batch's candidates that are stored already."""
@@ -184,10 +164,8 @@ class Study:
     def front(self, *, without: str = "") -> list[Candidate]:
         """Return the Pareto front in order of tokens, leaving out the trials of one batch."""
         full = [entry for batch, entry in self._latest().full if batch != without]
-        return [
-            Candidate(e.prompt, e.quality, e.tokens)
-            for e in front_of(full, self.config["sizes"]["dev"])
-        ]
+        front = front_of(full, self.config.sizes.dev)
+        return [Candidate(entry.prompt, entry.quality, entry.tokens) for entry in front]
 
     def complete(self, *, without: str) -> list[Prompt]:
         """Return the latest fully evaluated prompts, leaving out the trials of one batch."""
@@ -205,29 +183,26 @@ class Study:
             return self._frontier()
 
     def _frontier(self) -> Frontier:
-        trials = [t for t in self.trials() if CANDIDATE in t.user_attrs]
-        evaluations = sum(max(0, finish.rows - before) for finish, before in self.finishes())
+        read = self._latest()
+        evaluations = sum(max(0, trial.rows - seen) for trial, seen in read.scored)
         evaluations += self.mutator_evaluations() + self.confirmed_evaluations()
         # Numbers are given in order of completion; with two workers the starting prompt's may not be the first.
-        full = sorted(
-            (t for t in trials if _is_full(t)),
-            key=lambda t: (t.user_attrs[CANDIDATE]["batch"] != f"{SEARCH}000000", t.number),
-        )
-        entries = [_entry(t) for t in full]
+        full = sorted(read.full, key=lambda one: (one[0] != FIRST, one[1].number))
+        entries = [entry for _, entry in full]
         found = Frontier.of(
-            self.config, entries, study=self.name, trials=len(trials), evaluations=evaluations
+            self.config, entries, study=self.name, trials=read.candidates, evaluations=evaluations
         )
-        fresh = self._judged(CONFIRM, finalists(found))
+        confirmed = self.results("confirm", finalists(found))
         entries = [
-            replace(e, confirmation=ConfirmationScore(**fresh[str(e.trial)]))
-            if str(e.trial) in fresh
+            replace(e, confirmation=ConfirmationScore(**confirmed[str(e.number)]))
+            if str(e.number) in confirmed
             else e
             for e in entries
         ]
         found = Frontier.of(
-            self.config, entries, study=self.name, trials=len(trials), evaluations=evaluations
+            self.config, entries, study=self.name, trials=read.candidates, evaluations=evaluations
         )
-        tests = self._judged(TEST, (found.start, found.best, *found.front))
+        tests = self.results("test", (found.start, found.best, *found.front))
         return replace(
             found,
             choice=Choice(**tests["choice"]) if "choice" in tests else None,
@@ -236,23 +211,23 @@ class Study:
             front=tuple(_tested(entry, tests) for entry in found.front),
         )
 
-    def finishes(self) -> list[tuple[Finish, int]]:
-        """Return how far each scored candidate came, and how far it had come before, where it raced twice."""
-        return self._latest().finishes
+    def scored(self) -> list[tuple[Trial, int]]:
+        """Return each scored candidate, and how many rows an earlier race had shown it."""
+        return self._latest().scored
 
     def mutator_evaluations(self) -> int:
         """Return the evaluations that mutators asked for (to find hard examples)."""
-        return self._pairs(SEARCH)
+        return self._evaluations("search")
 
     def confirmed_evaluations(self) -> int:
         """Return the evaluations of finalists on confirmation rows."""
-        return self._pairs(CONFIRM)
+        return self._evaluations("confirm")
 
     def lineage(self, entry: Entry) -> list[dict[str, Any]]:
         """Return the trials an entry descends from, nearest first."""
         trials = {t.number: t.user_attrs.get(CANDIDATE, {}) for t in self.trials()}
         found: list[dict[str, Any]] = []
-        parents = list(entry.parents)
+        parents = list(entry.trial.parents)
         while parents:
             number = parents[0]
             attrs = trials[number]
@@ -273,46 +248,46 @@ class Study:
                 self._read.add(trial)
         return self._read
 
-    def _pairs(self, kind: str) -> int:
-        batches = (batch for batch in self.store.batches(self.name) if batch.name.startswith(kind))
-        return sum(batch.payload.get("evaluations", 0) for batch in batches)
+    def results(self, kind: Kind, entries: Sequence[Entry]) -> dict[str, Any]:
+        """Return what came of confirming or testing these entries, by trial; nothing before it is done."""
+        name = entries_name(entries)
+        for batch in self.batches.of(kind):
+            if batch.name == name and batch.done:
+                results: dict[str, Any] = batch.payload["results"]
+                return results
+        return {}
 
-    def _judged(self, kind: str, entries: Sequence[Entry]) -> dict[str, Any]:
-        name = judged_name(kind, entries)
-        done = [b.payload for b in self.store.batches(self.name) if b.name == name and b.done]
-        return done[0]["results"] if done else {}
+    def _evaluations(self, kind: Kind) -> int:
+        batches = self.batches.of(kind)
+        return sum(batch.payload.get("evaluations", 0) for batch in batches)
 
 
 class _Read:
     """What the search needs of the finished trials; each is read once, for a finished trial never changes."""
 
     def __init__(self) -> None:
-        self.trials = 0
+        self.trials = self.candidates = 0
         self.history = History()
-        self.finishes: list[tuple[Finish, int]] = []
-        self._rows: dict[str, int] = {}
+        self.scored: list[tuple[Trial, int]] = []
+        self._rows: dict[Prompt | None, int] = {}
         self.full: list[tuple[str, Entry]] = []
         self.told: dict[str, set[int]] = {}
 
-    def add(self, trial: FrozenTrial) -> None:
+    def add(self, stored: FrozenTrial) -> None:
         self.trials += 1
-        if CANDIDATE not in trial.user_attrs:
+        if CANDIDATE not in stored.user_attrs:
             return
-        attrs = trial.user_attrs[CANDIDATE]
-        self.history.add(_outcome(trial))
+        self.candidates += 1
+        attrs = stored.user_attrs[CANDIDATE]
+        trial = told_from_json(attrs, stored.number)
+        self.history.add(trial)
         self.told.setdefault(attrs["batch"], set()).add(attrs["index"])
-        if "rows" in attrs:
-            key = json.dumps(attrs["prompt"])
-            self.finishes.append((_finish(attrs), self._rows.get(key, 0)))
-            self._rows[key] = max(attrs["rows"], self._rows.get(key, 0))
-        if _is_full(trial):
-            self.full.append((attrs["batch"], _entry(trial)))
-
-
-def judged_name(kind: str, entries: Sequence[Entry]) -> str:
-    """Return the name under which the scores of these entries at the end of the search are written down."""
-    numbers = [entry.trial for entry in entries]
-    return kind + hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:12]
+        if trial.scored:
+            seen = self._rows.get(trial.prompt, 0)
+            self.scored.append((trial, seen))
+            self._rows[trial.prompt] = max(trial.rows, seen)
+        if trial.complete:
+            self.full.append((attrs["batch"], Entry(trial)))
 
 
 def latest_study(store: Store) -> str:
@@ -369,24 +344,12 @@ def _create(store: Store, name: str) -> optuna.Study:
         )
 
 
-def _whole(attrs: Mapping[str, Any], study: str) -> dict[str, Any]:
-    """Return the configuration in a study's attributes, if it is one that this version can go on with."""
-    config = attrs.get(CONFIG)
-    if config is None:
+def _whole(attrs: Mapping[str, Any], study: str) -> StudyConfig:
+    """Return the configuration in a study's attributes."""
+    if CONFIG not in attrs:
         raise InputError(f"{study} was not started by promptfront: choose another `study` name")
-    missing = (
-        [key for key in _NEEDED if key not in config] if isinstance(config, dict) else list(_NEEDED)
-    )
-    if (
-        missing
-        or not isinstance(config["identity"], dict)
-        or not {"dev", "test"} <= set(config["sizes"])
-    ):
-        raise InputError(
-            f"{study} has settings that are damaged or of another version (no {', '.join(missing[:3]) or 'sizes'}): "
-            "it is left as it is; choose another `study` name"
-        )
-    return dict(config)
+    with _readable(study):
+        return StudyConfig.from_dict(attrs[CONFIG])
 
 
 @contextmanager
@@ -403,51 +366,8 @@ def _readable(what: str) -> Iterator[None]:
         ) from error
 
 
-def _is_full(trial: FrozenTrial) -> bool:
-    return trial.state == TrialState.COMPLETE and CANDIDATE in trial.user_attrs
-
-
-def _outcome(trial: FrozenTrial) -> Outcome:
-    attrs = trial.user_attrs[CANDIDATE]
-    prompt: Prompt | None = prompt_from_dict(attrs["prompt"]) if attrs["prompt"] else None
-    return Outcome(
-        trial.number,
-        prompt,
-        tuple(attrs["mutators"]),
-        attrs.get("estimate"),
-        attrs.get("tokens"),
-        complete=_is_full(trial),
-        potential=attrs.get("potential"),
-        rows=attrs.get("rows", 0),
-    )
-
-
-def _finish(attrs: Mapping[str, Any]) -> Finish:
-    names = "tokens", "rows", "quality", "estimate", "potential"
-    return Finish(
-        **{name: attrs[name] for name in names},
-        offsets=tuple(attrs["offsets"]),
-        stopped=attrs["stopped"],
-        reasons=attrs.get("reasons", {}),
-    )
-
-
-def _entry(trial: FrozenTrial) -> Entry:
-    attrs = trial.user_attrs[CANDIDATE]
-    return Entry(
-        trial=trial.number,
-        prompt=prompt_from_dict(attrs["prompt"]),
-        quality=attrs["quality"],
-        tokens=attrs["tokens"],
-        offsets=tuple(attrs["offsets"]),
-        parents=tuple(attrs["parents"]),
-        mutators=tuple(attrs["mutators"]),
-        reasons=attrs.get("reasons", {}),
-    )
-
-
 def _tested(entry: Entry, tests: dict[str, Any]) -> Entry:
-    found = tests.get(str(entry.trial))
+    found = tests.get(str(entry.number))
     if found is None:
         return entry
     return replace(

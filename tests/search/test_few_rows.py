@@ -19,7 +19,8 @@ from promptfront.search.errors import InputError
 from promptfront.search.evaluation.evaluator import Evaluator
 from promptfront.search.evaluation.holdout import confirmation_rows, cross_fit
 from promptfront.search.export.verify import verify
-from promptfront.search.records.results import Entry, Frontier
+from promptfront.search.records.results import Frontier
+from tests.records import config, entry
 from tests.search.evaluation.test_racing import ROWS, TASK, KnownModel, prompt
 
 if TYPE_CHECKING:
@@ -35,20 +36,13 @@ def cross_fitted(accuracies: Sequence[int], rows: int) -> tuple[float, float]:
     task = replace(TASK, train=ROWS[:rows], dev=ROWS[:rows], test=())
     evaluator = Evaluator(task, cast("Backend", KnownModel()), LabelScorer())
     entries = [
-        Entry(i, p, evaluator.evaluate(p, task.dev).quality, i)
+        entry(i, p, evaluator.evaluate(p, task.dev).quality, i)
         for i, p in enumerate(
             prompt(accuracy, words=i) for i, accuracy in enumerate((50, *accuracies))
         )
     ]
-    config = {
-        "task": "t",
-        "model": "m",
-        "backend": "b",
-        "seed": 0,
-        "sizes": {"dev": rows, "test": 0},
-    }
-    frontier = Frontier.of(config, entries, study="s", trials=9, evaluations=9)
-    found = cross_fit(evaluator, frontier, entries)[str(frontier.best.trial)]
+    frontier = Frontier.of(config(rows, 0), entries, study="s", trials=9, evaluations=9)
+    found = cross_fit(evaluator, frontier, entries)[str(frontier.best.number)]
     return frontier.best.quality - frontier.start.quality, found["gain"]
 
 

@@ -5,51 +5,53 @@ from __future__ import annotations
 from dataclasses import replace
 
 from promptfront.search.contracts import Example, Prompt, Structure
-from promptfront.search.evaluation.holdout import FINALISTS, finalists
-from promptfront.search.records.results import ConfirmationScore, Entry, Frontier
+from promptfront.search.records.results import (
+    FINALISTS,
+    ConfirmationScore,
+    Entry,
+    Frontier,
+    finalists,
+)
+from tests.records import config, entry, trial
 
 START = Prompt("Rate.", Structure(("Text",), "Label"))
-CONFIG = {"task": "t", "model": "m", "backend": "hf", "seed": 0, "sizes": {"dev": 100}}
 
 
 def entries(*scores: tuple[float, float | None]) -> list[Entry]:
     """Return prompts that grow longer, with dev scores and scores on 100 confirmation rows."""
     return [
         Entry(
-            i,
-            replace(START, instruction=str(i)),
-            dev,
-            i,
-            confirmation=None if fresh is None else ConfirmationScore(fresh, 100),
+            trial(i, replace(START, instruction=str(i)), dev, i),
+            confirmation=None if more is None else ConfirmationScore(more, 100),
         )
-        for i, (dev, fresh) in enumerate(scores)
+        for i, (dev, more) in enumerate(scores)
     ]
 
 
 def frontier(*scores: tuple[float, float | None]) -> Frontier:
     """Return the front of such prompts."""
-    return Frontier.of(CONFIG, entries(*scores), study="s", trials=9, evaluations=9)
+    return Frontier.of(config(100), entries(*scores), study="s", trials=9, evaluations=9)
 
 
-def test_dev_and_fresh_rows_together_choose_the_best() -> None:
+def test_dev_and_confirmation_rows_together_choose_the_best() -> None:
     """A lucky dev score loses to a prompt that does as well on rows no race has seen."""
-    assert frontier((0.5, None), (0.8, 0.8), (0.9, 0.6)).best.trial == 1
-    assert frontier((0.5, None), (0.8, 0.6), (0.9, 0.6)).best.trial == 2
+    assert frontier((0.5, None), (0.8, 0.8), (0.9, 0.6)).best.number == 1
+    assert frontier((0.5, None), (0.8, 0.6), (0.9, 0.6)).best.number == 2
 
 
-def test_without_fresh_rows_dev_decides() -> None:
+def test_without_confirmation_rows_dev_decides() -> None:
     """While a search runs, nothing is confirmed yet."""
-    assert frontier((0.5, None), (0.8, None), (0.9, None)).best.trial == 2
+    assert frontier((0.5, None), (0.8, None), (0.9, None)).best.number == 2
 
 
 def test_the_best_of_the_front_are_finalists() -> None:
     """They are told by their dev scores; dominated prompts are none."""
     found = finalists(frontier((0.5, None), (0.6, None), (0.7, None), (0.4, None), (0.9, None)))
-    assert [4, 2, 1] == [entry.trial for entry in found]
+    assert [4, 2, 1] == [one.number for one in found]
     assert len(found) == FINALISTS
 
 
-def test_fresh_rows_are_kept_from_mutators() -> None:
+def test_confirmation_rows_are_kept_from_mutators() -> None:
     """What a finalist shows as a demonstration cannot confirm it, and a third of train is shown to no mutator."""
     from promptfront.scorers.labels import LabelScorer
     from promptfront.search.contracts import Task
@@ -57,11 +59,11 @@ def test_fresh_rows_are_kept_from_mutators() -> None:
     from promptfront.search.evaluation.holdout import confirm, confirmation_rows, train_rows
     from tests.search.evaluation.test_racing import KnownModel
 
-    pool = tuple(Example((("text", f"{i} pool"),), "ab"[i % 2]) for i in range(12))
+    train = tuple(Example((("text", f"{i} train"),), "ab"[i % 2]) for i in range(12))
     dev = tuple(Example((("text", f"{i} dev"),), "ab"[i % 2]) for i in range(20))
-    task = Task("t", "here", START, ("text",), "label", ("a", "b"), pool, dev, ())
-    shown = Entry(1, Prompt("60", START.structure, pool[-2:]), 0.6, 5)
-    entries = [shown, Entry(2, replace(START, instruction="70"), 0.7, 1)]
+    task = Task("t", "here", START, ("text",), "label", ("a", "b"), train, dev, ())
+    shown = entry(1, Prompt("60", START.structure, train[-2:]), 0.6, 5)
+    entries = [shown, entry(2, replace(START, instruction="70"), 0.7, 1)]
     found = confirm(Evaluator(task, KnownModel(), LabelScorer()), entries, 20)
     assert {"1": 2, "2": 2} == {trial: score["n"] for trial, score in found.items()}
-    assert (pool[:8], pool[8:]) == (train_rows(task), confirmation_rows(task))
+    assert (train[:8], train[8:]) == (train_rows(task), confirmation_rows(task))

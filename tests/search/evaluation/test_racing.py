@@ -11,6 +11,7 @@ import pytest
 
 from promptfront.scorers.labels import LabelScorer
 from promptfront.search import Limits, optimize
+from promptfront.search.budget import blocks, most_evaluations
 from promptfront.search.contracts import (
     Candidate,
     Example,
@@ -22,7 +23,7 @@ from promptfront.search.contracts import (
 )
 from promptfront.search.errors import InputError
 from promptfront.search.evaluation.evaluator import Evaluator
-from promptfront.search.evaluation.racing import blocks, most_evaluations, race
+from promptfront.search.evaluation.racing import race
 from promptfront.search.loop import Search
 from promptfront.search.scoring import Metric
 from promptfront.search.storage.database import Store
@@ -98,21 +99,21 @@ def test_pairs_go_to_contenders() -> None:
     model = KnownModel()
     evaluator = Evaluator(TASK, model, LabelScorer())
     prompts = [prompt(40 + 3 * i) for i in range(16)]
-    finishes = list(race(evaluator, dict.fromkeys(prompts, 0), [], [], lambda *_: None).values())
-    full = [i for i, f in enumerate(finishes) if not f.stopped]
+    trials = list(race(evaluator, dict.fromkeys(prompts, 0), [], [], lambda *_: None).values())
+    full = [i for i, f in enumerate(trials) if not f.stopped]
     assert 1 == len(full)
     assert full[0] >= 9
-    assert 160 == finishes[full[0]].rows
-    assert all("stopped" in f.stopped for i, f in enumerate(finishes) if i not in full)
-    assert sum(f.rows == 10 for f in finishes) >= 8
-    assert sum(model.calls) == sum(f.rows for f in finishes) <= most_evaluations(16, 160, 16)
+    assert 160 == trials[full[0]].rows
+    assert all("stopped" in f.stopped for i, f in enumerate(trials) if i not in full)
+    assert sum(f.rows == 10 for f in trials) >= 8
+    assert sum(model.calls) == sum(f.rows for f in trials) <= most_evaluations(16, 160, 16)
 
 
 def test_a_second_race_begins_where_the_first_ended() -> None:
     """What was seen before is not shown again, and leaves more of the batch's pairs."""
     evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
     shown: list[int] = []
-    finishes = race(
+    trials = race(
         evaluator,
         {prompt(80): 33, prompt(40): 0},
         [],
@@ -120,7 +121,7 @@ def test_a_second_race_begins_where_the_first_ended() -> None:
         lambda p, rows: shown.append(len(p) * len(rows)),
     )
     assert [10, 16] == shown[:2]
-    assert 160 == finishes[prompt(80)].rows
+    assert 160 == trials[prompt(80)].rows
 
 
 @pytest.mark.parametrize("start", range(40, 46))
@@ -130,26 +131,28 @@ def test_graded_scores_are_raced_to_the_end(start: int) -> None:
         replace(TASK, labels=(), dev=ROWS[:60]), KnownModel(), Metric("said", lambda r, _: float(r))
     )
     prompts = dict.fromkeys([prompt(start, i) for i in range(1, 9)], 0)
-    rival = Candidate(prompt(start), evaluator.evaluate(prompt(start), ROWS[:60]).quality, 2)
-    finishes = race(evaluator, prompts, [rival], [], lambda *_: None).values()
-    assert any(finish.rows == 60 for finish in finishes)
-    assert sum(finish.rows for finish in finishes) <= most_evaluations(8, 60, 8)
+    incumbent = Candidate(prompt(start), evaluator.evaluate(prompt(start), ROWS[:60]).quality, 2)
+    trials = race(evaluator, prompts, [incumbent], [], lambda *_: None).values()
+    assert any(trial.rows == 60 for trial in trials)
+    assert sum(trial.rows for trial in trials) <= most_evaluations(8, 60, 8)
 
 
 def test_what_is_plainly_worse_is_eliminated() -> None:
-    """Against a much better rival of no greater cost a candidate does not survive, even without competitors."""
+    """Against a much better incumbent of no greater cost a candidate does not survive, even without competitors."""
     evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
-    rival = Candidate(prompt(95), 0.95, 3)
-    finish = race(evaluator, {prompt(30, 4): 0}, [rival], [], lambda *_: None)[prompt(30, 4)]
-    assert finish.stopped.startswith("eliminated after 10 rows")
-    assert finish.estimate <= 0.6
+    incumbent = Candidate(prompt(95), 0.95, 3)
+    trial = race(evaluator, {prompt(30, 4): 0}, [incumbent], [], lambda *_: None)[prompt(30, 4)]
+    assert trial.stopped.startswith("eliminated after 10 rows")
+    assert (trial.estimate or 1.0) <= 0.6
 
 
-def test_a_cheaper_candidate_has_no_rival() -> None:
+def test_a_cheaper_candidate_has_no_incumbent() -> None:
     """Only front members of no greater cost can eliminate: a short prompt may be worse than a long one."""
     evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
-    rival = Candidate(prompt(95, 20), 0.95, 23)
-    assert "" == race(evaluator, {prompt(70): 0}, [rival], [], lambda *_: None)[prompt(70)].stopped
+    incumbent = Candidate(prompt(95, 20), 0.95, 23)
+    assert (
+        "" == race(evaluator, {prompt(70): 0}, [incumbent], [], lambda *_: None)[prompt(70)].stopped
+    )
 
 
 def test_a_few_tokens_less_are_no_merit() -> None:
@@ -157,8 +160,8 @@ def test_a_few_tokens_less_are_no_merit() -> None:
     evaluator = Evaluator(TASK, cast("Backend", KnownModel()), LabelScorer())
     front = [Candidate(prompt(50), 0.5, 3), Candidate(prompt(80, 50), 0.8, 53)]
     worse, better = prompt(65, 45), prompt(85, 90)
-    finishes = race(evaluator, {worse: 0, better: 0}, front, [], lambda *_: None)
-    assert finishes[worse].rows < finishes[better].rows == len(ROWS)
+    trials = race(evaluator, {worse: 0, better: 0}, front, [], lambda *_: None)
+    assert trials[worse].rows < trials[better].rows == len(ROWS)
 
 
 def test_nothing_is_scored_twice(tmp_path: Path) -> None:
@@ -206,4 +209,4 @@ def test_finalists_share_what_the_search_left(tmp_path: Path) -> None:
             lambda _: None,
             bool,
         )
-        assert rows == search._confirming(3)
+        assert rows == search._ledger.for_each_finalist(3)

@@ -31,15 +31,16 @@ from promptfront.search.contracts import (
 from promptfront.search.errors import InputError, InterruptedCallError
 from promptfront.search.evaluation.cached_model import CachedModel
 from promptfront.search.evaluation.evaluator import Evaluator
-from promptfront.search.evaluation.holdout import cross_fit, judge
+from promptfront.search.evaluation.holdout import cross_fit, held_out_scores
 from promptfront.search.evaluation.racing import race
 from promptfront.search.evaluation.statistics import label_scores, mean_interval
 from promptfront.search.export.verify import verify
 from promptfront.search.prompts.render import render
-from promptfront.search.records.results import Choice, Entry, Frontier, HeldOutScore
+from promptfront.search.records.results import Choice, Frontier, HeldOutScore
 from promptfront.search.records.unscored import count, is_empty, listed
 from promptfront.search.scoring import Metric, Part, Weighted
 from promptfront.search.storage.database import Store
+from tests.records import config, entry
 from tests.search.evaluation.test_racing import ROWS, START, TASK, KnownModel, prompt
 
 if TYPE_CHECKING:
@@ -262,28 +263,29 @@ def test_what_has_no_answer_is_asked_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", [TASK, FREE])
 def test_hard_rows_cannot_be_left_out(task: Task) -> None:
-    """A candidate without a score on three of ten rows, which its rival has, is stopped in the first block."""
+    """A candidate without a score on three of ten rows, which its incumbent has, is stopped in the first block."""
     scorer = LabelScorer() if task.labels else Metric("said", lambda r, _: float(r))
     evaluator = Evaluator(task, cast("Backend", Partial(1, 5, 6, least=70)), scorer)
-    rival = Candidate(prompt(60), 0.6, 1)
-    finishes = race(evaluator, {prompt(90): 0, prompt(65): 0}, [rival], [], lambda *_: None)
-    assert (
-        finishes[prompt(90)].stopped == "unscored on 3 of 10 rows: refused by a content filter (3)"
-    )
-    assert finishes[prompt(90)].rows == 10
-    assert "unscored" not in finishes[prompt(65)].stopped
+    incumbent = Candidate(prompt(60), 0.6, 1)
+    trials = race(evaluator, {prompt(90): 0, prompt(65): 0}, [incumbent], [], lambda *_: None)
+    assert trials[prompt(90)].stopped == "unscored on 3 of 10 rows: refused by a content filter (3)"
+    assert trials[prompt(90)].rows == 10
+    assert "unscored" not in trials[prompt(65)].stopped
     hard = Evaluator(task, cast("Backend", Partial(1, 5, 6)), scorer)
-    assert not race(hard, {prompt(90): 0}, [rival], [], lambda *_: None)[prompt(90)].stopped
+    assert not race(hard, {prompt(90): 0}, [incumbent], [], lambda *_: None)[prompt(90)].stopped
 
 
 def test_a_mean_of_few_rows_does_not_rule_the_front() -> None:
     """A start that is right on all it was scored on gives way to who answers nearly all rows; among equals it stays."""
-    config = {"task": "t", "model": "m", "backend": "b", "seed": 0, "sizes": {"dev": 40, "test": 0}}
-    start = Entry(0, START, 1.0, 5, reasons={"empty": 20})
-    other = Entry(1, prompt(60), 0.8, 9, reasons={"empty": 4})
-    assert Frontier.of(config, [start, other], study="s", trials=2, evaluations=9).best == other
-    worse = replace(other, reasons={"empty": 5})
-    assert Frontier.of(config, [start, worse], study="s", trials=2, evaluations=9).best == start
+    start = entry(0, START, 1.0, 5, reasons={"empty": 20})
+    other = entry(1, prompt(60), 0.8, 9, reasons={"empty": 4})
+    assert (
+        Frontier.of(config(40, 0), [start, other], study="s", trials=2, evaluations=9).best == other
+    )
+    worse = entry(1, prompt(60), 0.8, 9, reasons={"empty": 5})
+    assert (
+        Frontier.of(config(40, 0), [start, worse], study="s", trials=2, evaluations=9).best == start
+    )
 
 
 def test_a_prompt_gains_nothing_over_itself() -> None:
@@ -292,7 +294,7 @@ def test_a_prompt_gains_nothing_over_itself() -> None:
     evaluator = Evaluator(task, cast("Backend", Partial(3)), LabelScorer())
     prompts = [prompt(70), *(prompt(70, words=i) for i in range(1, 8))]
     entries = [
-        Entry(i, p, quality, i, reasons={"filtered": 3})
+        entry(i, p, quality, i, reasons={"filtered": 3})
         for i, (quality, p) in enumerate(
             sorted(
                 ((evaluator.evaluate(p, task.dev).quality, p) for p in prompts),
@@ -301,8 +303,7 @@ def test_a_prompt_gains_nothing_over_itself() -> None:
             )
         )
     ]
-    config = {"task": "t", "model": "m", "backend": "b", "seed": 0, "sizes": {"dev": 30, "test": 0}}
-    frontier = Frontier.of(config, entries, study="s", trials=8, evaluations=9)
+    frontier = Frontier.of(config(30, 0), entries, study="s", trials=8, evaluations=9)
     found = cross_fit(evaluator, frontier, entries)
     own, choice = found["0"], found["choice"]
     assert frontier.best == frontier.start
@@ -329,16 +330,9 @@ def test_every_number_is_of_scored_rows() -> None:
     """Interval, macro-F1, Matthews' coefficient and gain, each with the number of rows that it rests on."""
     task = replace(TASK, train=ROWS[:60], dev=ROWS[60:90], test=ROWS[90:150])
     evaluator = Evaluator(task, cast("Backend", Partial(3, 4, least=60)), LabelScorer())
-    config = {
-        "task": "t",
-        "model": "m",
-        "backend": "b",
-        "seed": 0,
-        "sizes": {"dev": 30, "test": 60},
-    }
-    entries = [Entry(0, prompt(50), 0.5, 1), Entry(1, prompt(80), 0.8, 2)]
-    frontier = Frontier.of(config, entries, study="s", trials=2, evaluations=9)
-    found = judge(evaluator, frontier, lambda: None)
+    entries = [entry(0, prompt(50), 0.5, 1), entry(1, prompt(80), 0.8, 2)]
+    frontier = Frontier.of(config(30, 60), entries, study="s", trials=2, evaluations=9)
+    found = held_out_scores(evaluator, frontier, lambda: None)
     full, rows = (
         Evaluator(task, KnownModel(), LabelScorer()),
         [row for i, row in enumerate(task.test) if i % 10 not in (3, 4)],
@@ -467,7 +461,7 @@ def test_a_mean_of_a_real_model_by_hand(tiny: Callable[..., str], tmp_path: Path
     storage, plans = f"sqlite:///{tmp_path}/a.db", list["Plan"]()
     front = optimize(task, budget=1, model=folder, storage=storage)
     for split, found, reasons in (
-        (texts[:20], front.start.quality, front.start.reasons),
+        (texts[:20], front.start.quality, front.start.trial.reasons),
         (
             texts[20:],
             front.start.test and front.start.test.score,

@@ -17,6 +17,7 @@ from promptfront.search.export.formats import FORMATS, format_prompt
 from promptfront.search.prompts.render import render
 from promptfront.search.records.results import Entry, Frontier, HeldOutScore
 from tests.processes import Command
+from tests.records import config, trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,33 +35,16 @@ PROMPT = Prompt(
     (Constraint("words", "At most {limit} words.", 2),),
 )
 CHAT = Prompt("Say it.", Structure(("Review",), "Sentiment", layout="chat"), PROMPT.demonstrations)
-CONFIG: dict[str, Any] = {
-    "task": "t", "model": "m", "backend": "hf", "seed": 0, "source": "s", "revision": "r",
-    "fingerprint": "f", "scoring": "z", "input_fields": ["text"], "target_field": "mood",
-    "labels": ["negative", "positive"], "scorer": "labels",
-    "sizes": {"train": 5, "dev": 40, "test": 50}, "data_hash": "h", "load": {}, "versions": {},
-    "identity": {},
-}  # fmt: skip
 
 
 def document(prompt: Prompt) -> dict[str, Any]:
     """Return the export of a front of one prompt."""
     offsets = (-1.5, -2.25) if prompt.structure.calibration == "batch" else ()
-    entry = Entry(
-        3,
-        prompt,
-        0.8,
-        20,
-        offsets,
-        (1,),
-        ("rewrite",),
-        None,
-        HeldOutScore(0.78, 0.7, 0.9, 50, 0.6),
-        0.2,
-        0.01,
-    )
+    best = trial(3, prompt, 0.8, 20, offsets=offsets, parents=(1,), mutators=("rewrite",))
+    test = HeldOutScore(0.78, 0.7, 0.9, 50, 0.6)
+    entry = Entry(best, test=test, gain=0.2, p_value=0.01)
     return export(
-        Frontier.of(CONFIG, [entry], study="s", trials=4, evaluations=9), entry, [{"trial": 1}]
+        Frontier.of(config(), [entry], study="s", trials=4, evaluations=9), entry, [{"trial": 1}]
     )
 
 

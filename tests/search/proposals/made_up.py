@@ -18,7 +18,8 @@ from promptfront.search.contracts import (
     Task,
 )
 from promptfront.search.plugins import available, load
-from promptfront.search.records.trials import History, Outcome, Proposal, Tried
+from promptfront.search.records.trials import History, Trial, Tried
+from tests.records import trial
 
 TRAIN = tuple(Example((("text", f"pool {i}"),), "ab"[i % 2]) for i in range(40))
 DEV = tuple(Example((("text", f"dev {i}"),), "ab"[i % 2]) for i in range(9))
@@ -50,7 +51,7 @@ def tried(*prompts: Prompt) -> Tried:
     return found
 
 
-def told(*outcomes: Outcome) -> History:
+def told(*outcomes: Trial) -> History:
     """Return finished trials."""
     found = History()
     for outcome in outcomes:
@@ -58,19 +59,19 @@ def told(*outcomes: Outcome) -> History:
     return found
 
 
-def outcomes(proposals: list[Proposal]) -> History:
+def outcomes(proposals: list[Trial]) -> History:
     """Return made-up results: more demonstrations are better."""
-    start = Outcome(0, START, (), 0.5, 10, complete=True)
+    start = trial(0, START, 0.5, 10)
     return told(
         start,
         *(
-            Outcome(
+            trial(
                 i,
                 p.prompt,
-                p.mutators,
                 0.5 + len(p.prompt.demonstrations) / 20,
                 10 * i,
-                complete=i % 3 == 0,
+                mutators=p.mutators,
+                stopped="early" if i % 3 else "",
             )
             for i, p in enumerate(proposals, start=1)
             if p.prompt

@@ -12,7 +12,7 @@ from promptfront.search.contracts import (
 )
 from promptfront.search.errors import BackendError, InterruptedCallError, StorageError
 from promptfront.search.proposals.composer import Space
-from promptfront.search.records.trials import History, Proposal
+from promptfront.search.records.trials import History, Trial
 from tests.search.proposals.made_up import (
     DEV,
     START,
@@ -61,7 +61,7 @@ def test_demonstrations_from_dev_are_refused() -> None:
     )
 
 
-def composed_with(error: Exception) -> list[Proposal]:
+def composed_with(error: Exception) -> list[Trial]:
     """Compose one candidate with a mutator that raises."""
 
     def do(_: Prompt) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from promptfront.search.proposals.composer import Space
-from promptfront.search.records.trials import Outcome
+from tests.records import trial
 from tests.search.proposals.made_up import (
     START,
     built_in,
@@ -19,10 +19,11 @@ def test_the_gene_whose_candidates_go_far_is_changed_most() -> None:
     """The bandit learns from what candidates gained over the starting prompt."""
     quality = {"demonstrations": 0.9, "instruction": 0.5, "constraints": 0.4, "structure": 0.5}
     mutators = built_in()
-    history = [Outcome(0, START, (), 0.5, 10, complete=True)]
+    history = [trial(0, START, 0.5, 10)]
     for i, (name, mutator) in enumerate(list(mutators.items()) * 4, start=1):
         prompt = replace(START, instruction=f"number {i}")
-        history.append(Outcome(i, prompt, (name,), quality[mutator.gene], 10, complete=False))
+        score = quality[mutator.gene]
+        history.append(trial(i, prompt, score, 10, mutators=(name,), stopped="early"))
     proposals = Space(mutators, "random", 0, context).compose(1, 64, tried(START), told(*history))
     used = [
         mutators[name].gene

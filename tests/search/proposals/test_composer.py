@@ -17,7 +17,8 @@ from promptfront.search.contracts import (
     Usage,
 )
 from promptfront.search.proposals.composer import Space
-from promptfront.search.records.trials import SLOTS, Outcome, Proposal, Tried
+from promptfront.search.records.trials import SLOTS, Trial, Tried
+from tests.records import trial
 from tests.search.proposals.made_up import (
     START,
     Bad,
@@ -79,10 +80,10 @@ def test_the_proposer_is_called_once_a_batch() -> None:
 
 def test_a_fully_evaluated_prompt_is_read_both_ways() -> None:
     """What was scored without calibration is tried with it, which costs no new score; free text has no labels to calibrate."""
-    history = [Outcome(0, START, (), 0.5, 10, complete=True)]
+    history = [trial(0, START, 0.5, 10)]
     first = Space(built_in(), "random", 0, context).compose(1, 4, tried(START), told(*history))[0]
     calibrated = replace(START, structure=replace(START.structure, calibration="batch"))
-    assert Proposal(calibrated, (0,), ("calibration",)) == first
+    assert Trial(calibrated, (0,), ("calibration",)) == first
     made = context(random.Random(0))
     free = replace(made, task=replace(made.task, labels=()))
     proposals = Space(built_in(), "random", 0, lambda rng: replace(free, rng=rng)).compose(
@@ -91,26 +92,26 @@ def test_a_fully_evaluated_prompt_is_read_both_ways() -> None:
     assert {"none"} == {p.prompt.structure.calibration for p in proposals if p.prompt}
 
 
-def test_what_was_outpaced_but_looks_best_races_again() -> None:
+def test_what_was_stopped_but_looks_best_races_again() -> None:
     """Its estimate is above that of all that were evaluated in full; once it is among them it is left alone."""
     other = replace(START, instruction="A or b?")
-    outpaced = [
-        Outcome(0, START, (), 0.5, 10, complete=True, rows=100),
-        Outcome(1, other, (), 0.8, 6, complete=False, rows=10),
-        Outcome(2, replace(START, instruction="Which?"), (), 0.4, 6, complete=False, rows=10),
+    stopped = [
+        trial(0, START, 0.5, 10, rows=100),
+        trial(1, other, 0.8, 6, rows=10, stopped="early"),
+        trial(2, replace(START, instruction="Which?"), 0.4, 6, rows=10, stopped="early"),
     ]
     space = Space({}, "random", 0, context)
-    written = tried(*(o.prompt for o in outpaced if o.prompt))
-    assert Proposal(other, (1,), rows=10) == space.compose(2, 1, written, told(*outpaced))[0]
-    whole = Outcome(3, other, (), 0.7, 6, complete=True, rows=100)
+    written = tried(*(o.prompt for o in stopped if o.prompt))
+    assert Trial(other, (1,), rows=10) == space.compose(2, 1, written, told(*stopped))[0]
+    whole = trial(3, other, 0.7, 6, rows=100)
     bad = Space({"x": Bad(lambda p: replace(p, instruction="new"))}, "random", 0, context)
-    assert other != bad.compose(3, 1, written, told(*outpaced, whole))[0].prompt
+    assert other != bad.compose(3, 1, written, told(*stopped, whole))[0].prompt
 
 
 def test_the_users_other_instructions_come_first_and_calibration_can_be_left_out() -> None:
     """Further instructions are the first candidates; without the mutator there are no calibrated twins."""
     mutators = {name: mutator for name, mutator in built_in().items() if name != "calibration"}
-    history = [Outcome(0, START, (), 0.5, 10, complete=True)]
+    history = [trial(0, START, 0.5, 10)]
     found = Space(mutators, "random", 0, context, first=("A or b?", "Which?")).compose(
         1, 12, tried(START), told(*history)
     )
@@ -133,9 +134,7 @@ class Reread:
 
 def test_a_plugin_that_rereads_is_tried_with_what_was_evaluated_in_full() -> None:
     """As the built-in one that switches calibration; where it fails, one candidate says so."""
-    complete = [
-        Outcome(i, replace(START, instruction=str(i)), (), 0.5, 10, complete=True) for i in range(9)
-    ]
+    complete = [trial(i, replace(START, instruction=str(i)), 0.5, 10) for i in range(9)]
     written = tried(*(outcome.prompt for outcome in complete if outcome.prompt))
     reread = Reread(lambda p: replace(p, structure=replace(p.structure, layout="chat")))
     made = Space({"r": reread}, "random", 0, context).compose(1, 10, written, told(*complete))

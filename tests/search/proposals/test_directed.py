@@ -21,9 +21,10 @@ from promptfront.search.contracts import (
 from promptfront.search.options import Limits
 from promptfront.search.proposals.composer import Space
 from promptfront.search.proposals.inventory import load_mutators, suited, token_readers
-from promptfront.search.records.trials import Outcome, Proposal
+from promptfront.search.records.trials import Trial
 from promptfront.search.storage.database import Store
 from promptfront.search.storage.study import Study
+from tests.records import trial
 from tests.search.evaluation.test_racing import KnownModel
 from tests.search.proposals.made_up import (
     START,
@@ -66,8 +67,8 @@ def test_what_is_levelled_is_not_calibrated() -> None:
         START, demonstrations=TRAIN[:12], structure=replace(START.structure, calibration="batch")
     )
     history = told(
-        Outcome(0, START, (), 0.5, 10, complete=True, potential=0.5, rows=9),
-        Outcome(1, calibrated, (), 0.8, 99, complete=True, potential=0.8, rows=9),
+        trial(0, START, 0.5, 10, potential=0.5, rows=9),
+        trial(1, calibrated, 0.8, 99, potential=0.8, rows=9),
     )
 
     def label_bias(prompt: Prompt) -> tuple[float, ...]:
@@ -97,7 +98,7 @@ def test_words_are_read_again_only_where_it_paid() -> None:
             [(-1.0, -4.0, -9.0) if r.target == "a" else (-4.0, -1.0, -9.0) for r in rows],
         )
 
-    def fits(front: Prompt) -> list[Proposal]:
+    def fits(front: Prompt) -> list[Trial]:
         """Return what is fitted in some batches with this prompt on the front."""
 
         def make(rng: random.Random) -> MutationContext:
@@ -106,9 +107,9 @@ def test_words_are_read_again_only_where_it_paid() -> None:
         space = Space(built_in(), "random", 0, make)
         seen, history = (
             tried(START, other, fitted),
-            told(Outcome(0, START, (), 0.5, 10, complete=True)),
+            told(trial(0, START, 0.5, 10)),
         )
-        history.add(Outcome(1, fitted, (FIT,), 0.6, 10, complete=True))
+        history.add(trial(1, fitted, 0.6, 10, mutators=(FIT,)))
         batches = [space.compose(number, 8, seen, history) for number in range(1, 7)]
         assert all(sum(FIT in p.mutators for p in batch) <= 1 for batch in batches)
         return [p for batch in batches for p in batch if FIT in p.mutators and p.prompt]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,14 +11,8 @@ import optuna
 import pytest
 
 from promptfront.search.errors import InputError, StorageError
+from promptfront.search.storage.batches import Batches
 from promptfront.search.storage.database import Store
-from promptfront.search.storage.study import Study, latest_study
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    """Return the URL of a database that does not exist yet."""
-    return f"sqlite:///{tmp_path}/a.db"
 
 
 def test_scores_come_back_bit_for_bit(url: str) -> None:
@@ -37,38 +29,6 @@ def test_what_is_stored_first_is_kept(url: str) -> None:
     store.write_scores("model", {"a": (-1.0,)})
     store.write_scores("model", {"a": (-9.0,), "b": (-2.0,)})
     assert store.read_scores("model", ["a", "b"]) == {"a": (-1.0,), "b": (-2.0,)}
-
-
-def test_a_batch_name_is_given_once(url: str) -> None:
-    """Two workers that compose the same batch end up with one."""
-    assert Store(url).add_batch("s", "search-0", [1]) is not None
-    assert Store(url).add_batch("s", "search-0", [2]) is None
-
-
-def test_a_living_workers_batch_is_left_alone(url: str) -> None:
-    """Another worker of this machine keeps its batch as long as its process lives; its own batch is its own."""
-    sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    other, store = Store(url), Store(url)
-    other.owner = f"{other.owner.rsplit(':', 2)[0]}:{sleeper.pid}:1"
-    other.add_batch("s", "search-0", {"work": 1})
-    assert store.claim_abandoned("s", "search") is None
-    sleeper.kill()
-    sleeper.communicate()
-    claimed = store.claim_abandoned("s", "search")
-    assert claimed is not None
-    assert claimed.payload == {"work": 1}
-    assert store.owns("s", "search-0")
-    assert not other.owns("s", "search-0")
-    assert store.claim_abandoned("s", "test") is None
-
-
-def test_a_finished_batch_is_nobodys(url: str) -> None:
-    """What is done is not done again."""
-    store = Store(url)
-    store.add_batch("s", "search-0", 1)
-    store.finish_batch("s", "search-0", 2)
-    assert store.claim_abandoned("s", "search") is None
-    assert [(b.payload, b.done) for b in store.batches("s")] == [(2, True)]
 
 
 @pytest.mark.parametrize(
@@ -106,11 +66,10 @@ def test_reading_does_not_create(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a b.db", "中文.db", "a#b.db", "{x}.db", "100%.db"])
 def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     """The database is where it was asked for, Optuna's tables and ours in one file."""
-    Store(f"sqlite:///{tmp_path}/{name}").add_batch("s", "search-0", 1)
+    url = f"sqlite:///{tmp_path}/{name}"
+    Store(url).write_scores("model", {"a": (-1.0,)})
     assert [name] == sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".db")
-    assert [1] == [
-        batch.payload for batch in Store(f"sqlite:///{tmp_path}/{name}", create=False).batches("s")
-    ]
+    assert {"a": (-1.0,)} == Store(url, create=False).read_scores("model", ["a"])
 
 
 @pytest.mark.parametrize(
@@ -164,13 +123,16 @@ def test_a_database_that_is_gone_is_noticed_at_the_next_write(
     """SQLite would go on writing into a file that nobody finds again."""
     store = Store(url)
     store.write_scores("model", {"a": (-1.0,)})
+    batches = Batches(store, "s")
+    batch = batches.add("search", "0", 1)
+    assert batch is not None
     (tmp_path / "a.db").write_bytes(b"") if how == "emptied" else (tmp_path / "a.db").unlink()
     if how == "replaced":
         Store(url)
     writes: list[Callable[[], object]] = [
         lambda: store.write_scores("model", {"b": (-1.0,)}),
-        lambda: store.add_batch("s", "search-0", 1),
-        lambda: store.finish_batch("s", "search-0"),
+        lambda: batches.add("search", "1", 1),
+        lambda: batches.finish(batch),
         store.check,
     ]
     for write in writes:
@@ -182,6 +144,7 @@ def test_a_database_that_is_gone_is_noticed_at_the_next_write(
 def test_a_fault_of_the_driver_is_one_sentence(url: str, table: str) -> None:
     """Whether it is read or written: what the driver says is told in one line, as an error of the database."""
     store = Store(url)
+    batches = Batches(store, "s")
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
         connection.execute(f"drop table {table}")
     uses: dict[str, list[Callable[[], object]]] = {
@@ -190,8 +153,8 @@ def test_a_fault_of_the_driver_is_one_sentence(url: str, table: str) -> None:
             lambda: store.write_scores("m", {"a": (-1.0,)}),
         ],
         "promptfront_batches": [
-            lambda: store.claim_abandoned("s", "x"),
-            lambda: store.add_batch("s", "x", 1),
+            lambda: batches.claim_abandoned("search"),
+            lambda: batches.add("search", "1", 1),
         ],
     }
     for use in uses[table]:
@@ -200,58 +163,34 @@ def test_a_fault_of_the_driver_is_one_sentence(url: str, table: str) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_half_a_character_is_kept(url: str) -> None:
-    """A lone surrogate, which no database takes as text, is stored and read back."""
-    store = Store(url)
-    store.add_batch("s", "search-0", {"instruction": "half \ud83d"})
-    assert [{"instruction": "half \ud83d"}] == [batch.payload for batch in store.batches("s")]
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [
+        (None, r"an older promptfront wrote this database \(schema version 1, this one needs 2\)"),
+        (1, "an older promptfront .* name another `storage`"),
+        (3, "a newer promptfront .*: upgrade promptfront, or name another `storage`"),
+    ],
+)
+def test_another_versions_database_is_left_as_it_is(
+    url: str, tmp_path: Path, version: int | None, says: str
+) -> None:
+    """One sentence says what to do, to read and to continue, and not a byte is changed."""
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        connection.execute("create table promptfront_scores (key text)")
+        connection.execute("create table studies (study_name text)")
+        if version is not None:
+            connection.execute("create table promptfront_schema (version integer)")
+            connection.execute("insert into promptfront_schema values (?)", [version])
+        connection.commit()
+    before = (tmp_path / "a.db").read_bytes()
+    for create in (True, False):
+        with pytest.raises(StorageError, match=says):
+            Store(url, create=create)
+    assert before == (tmp_path / "a.db").read_bytes()
 
 
-def test_another_programs_study_is_left_alone(url: str) -> None:
-    """Of other directions, with trials or attributes: refused in one sentence, and nothing is written into it."""
-    store = Store(url)
-    made = {
-        "one": optuna.create_study(storage=store.optuna, study_name="one"),
-        "other": optuna.create_study(
-            storage=store.optuna, study_name="other", directions=["minimize", "minimize"]
-        ),
-        "named": optuna.create_study(
-            storage=store.optuna, study_name="named", directions=["maximize", "minimize"]
-        ),
-    }
-    made["named"].set_user_attr("owner", "me")
-    for name, study in made.items():
-        before = dict(study.user_attrs)
-        with pytest.raises(InputError, match=f"study '{name}' was not started by promptfront"):
-            Study(store, name, {"identity": {}})
-        assert (before, study.metric_names) == (study.user_attrs, None)
-    with pytest.raises(InputError, match="holds no study 'one', only none at all"):
-        Study(store, "one")
-    with pytest.raises(InputError, match="holds no promptfront study yet"):
-        latest_study(store)
-
-
-@pytest.mark.parametrize("config", ["text", {}, {"identity": {}}, ["a"]])
-def test_damaged_settings_are_told(url: str, config: object) -> None:
-    """Settings that lack something are one sentence, to read and to continue, and are left as they are."""
-    store = Store(url)
-    study = optuna.create_study(
-        storage=store.optuna, study_name="s", directions=["maximize", "minimize"]
-    )
-    study.set_user_attr("promptfront", config)
-    assert "s" == latest_study(store)
-    uses: list[Callable[[], object]] = [
-        lambda: Study(store, "s"),
-        lambda: Study(store, "s", {"identity": {}}),
-    ]
-    for use in uses:
-        with pytest.raises(InputError, match="settings that are damaged or of another version"):
-            use()
-    assert config == study.user_attrs["promptfront"]
-
-
-@pytest.mark.parametrize("name", ["x" * 201, "two\nlines", " a", "half \ud83d", "nul\0"])
-def test_a_name_that_no_database_holds_is_refused(url: str, name: str) -> None:
-    """A study's name is one line of at most 200 characters."""
-    with pytest.raises(InputError, match="`study`: expected a name of 1 to 200 characters"):
-        Study(Store(url), name, {"identity": {}})
+def test_optunas_own_database_is_taken(url: str) -> None:
+    """A database with no tables but Optuna's gets ours beside them."""
+    optuna.create_study(storage=url, study_name="mine")
+    Store(url).write_scores("model", {"a": (-1.0,)})
+    assert {"a": (-1.0,)} == Store(url).read_scores("model", ["a"])
