@@ -19,7 +19,7 @@ from ..records.trials import Trial
 from .apply import Mutation
 from .bandit import choose_mutator
 from .directed import DIRECTED_CANDIDATES, DirectedMutators
-from .sampler import make_sampler, quiet_optuna, rebuilt_study
+from .sampler import distributions, make_sampler, quiet_optuna, rebuilt_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -99,7 +99,7 @@ class Space:
             The finished trials.
         """
         seen = dict(tried.prompts)
-        proposer, distributions = _Allowance(PROPOSER_CALLS), tried.distributions()
+        proposer, choices = _Allowance(PROPOSER_CALLS), distributions(tried)
         with quiet_optuna():
             seed = _generator(self._seed, batch).getrandbits(31)
             study = rebuilt_study(make_sampler(self._sampler, seed), tried, history)
@@ -109,7 +109,7 @@ class Space:
             undirected_from = len(proposals) + DIRECTED_CANDIDATES
             for index in range(len(proposals), size):
                 seen |= {proposal.prompt: None for proposal in proposals if proposal.prompt}
-                sampled = tried.prompt(study.ask(distributions).params)
+                sampled = tried.prompt(study.ask(choices).params)
                 context = self._make_context(_generator(self._seed, batch, index))
                 context = replace(context, propose=proposer.limit(context.propose))
                 proposal = None

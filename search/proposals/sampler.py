@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, get_args
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import create_trial
 
@@ -51,16 +52,24 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
     raise InputError(f"`sampler`: expected one of {', '.join(get_args(Sampler))}, found {name!r}")
 
 
+def distributions(tried: Tried) -> dict[str, BaseDistribution]:
+    """Return the choices a sampler has: a gene's alleles so far."""
+    return {
+        gene: CategoricalDistribution(tuple(range(len(alleles))))
+        for gene, alleles in tried.alleles.items()
+    }
+
+
 def rebuilt_study(sampler: BaseSampler, tried: Tried, history: History) -> optuna.Study:
     """Return a study in memory of the finished trials, for a sampler to learn from."""
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
-    distributions = tried.distributions()
+    choices = distributions(tried)
     for trial in history.latest:
         numbers = tried.numbers(trial.prompt) if trial.prompt else None
         if numbers is None or trial.estimate is None:
             continue
         values = [trial.estimate, float(trial.tokens)]
-        study.add_trial(create_trial(values=values, params=numbers, distributions=distributions))
+        study.add_trial(create_trial(values=values, params=numbers, distributions=choices))
     return study
 
 

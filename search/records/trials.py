@@ -6,8 +6,6 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from optuna.distributions import CategoricalDistribution
-
 from ..contracts import GENES, Gene, Prompt
 from ..prompts.render import prompt_from_dict, prompt_to_dict, zero_shot
 
@@ -133,13 +131,6 @@ class Tried:
         except KeyError:
             return None
 
-    def distributions(self) -> dict[str, Any]:
-        """Return the choices a sampler has."""
-        return {
-            gene: CategoricalDistribution(tuple(range(len(alleles))))
-            for gene, alleles in self.alleles.items()
-        }
-
     def prompt(self, numbers: Mapping[str, int]) -> Prompt:
         """Return the prompt made of those alleles."""
         return Prompt(
@@ -206,8 +197,3 @@ def told_from_json(values: Mapping[str, Any], number: int) -> Trial:
         stopped=values["stopped"],
         reasons=values.get("reasons", {}),
     )
-
-
-def stored_distributions() -> dict[str, Any]:
-    """Return the distributions of the stored study: every gene's fixed number of slots."""
-    return {gene: CategoricalDistribution(tuple(range(SLOTS))) for gene in GENES}

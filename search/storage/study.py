@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ..contracts import Candidate, Prompt
+from ..contracts import GENES, Candidate, Prompt
 from ..errors import InputError
 from ..proposals.sampler import quiet_optuna
 from ..records.config import StudyConfig
@@ -27,7 +28,7 @@ from ..records.results import (
     finalists,
     front_of,
 )
-from ..records.trials import History, Trial, stored_distributions, told_from_json, told_to_json
+from ..records.trials import SLOTS, History, Trial, told_from_json, told_to_json
 from .batches import Batches
 from .errors import clear_errors
 
@@ -42,6 +43,10 @@ REFERENCES = 16
 """Fully evaluated prompts that the estimates of a race rest on."""
 FIRST = "000000"
 """The batch of the starting prompt."""
+_DISTRIBUTIONS: dict[str, BaseDistribution] = {
+    gene: CategoricalDistribution(tuple(range(SLOTS))) for gene in GENES
+}
+"""Every gene's fixed number of slots: Optuna wants a parameter's choices to stay the same."""
 _DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 _LONGEST_NAME = 200
 
@@ -146,7 +151,7 @@ class Study:
             state=state,
             values=[Entry(trial).quality, float(trial.tokens)] if trial.complete else None,
             params=dict(slots) if slots else None,
-            distributions=stored_distributions() if slots else None,
+            distributions=_DISTRIBUTIONS if slots else None,
             # One attribute: storing each for itself takes several times as long.
             user_attrs={CANDIDATE: {"batch": batch, "index": index} | told_to_json(trial)},
         )
