@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def _evaluator(device: str) -> Evaluator:
-    from promptfront.search.api import make_evaluator
+    from promptfront.search.assembly import make_evaluator
     from promptfront.search.data.load_task import load_task
 
     return make_evaluator(load_task("sentiment"), backend_options={"device": device})

@@ -22,7 +22,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from promptfront.search import load_task, optimize
-from promptfront.search.api import make_backend
+from promptfront.search.assembly import make_backend
 from promptfront.search.cli.tables import verdict
 from promptfront.search.proposals.inventory import load_mutators
 

@@ -69,7 +69,7 @@ def scored(name: str, data_dir: Path, out: Path) -> Matrix:
     """Return the candidates' log-likelihoods on a task's rows, scored once and kept."""
     path = out / f"{name}.npz"
     if not path.exists():
-        from promptfront.search.api import make_evaluator
+        from promptfront.search.assembly import make_evaluator
 
         evaluator = make_evaluator(
             load_bench_task(name, data_dir, 0, (300, ROWS, 2)), backend_options={"dtype": DTYPE}

@@ -141,7 +141,7 @@ def run_piece(
     task_name: str, optimizer: str, seed: int, evaluations: int, data_dir: Path
 ) -> dict[str, Any]:
     """Run one optimizer on one task and return its record."""
-    from promptfront.search.api import make_evaluator
+    from promptfront.search.assembly import make_evaluator
 
     task = load_bench_task(task_name, data_dir, seed, SIZES)
     evaluator = make_evaluator(task, backend_options={"dtype": DTYPE})

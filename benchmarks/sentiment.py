@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from promptfront.search import load_task, optimize
-from promptfront.search.api import make_evaluator
+from promptfront.search.assembly import make_evaluator
 from promptfront.search.evaluation.statistics import paired, paired_p_value, wilson_interval
 
 if TYPE_CHECKING:

@@ -48,6 +48,27 @@ class DataOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How candidates are made.
+
+    Parameters
+    ----------
+    seed, sampler
+        What decides everything random, and the name of the sampler that recombines alleles.
+    mutators, without
+        More mutators, as ``path/to/file.py:Name``, and names of installed ones not to use.
+    max_demonstrations
+        Demonstrations a prompt may show at most, where that is limited.
+    """
+
+    seed: int
+    sampler: str
+    mutators: tuple[str, ...]
+    without: tuple[str, ...]
+    max_demonstrations: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """When a search ends: after ``budget`` candidates, or sooner.
 

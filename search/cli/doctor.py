@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...backends.default_model import NAME
 from ...backends.machine import describe_device
-from ..api import make_backend
+from ..assembly import make_backend
 from ..contracts import LikelihoodRequest, Unscored
 from ..errors import BackendError, PromptfrontError
 from ..storage.config import versions

@@ -10,7 +10,7 @@ from .messages import with_flags
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..api import Plan
+    from ..assembly import Plan
     from ..contracts import Prompt, Task
     from ..records.results import Entry, Frontier
 

@@ -8,10 +8,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..assembly import make_evaluator, make_judge
+from ..data.load_task import load_task
 from ..errors import InputError, VerificationError
+from ..evaluation.holdout import held_out
 from ..evaluation.statistics import scored_mean
 from ..options import DataOptions
 from ..secrets import MASK
+from ..storage.config import keep_day
 from .document import NOT_AN_EXPORT, load_prompt
 from .places import Places
 
@@ -89,9 +93,6 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
 
 def _evaluator(path: str | Path, document: dict[str, Any], task: Task | None) -> Evaluator:
     """Return what scores prompts as the search did that the document comes from."""
-    from ..api import make_evaluator, make_judge
-    from ..storage.config import keep_day
-
     load = _load_of(path, document)
     task = task or _task(load, document["seed"])
     backend = {"backend": document["model"]["backend"], "backend_options": load["backend_options"]}
@@ -102,8 +103,6 @@ def _evaluator(path: str | Path, document: dict[str, Any], task: Task | None) ->
 
 
 def _task(load: Mapping[str, Any], seed: int) -> Task:
-    from ..data.load_task import load_task
-
     data = load["data"]
     data = data | {key: tuple(data[key] or ()) for key in ("input_columns", "choices")}
     return load_task(load["task"], **data, seed=seed)
@@ -111,8 +110,6 @@ def _task(load: Mapping[str, Any], seed: int) -> Task:
 
 def _scored_again(evaluator: Evaluator, exported: ExportedPrompt, split: str) -> tuple[int, float]:
     """Return on how many rows of the split the prompt is scored, and its mean."""
-    from ..evaluation.holdout import held_out
-
     score = exported.document["scores"][split]
     rows: tuple[Example, ...] = getattr(evaluator.task, split)
     rows = rows[: score["n"] + score.get("unscored", 0)]

@@ -19,6 +19,7 @@ from ..sources import source_hash
 
 if TYPE_CHECKING:
     from ..contracts import Backend, Task
+    from ..options import SearchOptions
 
 _ANY_DAY = "2000-01-01"
 
@@ -26,14 +27,10 @@ _ANY_DAY = "2000-01-01"
 def study_config(
     task: Task,
     backend: Backend,
+    options: SearchOptions,
     *,
     name: str,
     proposer: Backend | None,
-    seed: int,
-    sampler: str,
-    mutators: Sequence[str],
-    without: Sequence[str],
-    max_demonstrations: int | None,
     dev_rows: int,
     load: dict[str, Any],
 ) -> StudyConfig:
@@ -47,7 +44,7 @@ def study_config(
         The backend that scores, and its name.
     proposer
         The backend that writes proposals, where it is another.
-    seed, sampler, mutators, without, max_demonstrations
+    options
         As the search was asked for.
     dev_rows
         How many of the dev rows are used.
@@ -64,21 +61,21 @@ def study_config(
         labels=list(task.labels),
         scorer=task.scorer,
         model=undated(backend),
-        seed=seed,
-        sampler=sampler,
-        mutators=list(mutators),
-        without=sorted(without),
-        max_demonstrations=max_demonstrations,
+        seed=options.seed,
+        sampler=options.sampler,
+        mutators=list(options.mutators),
+        without=sorted(options.without),
+        max_demonstrations=options.max_demonstrations,
         reply=reply,
         proposer=undated(proposer) if proposer else None,
-        **own_sources(task.scorer, mutators),
+        **own_sources(task.scorer, options.mutators),
     )
     return StudyConfig(
         task=task.name,
         model=backend.model,
         proposer=(proposer or backend).model,
         backend=name,
-        seed=seed,
+        seed=options.seed,
         source=task.source,
         revision=backend.revision,
         fingerprint=backend.fingerprint,

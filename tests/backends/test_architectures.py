@@ -13,7 +13,7 @@ from tokenizers.processors import TemplateProcessing
 from promptfront.backends.hf import HFBackend
 from promptfront.backends.models.plain import PlainEngine
 from promptfront.backends.packed.engine import PackedEngine
-from promptfront.search.api import make_evaluator
+from promptfront.search.assembly import make_evaluator
 from promptfront.search.contracts import LikelihoodRequest, Message
 from promptfront.search.data.load_task import load_task
 from promptfront.search.errors import BackendError

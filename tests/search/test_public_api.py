@@ -13,7 +13,8 @@ import pytest
 
 import promptfront.search
 from promptfront.search import Limits, load_frontier, load_prompt, optimize, verify
-from promptfront.search.api import Plan, export_prompt
+from promptfront.search.api import export_prompt
+from promptfront.search.assembly import Plan
 from promptfront.search.cli.tables import plan_lines
 from promptfront.search.contracts import Backend, Task, Text
 from promptfront.search.errors import InputError

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from promptfront.backends.hf import HFBackend
-from promptfront.search.api import make_evaluator, optimize
+from promptfront.search.api import optimize
+from promptfront.search.assembly import make_evaluator
 from promptfront.search.cli.main import main
 from promptfront.search.cli.values import choices
 from promptfront.search.contracts import (

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from promptfront.search.api import Plan
+    from promptfront.search.assembly import Plan
     from promptfront.search.contracts import Backend
 
 FREE = replace(TASK, labels=(), scorer="exact-match")

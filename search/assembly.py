@@ -1,0 +1,288 @@
+"""From options to what a search is made of: backends, scorer, evaluator, mutators and the plan."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from .budget import planned_evaluations
+from .contracts import Backend, MutationContext, Mutator, NextTokens, Task, Unscored, usage_of
+from .data.checks import check_task
+from .data.lengths import field_limit, shorten_inputs
+from .data.splits import by_turns
+from .errors import BackendError, InputError, InterruptedCallError
+from .evaluation.cached_model import TEMPERATURE, CachedModel
+from .evaluation.evaluator import Evaluator
+from .evaluation.holdout import confirmation_rows, train_rows
+from .plugins import closest, load
+from .prompts.render import render, zero_shot
+from .prompts.written_answers import without_thinking
+from .proposals.composer import Space
+from .proposals.inventory import load_mutators, suited, token_readers
+from .scoring import load_scorer
+
+if TYPE_CHECKING:
+    import random
+
+    from .contracts import Example, Prompt, Text
+    from .options import Limits, SearchOptions
+    from .storage.database import Store
+    from .storage.study import Study
+
+
+def make_evaluator(
+    task: Task,
+    *,
+    model: str | None = None,
+    backend: str | Backend = "hf",
+    backend_options: dict[str, Any] | None = None,
+    judge: Backend | None = None,
+    store: Store | None = None,
+) -> Evaluator:
+    """Load the model and return what scores prompts on the task, whose long inputs are shortened.
+
+    A scorer that asks a model asks ``judge``, by default the same one.
+    """
+    check_task(task)
+    # What a task lacks for its scorer is told before a model is loaded: `judging` is made below.
+    scorer = load_scorer(task.scorer).prepare(task, lambda asked: judging.likelihoods(asked))  # noqa: PLW0108
+    loaded = (
+        make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
+    )
+    judging = CachedModel(judge or loaded, store)
+    task = _legible(task, loaded)
+    limit, why = field_limit(task, loaded.count_tokens, loaded.max_context, loaded.model)
+    task = shorten_inputs(task, loaded.truncate, loaded.count_tokens, limit, why)
+    evaluator = Evaluator(replace(task, dev=by_turns(task.dev)), loaded, scorer, store)
+    evaluator.check_answers(task.start)
+    return evaluator
+
+
+def _legible(task: Task, backend: Backend) -> Task:
+    """Return the task with a start that the model can be given.
+
+    Where the model has no usable chat template, that is plain text.
+    """
+    if task.start.structure.layout != "chat":
+        return task
+    try:
+        backend.count_tokens([render(task.start, task.dev[0].inputs)])
+    except BackendError as error:
+        structure = replace(task.start.structure, layout="plain")
+        note = f"{error}; the search starts from plain text"
+        return replace(
+            task, start=replace(task.start, structure=structure), notes=(*task.notes, note)
+        )
+    return task
+
+
+def make_backend(name: str, model: str | None, options: dict[str, Any]) -> Backend:
+    """Return a backend by name.
+
+    Raises
+    ------
+    InputError
+        If there is no such backend or it does not take one of the options.
+    BackendError
+        If the model cannot be loaded or reached.
+    """
+    make = cast("Callable[..., Backend]", load("promptfront.backends", name))
+    taken = inspect.signature(make).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        for option in (option for option in options if option not in taken):
+            raise InputError(
+                f"`{option}`: the backend {name!r} does not take it{closest(option, taken)}"
+            )
+    return make(model, **options)
+
+
+def make_proposer(
+    proposer: str | Backend | None, backend: str | Backend, options: dict[str, Any]
+) -> Backend | None:
+    """Return the backend that writes proposals, or nothing where it is the one that scores."""
+    if not isinstance(proposer, str):
+        return proposer
+    if not isinstance(backend, str):
+        raise InputError(
+            "proposer: expected a backend, as the one that scores was given, found a model's name"
+        )
+    return make_backend(backend, proposer, options)
+
+
+def make_judge(
+    task: Task, model: str | None, *, backend: str, backend_options: dict[str, Any]
+) -> Backend | None:
+    """Return the model that judges replies to a task, where it is not the one that writes them."""
+    if model is None or not load_scorer(task.scorer).asks_model:
+        return None
+    return make_backend(backend, model, backend_options)
+
+
+def backend_name(backend: str | Backend) -> str:
+    """Return what a backend is called: its own name, or that of the class of one that was given."""
+    return backend if isinstance(backend, str) else type(backend).__qualname__
+
+
+def make_space(
+    task: Task, evaluator: Evaluator, study: Study, options: SearchOptions, proposer: Backend
+) -> Space:
+    """Return what composes candidates.
+
+    Parameters
+    ----------
+    task
+        The task as it was loaded.
+    evaluator
+        Scores prompts on it, and answers mutators.
+    study
+        What was found so far.
+    options
+        Which mutators and sampler are wanted.
+    proposer
+        The model that writes proposals.
+    """
+    most = _most_shown(task, options.max_demonstrations)
+    mutators = suited(load_mutators(options.mutators, options.without, most), task)
+    mutators = _able(mutators, proposer, evaluator)
+    return Space(
+        mutators,
+        options.sampler,
+        options.seed,
+        _Contexts(evaluator, proposer, study, token_readers(mutators)).make,
+        favoured=set(options.mutators) & set(mutators),
+        first=task.instructions,
+    )
+
+
+def _most_shown(task: Task, most: int | None) -> int | None:
+    """Return how many demonstrations a prompt may show at most.
+
+    Where rows are few a prompt is judged by those that it does not show, so half of them are left.
+    """
+    if not task.shared:
+        return most
+    half = len(task.train) // 2
+    return half if most is None else min(most, half)
+
+
+def _able(
+    mutators: dict[str, Mutator], proposer: Backend, evaluator: Evaluator
+) -> dict[str, Mutator]:
+    """Return the mutators less those that ask a model which cannot write.
+
+    A note in the task names them.
+    """
+    if proposer.writes:
+        return mutators
+    asking = [name for name, mutator in mutators.items() if usage_of(mutator).asks_model]
+    if asking:
+        note = f"{proposer.model} writes no proposals: {', '.join(asking)} left out"
+        evaluator.task = replace(evaluator.task, notes=(*evaluator.task.notes, note))
+    return {name: mutator for name, mutator in mutators.items() if name not in asking}
+
+
+class _Contexts:
+    """Makes what a mutator is given: the task without confirmation rows, the front, and probes."""
+
+    def __init__(
+        self, evaluator: Evaluator, proposer: Backend, study: Study, token_readers: Collection[str]
+    ) -> None:
+        self._task = replace(evaluator.task, train=train_rows(evaluator.task))
+        self._probes = evaluator.probes
+        self._proposer = proposer
+        self._study = study
+        self._token_readers = token_readers
+
+    def make(self, rng: random.Random) -> MutationContext:
+        """Return the context of one candidate, which draws from its own generator."""
+        return MutationContext(
+            self._task,
+            tuple(self._study.front()),
+            rng,
+            partial(self._propose, rng),
+            self._probes.losses,
+            self._label_bias,
+            self._next_tokens,
+        )
+
+    def _propose(self, rng: random.Random, prompts: Sequence[Text], max_tokens: int) -> list[str]:
+        seed = rng.getrandbits(31)
+        write = partial(
+            self._proposer.generate, max_tokens=max_tokens, temperature=TEMPERATURE, seed=seed
+        )
+        try:
+            replies = write(prompts)
+        except InterruptedCallError:
+            raise
+        except BackendError:  # it may have no chat template: then it is asked in plain text
+            replies = write([_as_text(prompt) for prompt in prompts])
+        return ["" if isinstance(r, Unscored) else without_thinking(r)[0] for r in replies]
+
+    def _label_bias(self, prompt: Prompt) -> tuple[float, ...]:
+        known = prompt in self._study.history().numbers
+        return self._probes.label_bias(prompt, known=known)
+
+    def _next_tokens(self, prompt: Prompt, examples: Sequence[Example]) -> NextTokens:
+        read = self._study.history().read_by(self._token_readers)
+        return self._probes.next_tokens(prompt, examples, known=zero_shot(prompt) in read)
+
+
+def _as_text(ask: Text) -> Text:
+    """Return turns as plain text that ends where the answer begins."""
+    return (
+        ask if isinstance(ask, str) else "\n\n".join([*(turn.content for turn in ask), "Answer:"])
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a search is about to spend, shown before it begins.
+
+    ``evaluations`` and ``tokens`` are estimates of what is left. ``reasons`` count the dev rows that the starting
+    prompt left without a score, where an earlier run has scored it.
+    """
+
+    study: str
+    task: Task
+    model: str
+    proposer: str
+    backend: str
+    scoring: str
+    sampler: str
+    budget: int
+    done: int
+    start_tokens: int
+    evaluations: int
+    tokens: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+
+def make_plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
+    """Return what a search within these limits is about to spend."""
+    task = evaluator.task
+    if day := study.config.date:
+        note = f"the chat template writes the date: this study uses {day}"
+        task = replace(task, notes=(*task.notes, note))
+    done = len(study.trials())
+    confirmation = len(confirmation_rows(task))
+    evaluations = planned_evaluations(limits, done, len(task.dev), confirmation)
+    start_tokens = evaluator.tokens.of_prompt(task.start)
+    each = start_tokens + sum(evaluator.tokens.of_examples(task.dev)) / len(task.dev)
+    return Plan(
+        study=study.name,
+        task=task,
+        model=evaluator.backend.model,
+        proposer=study.config.proposer,
+        backend=study.config.backend,
+        scoring=evaluator.backend.scoring,
+        sampler=study.config.identity.sampler,
+        budget=limits.budget,
+        done=done,
+        start_tokens=start_tokens,
+        evaluations=evaluations,
+        tokens=round(evaluations * each),
+        reasons=next((entry.trial.reasons for entry in study.full()), {}),
+    )
