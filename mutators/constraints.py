@@ -85,11 +85,11 @@ def known_constraints(prompt: Prompt, task: Task) -> list[Constraint]:
 
 def _english(texts: list[str], most: int) -> list[Constraint]:
     rules = [
-        Constraint("length", "Answer in at most {limit} words.", max(4, most), "words"),
+        Constraint("length", "Answer in at most {limit} words.", max(4, most), "max_words"),
         Constraint("no-explanation", "Do not explain."),
     ]
     if most == 1:
-        rules.append(Constraint("one-word", "Answer with one word.", rule="words"))
+        rules.append(Constraint("one-word", "Answer with one word.", rule="max_words"))
     if not texts:
         return [
             *rules,
@@ -104,7 +104,7 @@ def _english(texts: list[str], most: int) -> list[Constraint]:
 
 def _chinese(texts: list[str], most: int) -> list[Constraint]:
     rules = [
-        Constraint("length", "回答不超过{limit}个字。", max(8, most), "words"),
+        Constraint("length", "回答不超过{limit}个字。", max(8, most), "max_words"),
         Constraint("no-explanation", "不要解释。"),
     ]
     if not texts:

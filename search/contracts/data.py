@@ -11,10 +11,12 @@ Gene = Literal["instruction", "demonstrations", "constraints", "structure"]
 GENES: tuple[Gene, ...] = ("instruction", "demonstrations", "constraints", "structure")
 
 
-Rule = Literal["", "words", "lines", "avoid", "include", "choice", "regex", "json", "language"]
+Rule = Literal[
+    "", "max_words", "max_lines", "avoid", "include", "choice", "regex", "json", "language"
+]
 RULES: tuple[Rule, ...] = (
-    "words",
-    "lines",
+    "max_words",
+    "max_lines",
     "avoid",
     "include",
     "choice",
@@ -116,8 +118,8 @@ class Constraint:
     limit
         Its parameter, if it has one; smaller is tighter.
     rule
-        How a reply is measured, and where it can be made to comply: at most ``limit`` ``"words"``
-        (characters in Chinese) or ``"lines"``, none (``"avoid"``), all (``"include"``) or one and
+        How a reply is measured, and where it can be made to comply: at most ``limit`` ``"max_words"``
+        (characters in Chinese) or ``"max_lines"``, none (``"avoid"``), all (``"include"``) or one and
         no more (``"choice"``) of ``words``, a ``"regex"`` or ``"json"`` value of that ``pattern``,
         the ``"language"`` of the input. Empty: it is text alone.
     words

@@ -85,7 +85,7 @@ def check_limit(constraint: Constraint) -> None:
     """
     limit = constraint.limit
     told = "{limit}" in constraint.template
-    if limit is None and constraint.rule in ("words", "lines"):
+    if limit is None and constraint.rule in ("max_words", "max_lines"):
         raise InputError(f"a limit, a whole number from 1, where the rule is {constraint.rule}")
     if limit is None and told:
         raise InputError("a limit, a whole number from 1, where {limit} is in the text")

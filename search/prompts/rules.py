@@ -24,9 +24,9 @@ _SLACK = 8
 def obeys(constraint: Constraint, reply: str, example: Example) -> bool | None:
     """Return whether a reply keeps to a constraint; None where its rule cannot be measured."""
     limit, text = _limit(constraint), reply.strip()
-    if constraint.rule == "words":
+    if constraint.rule == "max_words":
         return word_count(text) <= limit
-    if constraint.rule == "lines":
+    if constraint.rule == "max_lines":
         return len(text.splitlines()) <= limit
     if constraint.rule == "avoid":
         return not any(_has(text, word) for word in constraint.words)
@@ -67,9 +67,9 @@ def bound(constraints: Sequence[Constraint], reply: str) -> str:
     """
     for constraint in constraints:
         limit = _limit(constraint)
-        if constraint.rule == "words":
+        if constraint.rule == "max_words":
             reply = first_words(reply, limit)
-        if constraint.rule == "lines":
+        if constraint.rule == "max_lines":
             reply = "\n".join(reply.strip().splitlines()[:limit])
     return reply
 
@@ -81,10 +81,10 @@ def decoding_limit(
     end: tuple[str, ...] = ()
     for constraint in constraints:
         limit = _limit(constraint)
-        if constraint.rule == "words":
+        if constraint.rule == "max_words":
             each = _TOKENS_A_CHARACTER if mostly_cjk(constraint.template) else _TOKENS_A_WORD
             max_tokens = min(max_tokens, each * limit + _SLACK)
-        if constraint.rule == "lines" and limit == 1:
+        if constraint.rule == "max_lines" and limit == 1:
             end = ("\n",)
     return max_tokens, end
 

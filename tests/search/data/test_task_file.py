@@ -107,7 +107,7 @@ def test_a_task_file_can_name_several_instructions(tmp_path: Path) -> None:
         ),
         (
             "data: d.csv\nconstraints: [{text: x, rule: funny}]\n",
-            "as rule one of words, lines, avoid",
+            "as rule one of max_words, max_lines, avoid",
         ),
         (
             "data: d.csv\nconstraints: [{text: x, rule: avoid}]\n",
@@ -185,12 +185,12 @@ def test_a_task_file_can_name_several_instructions(tmp_path: Path) -> None:
             r"t.yaml:2: constraints: expected text as name",
         ),
         (
-            "data: d.csv\nconstraints:\n- a\n- {text: x, rule: words}\n",
-            r"t.yaml:4: .* a limit, .* where the rule is words",
+            "data: d.csv\nconstraints:\n- a\n- {text: x, rule: max_words}\n",
+            r"t.yaml:4: .* a limit, .* where the rule is max_words",
         ),
         (
-            "data: d.csv\nconstraints: [{text: x, rule: lines}]\n",
-            r"t.yaml:2: .* a limit, .* where the rule is lines",
+            "data: d.csv\nconstraints: [{text: x, rule: max_lines}]\n",
+            r"t.yaml:2: .* a limit, .* where the rule is max_lines",
         ),
         (
             "data: d.csv\nconstraints: [{text: 'a {limit}'}]\n",

@@ -62,10 +62,10 @@ def ruled(
 @pytest.mark.parametrize(
     ("constraint", "kept", "broken"),
     [
-        (ruled("words", 3), "one two three", "one two three four"),
-        (ruled("words", 4), "很好 ok 的", "很好很好的"),
-        (ruled("words"), "one", "one two"),
-        (ruled("lines", 2), "a\nb", "a\nb\nc"),
+        (ruled("max_words", 3), "one two three", "one two three four"),
+        (ruled("max_words", 4), "很好 ok 的", "很好很好的"),
+        (ruled("max_words"), "one", "one two"),
+        (ruled("max_lines", 2), "a\nb", "a\nb\nc"),
         (ruled("avoid", words=("I", "不")), "In it, 好", "so i say"),
         (ruled("avoid", words=("I", "不")), "", "我不说"),
         (ruled("include", words=("film", "plot")), "The plot of the FILM", "The films have a plot"),
@@ -92,7 +92,7 @@ def test_the_language_is_that_of_the_input() -> None:
 
 def test_what_has_no_rule_is_not_counted() -> None:
     """The share is of what can be measured, and there is none without anything."""
-    told, length = Constraint("tone", "Be kind."), ruled("words", 1)
+    told, length = Constraint("tone", "Be kind."), ruled("max_words", 1)
     assert obeys(told, "x", _ENGLISH) is None
     assert constraints_met([told, length], [_ENGLISH] * 2, ["x", "x y"]) == 0.5
     assert constraints_met([told], [_ENGLISH], ["x"]) is None
@@ -100,20 +100,23 @@ def test_what_has_no_rule_is_not_counted() -> None:
 
 def test_decoding_leaves_room_for_what_keeps_to_a_limit() -> None:
     """The tightest rule counts, a Chinese character may be several tokens, a line ends itself."""
-    assert decoding_limit([ruled("words", 10), ruled("words", 3)], 128) == (14, ())
-    assert decoding_limit([Constraint("l", "不超过{limit}个字。", 10, "words")], 128) == (38, ())
-    assert decoding_limit([ruled("words", 500), ruled("lines", 1)], 128) == (128, ("\n",))
+    assert decoding_limit([ruled("max_words", 10), ruled("max_words", 3)], 128) == (14, ())
+    assert decoding_limit([Constraint("l", "不超过{limit}个字。", 10, "max_words")], 128) == (
+        38,
+        (),
+    )
+    assert decoding_limit([ruled("max_words", 500), ruled("max_lines", 1)], 128) == (128, ("\n",))
 
 
 @given(st.text("ab 好的\n\u3000"), st.integers(1, 5))
 def test_a_reply_ends_at_its_limit(text: str, limit: int) -> None:
     """It is a beginning of what was written, whole where that keeps to the limit."""
-    for rule in (ruled("words", limit), ruled("lines", limit)):
+    for rule in (ruled("max_words", limit), ruled("max_lines", limit)):
         cut = bound([rule], text)
         assert cut in text
         assert obeys(rule, cut, _ENGLISH)
         assert cut.strip() == text.strip() or not obeys(rule, text, _ENGLISH)
-    assert bound([ruled("words", 3), ruled("avoid", words=("x",))], "x 好 y z") == "x 好 y"
+    assert bound([ruled("max_words", 3), ruled("avoid", words=("x",))], "x 好 y z") == "x 好 y"
 
 
 def test_a_form_is_asked_for_where_a_backend_can_hold_to_it() -> None:
@@ -134,11 +137,11 @@ def test_a_form_is_asked_for_where_a_backend_can_hold_to_it() -> None:
         holds_to_form = True
 
     form = decoding_form(
-        [ruled("words", 3), ruled("json", pattern=_SCHEMA), ruled("choice", words=("a",))]
+        [ruled("max_words", 3), ruled("json", pattern=_SCHEMA), ruled("choice", words=("a",))]
     )
     assert form == Form("json", _SCHEMA)
     assert decoding_form([ruled("choice", words=("a", "好"))]) == Form("choice", '["a", "好"]')
-    assert decoding_form([ruled("words", 3)]) is None
+    assert decoding_form([ruled("max_words", 3)]) is None
     for backend in (Writer(), Former()):
         CachedModel(cast("Backend", backend)).outputs(
             [GenerateRequest("p", 5, ("\n",), form), GenerateRequest("p", 5, ("\n",))]
@@ -159,7 +162,8 @@ def test_a_limit_is_stated_bound_and_measured(reviews: Task, default_backend: HF
     task = replace(reviews, labels=(), scorer="rouge-l", max_tokens=40, dev=reviews.dev[:4])
     evaluator = Evaluator(task, default_backend, Metric("rouge-l", rouge_l))
     limited = replace(
-        task.start, constraints=(Constraint("length", "Use {limit} words at most.", 4, "words"),)
+        task.start,
+        constraints=(Constraint("length", "Use {limit} words at most.", 4, "max_words"),),
     )
     scores = ReplyScores(Metric("rouge-l", rouge_l))
     plain, held = (evaluator.measure([p], task.dev)[0] for p in (task.start, limited))
@@ -202,7 +206,7 @@ def test_constraints_met_are_a_score() -> None:
         (),
         (),
         (),
-        constraints=(ruled("words", 2), ruled("avoid", words=("no",)), ruled("")),
+        constraints=(ruled("max_words", 2), ruled("avoid", words=("no",)), ruled("")),
     )
     found = load_scorer("constraints-met").prepare(task, _no_judge)
     assert found.score_replies([_ENGLISH] * 3, ["yes", "no", "no no no"]) == [1.0, 0.5, 0.0]  # type: ignore[union-attr]
