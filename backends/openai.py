@@ -14,6 +14,7 @@ from ..search.contracts import Form, Unscored
 from ..search.errors import BackendError
 from .chat import Templated
 from .models.loading import quiet_transformers
+from .sampling import TOP_P
 from .server import answers as server_answers
 from .server.answers import Reply, UnusableAnswerError, choices
 from .server.calls import Budget, Call, NoListError, UnsupportedError
@@ -145,7 +146,7 @@ class OpenAIBackend(Templated):
         Each ends before one of ``stop``, where given, and is of the form, where given and the server knows structured outputs.
         """
         sampling: dict[str, Any] = {"temperature": temperature, "seed": seed}
-        sampling |= {"top_p": 0.95} if temperature > 0 else {}
+        sampling |= {"top_p": TOP_P} if temperature > 0 else {}
         sampling |= {"stop": list(stop)} if stop else {}
         sampling |= {"structured_outputs": structured_outputs(form)} if form else {}
         asked: Sequence[Text] | Sequence[tuple[int, ...]] = prompts

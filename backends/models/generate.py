@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..packed.decode import TOP_P
+from ..sampling import TOP_P
 from .loading import known_tokens, quiet_transformers
 
 if TYPE_CHECKING:

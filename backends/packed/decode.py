@@ -9,6 +9,7 @@ import psutil
 import torch
 
 from ...search.errors import BackendError
+from ..sampling import TOP_P
 from .attention import packed
 from .trie import depth_of
 
@@ -29,9 +30,6 @@ _MEMORY_SHARE = 0.25
 _LEFT = 0.75
 """Share of a step's replies that still go on from which the ended ones are left out, which copies
 the others."""
-TOP_P = 0.95
-"""Share of the probability that is sampled from (nucleus sampling, Holtzman et al. 2020, arXiv
-1904.09751)."""
 
 
 @torch.inference_mode()

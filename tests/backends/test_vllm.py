@@ -168,11 +168,11 @@ class TestInProcess:
             (*_GRADES, " unquestionably, and without any doubt at all, a great film"),
             chat=False,
         )
-        in_process._exact = False
+        in_process._reader._exact = False
         try:
             agree(in_process.loglikelihoods(asked), backend.loglikelihoods(asked))
         finally:
-            in_process._exact = True
+            in_process._reader._exact = True
 
     def test_generates(self, in_process: VLLMBackend) -> None:
         """Seeds are seeds, stop strings stop, and forms are kept to."""
