@@ -1,4 +1,4 @@
-"""Chat templates: turns as text with a slot for each content, in whichever form a template takes them."""
+"""Chat templates: turns as text with a slot for each content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .tokenization import Encoder
 
 # Private-use characters that stand for a message's content while the chat template is rendered.
-_OPEN, _CLOSE = "\ue000", "\ue001"
+_OPEN = "\ue000"
+_CLOSE = "\ue001"
 _SLOT = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 _Turns = list[tuple[str, str]]
 
@@ -24,8 +25,9 @@ _Turns = list[tuple[str, str]]
 class ChatTemplate:
     """A tokenizer's chat template.
 
-    Where it refuses a system turn, the instruction opens the first user turn. It is asked not to begin with a thought, since
-    what is scored is the answer. What it writes as today's date is ``date``, so that numbers are the same on another day.
+    Where it refuses a system turn, the instruction opens the first user turn. It is asked not to
+    begin with a thought, since what is scored is the answer. What it writes as today's date is
+    ``date``, so that numbers are the same on another day.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ class ChatTemplate:
         The model's name, for messages.
     """
 
-    def __init__(self, tokenizer: Any, model: str) -> None:  # noqa: ANN401 (transformers publishes no types)
+    def __init__(self, tokenizer: Any, model: str) -> None:  # noqa: ANN401
         self._tokenizer = tokenizer
         self._model = model
         self.date = datetime.date.today().isoformat()
@@ -112,7 +114,7 @@ class Templated:
 
     @property
     def fingerprint(self) -> str:
-        """Identifies what decides the numbers; of a chat template that writes the day, the day too."""
+        """Identifies what decides the numbers, the day too where the chat template writes it."""
         told = self._encoder.template.settings if self._encoder else {}
         if not told:
             return self._identity
@@ -140,7 +142,11 @@ def fill(text: str, contents: Sequence[str]) -> str:
 
 
 def _forms(roles: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """Yield the turns as they are and with the system's in the first user's; then with contents in parts, as of images."""
+    """Yield the turns in the forms that templates take.
+
+    That is as they are and with the system's in the first user's; then with contents in parts, as
+    of images.
+    """
     turns: _Turns = [(role, f"{_OPEN}{i}{_CLOSE}") for i, role in enumerate(roles)]
     forms = [turns]
     if tuple(roles[:2]) == ("system", "user"):

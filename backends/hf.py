@@ -1,4 +1,4 @@
-"""The Hugging Face backend: language models of all three kinds through transformers, on this machine."""
+"""The Hugging Face backend: all three kinds of language models, on this machine."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class HFBackend(Templated):
     trust_remote_code
         Whether code that comes with the model may run here.
     device
-        A torch device, or ``"auto"`` to spread the layers over all GPUs; by default the first GPU or
-        the CPU.
+        A torch device, or ``"auto"`` to spread the layers over all GPUs; by default the first GPU
+        or the CPU.
     packed
         Whether causal models are scored over packed token tries; false for plain passes, to compare
         with.
     dtype
-        ``"float32"``, ``"bfloat16"``, ``"float16"`` or, on a CPU, ``"int8"``: about twice as fast as
-        float32 where the processor multiplies bytes, and less exact. ``"auto"`` is bfloat16 on a GPU
-        and on a CPU that multiplies it in hardware (AMX), else float32.
+        ``"float32"``, ``"bfloat16"``, ``"float16"`` or, on a CPU, ``"int8"``: about twice as fast
+        as float32 where the processor multiplies bytes, and less exact. ``"auto"`` is bfloat16 on a
+        GPU and on a CPU that multiplies it in hardware (AMX), else float32.
 
     Raises
     ------

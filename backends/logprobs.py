@@ -29,7 +29,7 @@ Place = TypeVar("Place", bound=Hashable)
 def chain(
     requests: Sequence[Encoded], compute: Callable[[Wanted], LogProbs]
 ) -> list[tuple[float, ...]]:
-    """Return log P(continuation | prompt) of each continuation of each request, by the chain rule."""
+    """Return log P(continuation | prompt) of each continuation, by the chain rule."""
     wanted: Wanted = {}
     for request in requests:
         for continuation in request.continuations:
@@ -50,7 +50,10 @@ def chain_or_whole(
     read_next: Callable[[Wanted], LogProbs],
     read_whole: Callable[[Sequence[Pair]], dict[Pair, float]],
 ) -> list[tuple[float, ...]]:
-    """Return the same where contexts cost a request each: long continuations are read at once, as parts of a prompt."""
+    """Return the same where contexts cost a request each.
+
+    Long continuations are read at once, as parts of a prompt.
+    """
     pairs = {(r.prompt, c) for r in requests for c in r.continuations if len(c) > _CHAINED}
     short = [
         replace(r, continuations=tuple(c for c in r.continuations if len(c) <= _CHAINED))
@@ -65,10 +68,11 @@ def chain_or_whole(
 
 
 def ended(request: Encoded, scores: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the log-likelihoods of continuations as whole answers, where the request asks for that.
+    """Return the log-likelihoods of continuations as whole answers, where that is asked for.
 
-    A continuation whose tokens begin another's ("1" and "10") is less likely by what goes on as the other. Of others that
-    begin one another the shortest counts: "no opinion" has all of "no opinion at all".
+    A continuation whose tokens begin another's ("1" and "10") is less likely by what goes on as the
+    other. Of others that begin one another the shortest counts: "no opinion" has all of "no opinion
+    at all".
     """
     if not request.whole:
         return scores
@@ -113,7 +117,8 @@ def read(
     values = (logits[rows, tokens] - torch.logsumexp(logits, dim=-1)[rows]).tolist()
     if any(value != value for value in values):
         raise BackendError(
-            f"the model gave NaN log-probabilities in {dtype}: run it in a wider dtype (`dtype` float32)"
+            f"the model gave NaN log-probabilities in {dtype}: "
+            "run it in a wider dtype (`dtype` float32)"
         )
     found: dict[Place, dict[int, float]] = {}
     for (i, token), value in zip(pairs, values, strict=True):
@@ -121,8 +126,8 @@ def read(
     return found
 
 
-def output_head(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:  # noqa: ANN401 (transformers publishes no types)
-    """Return what turns a causal model's last hidden states into logits, with the scalings its architecture adds."""
+def output_head(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:  # noqa: ANN401
+    """Return what turns a causal model's last hidden states into logits, scaled as it is meant."""
     config = model.config.get_text_config()
     cap = getattr(config, "final_logit_softcapping", None)
     scale = getattr(config, "logit_scale", None) or 1 / (

@@ -48,24 +48,28 @@ class _Card(NamedTuple):
 class OpenAIBackend(Templated):
     """A model behind an OpenAI-compatible server.
 
-    With the model's tokenizer at hand, prompts are sent as token ids, and log-likelihoods are those that a local
-    backend gives. Without it prompts are chat messages, tokens are counted as four bytes each, and log-likelihoods are
-    approximate; `scoring` says which way is in use.
+    With the model's tokenizer at hand, prompts are sent as token ids, and log-likelihoods are those
+    that a local backend gives. Without it prompts are chat messages, tokens are counted as four
+    bytes each, and log-likelihoods are approximate; `scoring` says which way is in use.
 
     Parameters
     ----------
     model
         The model's name on the server; by default the only one that it serves.
     base_url
-        The server's address, with ``/v1``; by default OpenAI's. The key is read from OPENAI_API_KEY.
+        The server's address, with ``/v1``; by default OpenAI's. The key is read from
+        OPENAI_API_KEY.
     tokenizer
-        A Hugging Face id or folder with the model's tokenizer; by default what the model's name names, if anything.
+        A Hugging Face id or folder with the model's tokenizer; by default what the model's name
+        names, if anything.
     concurrency
         Requests in flight, at most.
     timeout, retry_timeout
-        Seconds for one attempt, and for all attempts at one request, after which the run ends and keeps what it has.
+        Seconds for one attempt, and for all attempts at one request, after which the run ends and
+        keeps what it has.
     max_cost, price
-        Dollars that this run may cost, and dollars for a million prompt tokens and a million completion tokens.
+        Dollars that this run may cost, and dollars for a million prompt tokens and a million
+        completion tokens.
 
     Raises
     ------
@@ -143,7 +147,8 @@ class OpenAIBackend(Templated):
     ) -> list[str | Unscored]:
         """Return one completion per prompt, sampled at ``temperature`` (0: the most likely token each time).
 
-        Each ends before one of ``stop``, where given, and is of the form, where given and the server knows structured outputs.
+        Each ends before one of ``stop``, where given, and is of the form, where given and the
+        server knows structured outputs.
         """
         sampling: dict[str, Any] = {"temperature": temperature, "seed": seed}
         sampling |= {"top_p": TOP_P} if temperature > 0 else {}

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Tokens = tuple[int, ...]
 Result = TypeVar("Result")
 _TOKENIZED_TOGETHER = 256
-"""What a tokenizer returns holds some hundred bytes a token, so long calls are tokenized in slices."""
+"""What a tokenizer returns holds some hundred bytes a token, so long calls are tokenized in
+slices."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NEXT_LINE = re.compile(r"(?<=\n)(?=\S)")
 
@@ -51,13 +52,14 @@ class _LinesMergeError(Exception):
 class Encoder:
     """Wraps a model's tokenizer.
 
-    Control tokens in data are ordinary text; those of the chat template are real. The tokens of a continuation are
-    what follows the prompt's tokens when both are tokenized together; where the tokenizer merges across the boundary,
-    the continuation is tokenized alone. Spaces at the end of a prompt count to its continuations, as tokenizers
-    attach a space to the next word.
+    Control tokens in data are ordinary text; those of the chat template are real. The tokens of a
+    continuation are what follows the prompt's tokens when both are tokenized together; where the
+    tokenizer merges across the boundary, the continuation is tokenized alone. Spaces at the end of
+    a prompt count to its continuations, as tokenizers attach a space to the next word.
 
-    Prompts of one call have most of their lines in common, so each distinct line is tokenized once, beside the end of the line
-    before it and the first character of the next, unless the tokenizer has tokens that reach from one line into the next.
+    Prompts of one call have most of their lines in common, so each distinct line is tokenized once,
+    beside the end of the line before it and the first character of the next, unless the tokenizer
+    has tokens that reach from one line into the next.
 
     Parameters
     ----------
@@ -66,7 +68,8 @@ class Encoder:
     model
         The model's name, for messages.
     apart
-        Whether continuations are texts of their own, as an encoder-decoder model writes them, without leading spaces.
+        Whether continuations are texts of their own, as an encoder-decoder model writes them,
+        without leading spaces.
     """
 
     def __init__(self, tokenizer: Any, model: str, *, apart: bool = False) -> None:  # noqa: ANN401 (transformers publishes no types)
@@ -96,7 +99,8 @@ class Encoder:
         Raises
         ------
         BackendError
-            If a prompt and a continuation have more than ``max_context`` tokens, where given, or a continuation none.
+            If a prompt and a continuation have more than ``max_context`` tokens, where given, or a
+            continuation none.
         """
         encode = self._encode_apart if self._apart else self._encode_together
         encoded = self._by_lines_if_possible(

@@ -32,10 +32,10 @@ _ASKED_FOR = 128
 class VLLMBackend(Templated):
     """A causal language model that vLLM runs in this process, on GPUs or with the CPU build.
 
-    Labels are read off one generated token (``logprob_token_ids``; vLLM before that had it lists its
-    likeliest tokens, and what is not among them is read as part of a prompt). Prefix caching is on,
-    and contexts are sent in the order of their token trie, so what shares a beginning is computed
-    once.
+    Labels are read off one generated token (``logprob_token_ids``; vLLM before that had it lists
+    its likeliest tokens, and what is not among them is read as part of a prompt). Prefix caching is
+    on, and contexts are sent in the order of their token trie, so what shares a beginning is
+    computed once.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ class VLLMBackend(Templated):
     ) -> list[str]:
         """Return one completion per prompt, sampled at ``temperature``.
 
-        0 takes the most likely token each time. Each ends before one of ``stop`` and is of the form,
-        where given.
+        0 takes the most likely token each time. Each ends before one of ``stop`` and is of the
+        form, where given.
         """
         limits = (
             self._vllm.sampling_params.StructuredOutputsParams(**structured_outputs(form))

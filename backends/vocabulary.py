@@ -1,4 +1,4 @@
-"""Which words a model would write next: the words of its vocabulary, and the likely ones after some prompts."""
+"""Which words a model would write next: those of its vocabulary, and the likely ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def likely_next_tokens(
     most: int,
     compute: Callable[[Wanted], LogProbs],
 ) -> NextTokens:
-    """Return the ``most`` words with the largest mean log-probability after the first prompts, and theirs after all."""
+    """Return the ``most`` words that are likely after the first prompts.
+
+    They have the largest mean log-probability there; theirs after all prompts is returned.
+    """
     sample = dict.fromkeys(prompts[:_SAMPLE])
     found = compute({tokens: set(words) for tokens in sample})
     order = sorted(words)

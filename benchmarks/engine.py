@@ -1,21 +1,26 @@
 """The scoring engine against every other way to score the same prompts, side by side and interleaved in one run.
 
-What: log-likelihoods of labels for real reviews on the default model in float32, by ours, padded batches and expanded prefix caches in
-transformers, lm-evaluation-harness, vLLM and llama.cpp; and by ours in bfloat16 and int8. Why: scoring is nearly all that a search spends.
+What: log-likelihoods of labels for real reviews on the default model in float32, by ours, padded
+batches and expanded prefix caches in transformers, lm-evaluation-harness, vLLM and llama.cpp; and
+by ours in bfloat16 and int8. Why: scoring is nearly all that a search spends.
 
     python benchmarks/engine.py --python lm-eval=/path/to/python --python vllm=/path/to/python
 
-Peers run in a Python of their own, since their requirements exclude one another; one that is not named is left out. vLLM is run by
-promptfront's own backend, installed in that Python. Servers are left out unless the environment has their address: LLAMA_CPP_URL, and
-VLLM_URL (with /v1) for promptfront's backend for servers and a plain loop of the official client on the same one; each started anew,
-with the same model in float32, vLLM's with VLLM_SERVER_DEV_MODE=1, so that its prefix cache can be emptied. Workloads:
+Peers run in a Python of their own, since their requirements exclude one another; one that is not
+named is left out. vLLM is run by promptfront's own backend, installed in that Python. Servers are
+left out unless the environment has their address: LLAMA_CPP_URL, and VLLM_URL (with /v1) for
+promptfront's backend for servers and a plain loop of the official client on the same one; each
+started anew, with the same model in float32, vLLM's with VLLM_SERVER_DEV_MODE=1, so that its prefix
+cache can be emptied. Workloads:
 
-a  zero-shot instruction, 500 examples; engines that share nothing get every fourth request
-b  2 of 16 candidates with 600-token prefixes, 200 examples each: engines that share nothing get every 12th request
-c  6 labels of two tokens, each of which begins like one other, 200 examples; every fourth request as above; without llama.cpp, whose
+a  zero-shot instruction, 500 examples; engines that share nothing get every fourth request b  2 of
+16 candidates with 600-token prefixes, 200 examples each: engines that share nothing get every 12th
+request c  6 labels of two tokens, each of which begins like one other, 200 examples; every fourth
+request as above; without llama.cpp, whose
    server gives likely tokens only
-full-b, full-d  ours alone: all 16 candidates, half of which share their first demonstrations, in one call and in racing blocks of 16
-growth  ours alone: 1x, 4x and 16x the examples and the candidates
+full-b, full-d  ours alone: all 16 candidates, half of which share their first demonstrations, in
+one call and in racing blocks of 16 growth  ours alone: 1x, 4x and 16x the examples and the
+candidates
 
 The last line of stdout is one JSON object.
 """
@@ -40,7 +45,8 @@ from promptfront.search import load_task
 from promptfront.search.contracts import LikelihoodRequest as Asked
 
 Request = dict[str, Any]
-"""What `engine_peers.py` reads: text and answers, the same as token ids, and the length of the candidate's prefix."""
+"""What `engine_peers.py` reads: text and answers, the same as token ids, and the length of the
+candidate's prefix."""
 INSTRUCTION = "Classify the sentiment of the movie review as positive or negative.\n\n"
 LABELS = [" positive", " negative"]
 GRADES = [

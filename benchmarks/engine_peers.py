@@ -2,9 +2,10 @@
 
     python benchmarks/engine_peers.py NAME MODEL_FOLDER DTYPE
 
-Every line of stdin is one job: requests as token ids (and, for promptfront's backends, as text). Every line of the protocol's stdout
-is its answer: seconds, log-likelihoods, and what the engine says of itself. The other peers read token ids, so none pays for a
-tokenizer; promptfront's backends do. A peer's Python may have no promptfront, so contexts and the chain rule are written here again.
+Every line of stdin is one job: requests as token ids (and, for promptfront's backends, as text).
+Every line of the protocol's stdout is its answer: seconds, log-likelihoods, and what the engine
+says of itself. The other peers read token ids, so none pays for a tokenizer; promptfront's backends
+do. A peer's Python may have no promptfront, so contexts and the chain rule are written here again.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 
 Tokens = tuple[int, ...]
 Request = dict[str, Any]
-"""``prompt`` and ``continuations`` as token ids, ``text`` and ``answers`` as strings, ``prefix``: leading tokens shared by the candidate."""
+"""``prompt`` and ``continuations`` as token ids, ``text`` and ``answers`` as strings, ``prefix``:
+leading tokens shared by the candidate."""
 Scores = list[list[float]]
 BATCHES = {"cpu": (16, 50), "cuda": (256, 256)}
 """Sizes of padded batches, and of those that continue an expanded cache."""
 LLAMA_PROBS = 1000
-"""llama.cpp gives the likeliest tokens only; a label that is not among so many ends the comparison with an error."""
+"""llama.cpp gives the likeliest tokens only; a label that is not among so many ends the comparison
+with an error."""
 
 
 def contexts(requests: list[Request]) -> dict[Tokens, set[int]]:

@@ -1,11 +1,13 @@
 """Writing replies: promptfront's batches against transformers' own generation, on a block of a race.
 
-What: eight candidates with up to twelve demonstrations each, ten news headlines after every one, 32 tokens of reply at most, in seconds.
-Why: a race's prompts have few beginnings, and those are long; read once for each prompt they cost more than the replies.
+What: eight candidates with up to twelve demonstrations each, ten news headlines after every one, 32
+tokens of reply at most, in seconds. Why: a race's prompts have few beginnings, and those are long;
+read once for each prompt they cost more than the replies.
 
     python benchmarks/replies.py --repeats 3
 
-Repeats are in turn. "same" is the share of replies that are the plain ones' to the letter: batches differ in the last digits.
+Repeats are in turn. "same" is the share of replies that are the plain ones' to the letter: batches
+differ in the last digits.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def fast_dtype(device: str, flags: Collection[str]) -> str:
 
 
 def processor_flags() -> frozenset[str]:
-    """Return what this machine's processor can do; nothing where the system does not say (not Linux)."""
+    """Return what this machine's processor can do; nothing where the system does not say."""
     try:
         lines = _CPUINFO.read_text(errors="replace").splitlines()
     except OSError:

@@ -28,7 +28,8 @@ _PROBE = (
     "The film is a quiet triumph. He did not like",
     "它很好",
 )
-"""Texts on which packed passes must agree with plain ones: with beginnings in common, and without."""
+"""Texts on which packed passes must agree with plain ones: with beginnings in common, and
+without."""
 _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
 """Nats by which rounding alone may move a log-likelihood in a dtype."""
 _LEAST_TOKENS = 16

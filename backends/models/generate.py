@@ -1,4 +1,4 @@
-"""Replies: where they end; and those of the models that the packed engine does not read, by transformers."""
+"""Replies: where they end, and those of models that only transformers itself can write."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Ends:
         Texts of which none is in a reply: it ends before the first.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, stop: Sequence[str]) -> None:  # noqa: ANN401 (transformers publishes no types)
+    def __init__(self, model: Any, tokenizer: Any, stop: Sequence[str]) -> None:  # noqa: ANN401
         ends = getattr(model.generation_config, "eos_token_id", None)
         self.tokens = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {
             None
@@ -65,7 +65,7 @@ def generate(
     seed: int,
     ends: Ends,
 ) -> list[list[int]]:
-    """Return the tokens after each prompt, in padded batches; the parameters are those of `decode.write`."""
+    """Return the tokens after each prompt, in padded batches; see `decode.write`."""
     replies: dict[int, list[int]] = {}
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     sampling = (
@@ -102,7 +102,7 @@ def generate(
 
 
 def _done(ends: Ends, first: int) -> Callable[..., torch.Tensor]:
-    """Return what tells transformers which rows of a batch have ended; replies begin at ``first``."""
+    """Return what tells transformers which rows have ended; replies begin at ``first``."""
 
     def done(rows: torch.Tensor, _: Any, **__: Any) -> torch.Tensor:  # noqa: ANN401
         return torch.tensor([ends(row[first:]) for row in rows.tolist()], device=rows.device)
@@ -115,7 +115,11 @@ def _until_end(reply: list[int], ends: Ends) -> list[int]:
     return reply[:length]
 
 
-def _padded(model: Any, pad: int, prompts: Sequence[Tokens]) -> dict[str, torch.Tensor]:  # noqa: ANN401
+def _padded(
+    model: Any,  # noqa: ANN401
+    pad: int,
+    prompts: Sequence[Tokens],
+) -> dict[str, torch.Tensor]:
     """Return a batch, padded on the right for an encoder and on the left for a decoder."""
     width, side = max(map(len, prompts)), 1 if model.config.is_encoder_decoder else -1
     rows = [[*prompt[::side], *[pad] * (width - len(prompt))][::side] for prompt in prompts]

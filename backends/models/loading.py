@@ -17,12 +17,16 @@ from ..default_model import default_model_folder
 from .device import AUTO, check_device, device_of, dtype_of
 
 Kind = Literal["causal", "seq2seq", "masked"]
-_CPU_TOKENS, _GPU_TOKENS = 1024, 16_384
+_CPU_TOKENS = 1024
+"""Tokens of a pass on a CPU, at most: more are no faster."""
+_GPU_TOKENS = 16_384
+"""The same on a GPU."""
 _MEMORY_SHARE = 0.25
+"""Share of the free memory that a pass may take."""
 
 
 class Loaded(NamedTuple):
-    """A model, its tokenizer, what kind it is, in which dtype, and a hash of what decides its numbers."""
+    """A model, its tokenizer, kind and dtype, and a hash of all that decides its numbers."""
 
     model: Any
     tokenizer: Any
@@ -39,16 +43,19 @@ def load(name: str | None, *, device: str | None, dtype: str, trust_remote_code:
     name
         A Hugging Face id or a folder; by default the default model.
     device
-        A torch device, or ``"auto"`` to spread the layers over all GPUs; by default the first GPU or the CPU.
+        A torch device, or ``"auto"`` to spread the layers over all GPUs; by default the first GPU
+        or the CPU.
     dtype
-        One of `DTYPES`; ``"auto"`` is the device's own fast one. For int8 the model comes in float32, to be quantized.
+        One of `DTYPES`; ``"auto"`` is the device's own fast one. For int8 the model comes in
+        float32, to be quantized.
     trust_remote_code
         Whether code that comes with the model may run here.
 
     Raises
     ------
     BackendError
-        If there is no such model, it is of no kind that can score, or it does not fit the device or dtype.
+        If there is no such model, it is of no kind that can score, or it does not fit the device or
+        dtype.
     """
     source = str(default_model_folder()) if name is None else name
     place = device_of(device)
@@ -61,10 +68,11 @@ def load(name: str | None, *, device: str | None, dtype: str, trust_remote_code:
     return Loaded(model.eval(), tokenizer, kind, dtype, _fingerprint(model, tokenizer, dtype))
 
 
-def batch_tokens(model: Any) -> int:  # noqa: ANN401 (transformers publishes no types)
+def batch_tokens(model: Any) -> int:  # noqa: ANN401
     """Return how many tokens one pass may have: what is fastest, or fewer where memory is short.
 
-    A layer's widest activations and a share for logits are counted, in a quarter of the memory that is free.
+    A layer's widest activations and a share for logits are counted, in a quarter of the memory that
+    is free.
     """
     config = model.config.get_text_config()
     width = int(getattr(config, "hidden_size", 1024))
@@ -115,7 +123,8 @@ def _read(
 
     if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
         raise BackendError(
-            f"`model` {name}: expected a folder with a config.json, weights and a tokenizer, but it has no config.json"
+            f"`model` {name}: expected a folder with a config.json, weights and a tokenizer, "
+            "but it has no config.json"
         )
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
@@ -143,7 +152,8 @@ def _read(
     ) as error:  # (a broken file, a missing package or a model's own code can raise anything)
         reason = " ".join(str(error).split())[:200]
         raise BackendError(
-            f"`model` {name}: expected the id or folder of a Hugging Face model, but it cannot be loaded ({reason}); "
+            f"`model` {name}: expected the id or folder of a Hugging Face model, "
+            f"but it cannot be loaded ({reason}); "
             "check the name, and the network if it is not on this machine"
         ) from error
     missing = sorted(info["missing_keys"])
@@ -173,12 +183,13 @@ def _kind(config: Any, name: str, trust_remote_code: bool) -> tuple[Kind, Any]: 
     ):
         return "causal", transformers.AutoModelForCausalLM
     raise BackendError(
-        f"`model` {name}: expected a causal, encoder-decoder or masked language model, found {config.model_type}"
+        f"`model` {name}: expected a causal, encoder-decoder or masked language model, "
+        f"found {config.model_type}"
     )
 
 
 def _check_vocabulary(model: Any, tokenizer: Any, kind: Kind, name: str) -> None:  # noqa: ANN401
-    """Refuse a tokenizer with tokens that the model does not know, unless they are never written."""
+    """Refuse a tokenizer with tokens that are written and that the model does not know."""
     known = known_tokens(model)
     unknown = {i: token for token, i in tokenizer.get_vocab().items() if i >= known}
     written = {*tokenizer("a")["input_ids"], tokenizer.bos_token_id, tokenizer.eos_token_id}
@@ -188,8 +199,9 @@ def _check_vocabulary(model: Any, tokenizer: Any, kind: Kind, name: str) -> None
     wrong = sorted(i for i, token in unknown.items() if i not in spare or token in template)
     if wrong:
         raise BackendError(
-            f"`model` {name}: its tokenizer has {len(wrong)} tokens that the model does not know, such as number "
-            f"{wrong[0]} {unknown[wrong[0]]!r} where the model has {known}: it belongs to another model"
+            f"`model` {name}: its tokenizer has {len(wrong)} tokens that the model does not know, "
+            f"such as number {wrong[0]} {unknown[wrong[0]]!r} where the model has {known}: "
+            "it belongs to another model"
         )
 
 
@@ -206,7 +218,10 @@ def _described(tokenizer: Any) -> str:  # noqa: ANN401
 
 
 def _fingerprint(model: Any, tokenizer: Any, dtype: str) -> str:  # noqa: ANN401
-    """Hash what decides the numbers: every weight, the configuration, tokenizer, chat template, dtype and kind of device."""
+    """Hash what decides the numbers.
+
+    That is every weight, the configuration, tokenizer, chat template, dtype and kind of device.
+    """
     config = {
         k: v
         for k, v in model.config.to_dict().items()

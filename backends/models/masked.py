@@ -1,4 +1,4 @@
-"""The scoring engine for masked language models (BERT, RoBERTa): answers are read at mask positions after the prompt."""
+"""The scoring engine for masked models (BERT, RoBERTa): answers are read at mask positions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ Place = tuple["Tokens", int]
 class MaskedEngine:
     """Gives the pseudo-log-likelihood of an answer (Salazar et al. 2020, arXiv 1910.14659).
 
-    An answer of one token is the log-probability of that token at a mask after the prompt. One of several tokens is the
-    sum over its tokens of the log-probability of each at a mask, the others being shown. The end of the text follows the
-    answer, so each is read as a whole one: none is the beginning of another ("1" and "10").
+    An answer of one token is the log-probability of that token at a mask after the prompt. One of
+    several tokens is the sum over its tokens of the log-probability of each at a mask, the others
+    being shown. The end of the text follows the answer, so each is read as a whole one: none is the
+    beginning of another ("1" and "10").
 
     Parameters
     ----------
@@ -40,7 +41,14 @@ class MaskedEngine:
 
     description = "pseudo-log-likelihoods at mask positions"
 
-    def __init__(self, model: Any, mask: int, pad: int, end: Tokens, max_batch_tokens: int) -> None:  # noqa: ANN401 (transformers publishes no types)
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401
+        mask: int,
+        pad: int,
+        end: Tokens,
+        max_batch_tokens: int,
+    ) -> None:
         self._model = model
         self._mask = mask
         self._pad = pad

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def batches(inputs: Iterable[Tokens], max_tokens: int) -> Iterator[list[Tokens]]:
-    """Yield the inputs by length, as many at once as fit into ``max_tokens`` with padding, and at least one."""
+    """Yield the inputs by length, as many at once as fit into ``max_tokens`` with padding."""
     batch: list[Tokens] = []
     for tokens in sorted(inputs, key=lambda tokens: (len(tokens), tokens)):
         if batch and (len(batch) + 1) * len(tokens) > max_tokens:

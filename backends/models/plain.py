@@ -1,4 +1,4 @@
-"""One context after the other through the model's own forward pass: slow, and right for every causal model."""
+"""One context after the other through the model's own forward pass: slow, and always right."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PlainEngine:
 
     description = "plain passes"
 
-    def __init__(self, model: Any) -> None:  # noqa: ANN401 (transformers publishes no types)
+    def __init__(self, model: Any) -> None:  # noqa: ANN401
         self._model = model
         self.max_batch_tokens = 1
         self.computed_tokens = 0

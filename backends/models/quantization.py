@@ -1,4 +1,7 @@
-"""Int8 linear layers for CPUs: faster than float32 where the processor multiplies bytes (AVX-512 VNNI), and less exact."""
+"""Int8 linear layers for CPUs.
+
+Faster than float32 where the processor multiplies bytes (AVX-512 VNNI), and less exact.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,9 @@ _LARGEST = 127
 class Int8Linear(torch.nn.Module):
     """A linear layer whose products are of bytes.
 
-    Weights are rounded once, with a scale for each output; inputs as they come, with a scale for each token (as in
-    ZeroQuant, Yao et al. 2022, arXiv 2206.01861). A token's numbers so do not depend on what is in its batch.
+    Weights are rounded once, with a scale for each output; inputs as they come, with a scale for
+    each token (as in ZeroQuant, Yao et al. 2022, arXiv 2206.01861). A token's numbers so do not
+    depend on what is in its batch.
 
     Parameters
     ----------
@@ -29,7 +33,7 @@ class Int8Linear(torch.nn.Module):
         self.bias = linear.bias
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return the outputs, of shape ``(..., outputs)``, for inputs of shape ``(..., inputs)``."""
+        """Return outputs of shape ``(..., outputs)`` for inputs of shape ``(..., inputs)``."""
         rows, scale = _rounded(inputs.reshape(-1, inputs.shape[-1]))
         found = torch._int_mm(rows, self.weight.T).to(inputs.dtype).mul_(scale).mul_(self.scale)
         if self.bias is not None:
@@ -37,8 +41,8 @@ class Int8Linear(torch.nn.Module):
         return found.view(*inputs.shape[:-1], -1)
 
 
-def quantize(model: Any) -> int:  # noqa: ANN401 (transformers publishes no types)
-    """Replace a model's linear layers, but not its output head, by int8 ones in place; return how many."""
+def quantize(model: Any) -> int:  # noqa: ANN401
+    """Make a model's linear layers, but not its output head, int8; return how many."""
     layers = [
         (parent, name, layer)
         for parent in model.base_model.modules()

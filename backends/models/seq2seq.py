@@ -1,4 +1,7 @@
-"""The scoring engine for encoder-decoder models (T5, BART): each input is encoded once, answers branch in the decoder."""
+"""The scoring engine for encoder-decoder models (T5, BART).
+
+Each input is encoded once, answers branch in the decoder.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ Place = tuple["Tokens", "Tokens"]
 
 
 class Seq2SeqEngine:
-    """Gives the log-likelihood of an answer as what the decoder writes, from its start token, after reading the prompt.
+    """Gives the log-likelihood of an answer as what the decoder writes after reading the prompt.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ class Seq2SeqEngine:
 
     description = "inputs encoded once, answers as branches of the decoder"
 
-    def __init__(self, model: Any, end: Tokens, max_batch_tokens: int) -> None:  # noqa: ANN401 (transformers publishes no types)
+    def __init__(self, model: Any, end: Tokens, max_batch_tokens: int) -> None:  # noqa: ANN401
         self._model = model
         self._end = end
         self.max_batch_tokens = max_batch_tokens
@@ -114,7 +117,7 @@ class Seq2SeqEngine:
 
 
 def _branches(answers: set[Tokens]) -> Iterator[Tokens]:
-    """Yield what the decoder must read to score all answers: all but their last tokens, each once."""
+    """Yield what the decoder must read to score all answers: all but their last tokens."""
     contexts = sorted({answer[:-1] for answer in answers})
     for context, after in zip(contexts, [*contexts[1:], None], strict=True):
         if after is None or after[: len(context)] != context:

@@ -190,7 +190,8 @@ def _prefix_mask(
 def _additive(mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Return what is added to scores so that only what the mask lets through counts."""
     added = torch.zeros(mask.shape, dtype=like.dtype, device=like.device)
-    # Not minus infinity: through a window a token may see nothing of its prefix, and its weight must
+    # Not minus infinity: through a window a token may see nothing of its prefix, and its weight
+    # must
     # be 0, not NaN.
     least = torch.finfo(like.dtype).min / 2
     return added.masked_fill_(~mask.to(like.device), least).unsqueeze(1)

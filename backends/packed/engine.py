@@ -1,4 +1,4 @@
-"""The scoring engine for causal models: each distinct token of a call is computed once, unpadded."""
+"""The scoring engine for causal models: each distinct token of a call is computed once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,12 @@ class PackedEngine:
 
     description = "packed token trie"
 
-    def __init__(self, model: Any, max_batch_tokens: int, max_cached_tokens: int = 32_768) -> None:  # noqa: ANN401 (transformers publishes no types)
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401 (transformers publishes no types)
+        max_batch_tokens: int,
+        max_cached_tokens: int = 32_768,
+    ) -> None:
         self.model = model
         self._head = output_head(model)
         self._block = BLOCK if model.device.type == "cpu" else _GPU_BLOCK

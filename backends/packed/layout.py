@@ -214,7 +214,7 @@ def _together(placed: Sequence[_Placed], limits: Sequence[int]) -> list[list[_Pl
 
 
 def _batch(entries: Sequence[_Placed], offset: int) -> Batch:
-    """Return the batch of some segments; ``offset`` keys of short prefixes come before the pack's."""
+    """Return the batch of segments; ``offset`` keys of short prefixes precede the pack's."""
     segments, width = len(entries), max(map(len, entries))
     most = max(len(entry.before) for entry in entries)
     queries = np.zeros((segments, width), dtype=np.int64)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PrefixCache:
-    """The last blocks of prefixes, each by the prefix that it ends; the least recently used go first.
+    """The last blocks of prefixes, by prefix; the least recently used go first.
 
     Parameters
     ----------

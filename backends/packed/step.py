@@ -1,4 +1,4 @@
-"""What texts attend to that grow by a token at a time: prefixes, each read once, and a branch each."""
+"""What texts attend to that grow by a token at a time: shared prefixes, and a branch each."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ class Step:
     known
         Keys and values of each prefix.
     branches
-        Keys and values of each layer, of shape ``(texts, heads, columns, width)``: each text's after
-        its prefix, up to column ``length`` and padded on the left, with room for what is to come.
+        Keys and values of each layer, of shape ``(texts, heads, columns, width)``: each text's
+        after its prefix, up to column ``length`` and padded on the left, with room for what is to
+        come.
     starts
         Shape ``(texts,)``: the first column of each branch.
     length, room
@@ -108,5 +109,5 @@ class Step:
 
 
 def empty(like: torch.Tensor, texts: int, columns: int) -> torch.Tensor:
-    """Return room for keys or values of texts, like those of shape ``(1, heads, tokens, width)``."""
+    """Return room for keys or values, like those of shape ``(1, heads, tokens, width)``."""
     return like.new_zeros(texts, like.shape[1], columns, like.shape[3])

@@ -2,24 +2,24 @@
 
 Three prompts, drawn a word a token, with smaller limits than the real ones:
 
-    Rate this review: ─┬─ awful . Label             a prefix is computed once, and kept between calls
-                       └─ great ─┬─ dull . Label    what follows it is cut into segments, here of
-                                 └─ fun . Label     up to 4 tokens
+    Rate this review: ─┬─ awful . Label            a prefix is computed once, and kept between calls;
+                       └─ great ─┬─ dull . Label   what follows it is cut into segments, here of
+                                 └─ fun . Label    up to 4 tokens
 
     prefix     Rate this review:
     pack               awful  .  Label | great  dull  .  Label | fun  .  Label
     segments          └───── 1 ───────┘ └───────── 2 ─────────┘ └───── 3 ────┘
     positions            3    4    5       3     4    5    6      4   5    6     in the prompt
 
-    mask of segment 3    great  fun   .  Label       its columns are tokens of segments before it with
-                 fun       x     x                   which its sequences begin, and its own; a token
-                 .         x     x    x              sees its ancestors, and the whole prefix without
-                 Label     x     x    x    x         a mask
+    mask of segment 3    great  fun   .  Label     its columns are tokens of earlier segments with
+                 fun       x     x                 which its sequences begin, and its own; a token
+                 .         x     x    x            sees its ancestors, and all of the prefix without
+                 Label     x     x    x    x       a mask
 
 A prefix is a beginning that many sequences share. It is made of blocks of 128 tokens or what the
 caller asks for, so that two calls that share a beginning share its blocks whatever else is in them,
 and of one shorter block at its end. The segments after one prefix are a node. A pack is what one
-pass of the model computes: nodes side by side, whose tokens see their own prefix and ancestors only.
+pass of the model computes: nodes side by side, whose tokens see only their prefix and ancestors.
 The plan depends on the call's sequences alone, so a call is computed in the same way every time.
 """
 
@@ -66,8 +66,8 @@ class Segment:
     tokens, positions
         Shape ``(n,)``; positions count from the sequence's start.
     before
-        Tokens of the node, counted from its first, that sequences of the segment begin with: at most
-        ``m`` of them.
+        Tokens of the node, counted from its first, that sequences of the segment begin with: at
+        most ``m`` of them.
     mask
         Shape ``(n, m + n)``: whether a token sees those before and those of the segment.
     ends
@@ -148,7 +148,8 @@ def _split(
     rest: list[Tokens] = []
     for block, run in groupby(sequences, key=lambda sequence: sequence[depth : depth + size]):
         branch = list(run)
-        # Log-probabilities are read off packs, so a sequence keeps its last token out of the prefix.
+        # Log-probabilities are read off packs, so a sequence keeps its last token out of the
+        # prefix.
         longer = [sequence for sequence in branch if len(sequence) > depth + size]
         if longer and (_many_follow(longer) or max(map(len, longer)) - depth > max_tokens):
             rest += branch[: len(branch) - len(longer)]

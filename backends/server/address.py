@@ -16,7 +16,8 @@ _BASE_URL = "OPENAI_BASE_URL"
 _HEADERS = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _STAND_IN = re.compile(r"\s*[A-Za-z]{0,8}\s*")
-"""What servers that need no key are given ("none", "EMPTY", "ollama"): no secret, and a word of ordinary sentences."""
+"""What servers that need no key are given ("none", "EMPTY", "ollama"): no secret, and a word of
+ordinary sentences."""
 _LONGEST_SHOWN = 7
 """Characters of a value in an address's query that is no secret for sure, whatever its name."""
 
@@ -27,7 +28,8 @@ def import_openai() -> Any:  # noqa: ANN401 (it may be absent)
         import openai
     except ImportError as error:
         raise BackendError(
-            f"`backend` openai: the openai package cannot be imported ({error}); pip install 'promptfront[openai]'"
+            f"`backend` openai: the openai package cannot be imported ({error}); "
+            "pip install 'promptfront[openai]'"
         ) from error
     return openai
 
@@ -64,7 +66,10 @@ def connect(base_url: str | None, timeout: float) -> Any:  # noqa: ANN401 (the o
 
 
 def _invalid_url() -> list[type[Exception]]:
-    """Return what the official client's own client raises of an address or a proxy: that is httpx or, from 3.x on, httpx2."""
+    """Return what the official client's own client raises of an address or a proxy.
+
+    That is httpx or, from 3.x on, httpx2.
+    """
     return [sys.modules[name].InvalidURL for name in ("httpx", "httpx2") if name in sys.modules]
 
 
@@ -88,7 +93,8 @@ def _header(name: str) -> str:
     )
     if odd:
         raise BackendError(
-            f"{name}: expected printable ASCII characters, found another (number {odd} of {len(found)}); copy it once more"
+            f"{name}: expected printable ASCII characters, found another "
+            f"(number {odd} of {len(found)}); copy it once more"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Reading what a server answers: any JSON at all becomes what was asked for, or `UnusableAnswerError`."""
+"""Reading what a server answers: any JSON becomes what was asked for, or `UnusableAnswerError`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NoChoicesError(UnusableAnswerError):
 
 
 class Reply(NamedTuple):
-    """What a model wrote, whether it broke off at the limit of tokens, and whether that had room for thinking."""
+    """What a model wrote, whether it was cut at the limit, and whether that left room for thinking."""
 
     text: str
     cut: bool
@@ -78,7 +78,7 @@ def reply(choice: dict[str, Any]) -> Reply | Unscored:
 
 
 def thinks_first(choice: dict[str, Any]) -> bool:
-    """Whether a model's first tokens are those of its thinking, which the server shows elsewhere."""
+    """Whether a model's first tokens are of its thinking, which the server shows elsewhere."""
     message = choice.get("message")
     return any(
         isinstance(field(message, name), str) and field(message, name)
@@ -87,7 +87,7 @@ def thinks_first(choice: dict[str, Any]) -> bool:
 
 
 def listed(entries: Any) -> list[tuple[Any, str, float]]:  # noqa: ANN401
-    """Return the id, the text and the log-probability of each token of a list, or of a mapping from texts."""
+    """Return id, text and log-probability of each token of a list, or of a mapping from texts."""
     if isinstance(entries, dict):
         return [(None, str(text), number(value)) for text, value in entries.items()]
     if not isinstance(entries, list):

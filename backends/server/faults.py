@@ -1,4 +1,4 @@
-"""What a server's errors mean: which are waited out, which cost one request, and which end a run."""
+"""What a server's errors mean: which are waited out, cost one request, or end a run."""
 
 from __future__ import annotations
 
@@ -25,19 +25,23 @@ Kind = Literal[
     "broken",
 ]
 _TRY_AGAIN = frozenset({408, 409, 425, 429})
-_DENIED, _MISSING = frozenset({401, 402, 403, 407}), frozenset({404, 405, 410, 501})
+_DENIED = frozenset({401, 402, 403, 407})
+_MISSING = frozenset({404, 405, 410, 501})
 _FILTERED = re.compile(
-    r"content[_ -]?(filter|policy|management)|responsible[_ ]?ai|moderation|flagged|safety (system|policy|filter)|"
+    r"content[_ -]?(filter|policy|management)|responsible[_ ]?ai|moderation|flagged|"
+    r"safety (system|policy|filter)|"
     r"data_inspection_failed|sensitive (word|content)",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(
-    r"insufficient[_ ](quota|balance|credits?|funds)|current quota|billing|credit balance|payment required|out of credits|arrearage",
+    r"insufficient[_ ](quota|balance|credits?|funds)|current quota|billing|credit balance|"
+    r"payment required|out of credits|arrearage",
     re.IGNORECASE,
 )
 _UNKNOWN = re.compile(
-    r"unsupported|not (?:\w+ )?support|unrecognized|unknown|unexpected|not permitted|not allowed|not available|deprecated|"
-    r"does not accept|extra (inputs|fields)|invalid (parameter|argument|value)|must be|has to be|use .max_completion_tokens",
+    r"unsupported|not (?:\w+ )?support|unrecognized|unknown|unexpected|not permitted|not allowed|"
+    r"not available|deprecated|does not accept|extra (inputs|fields)|"
+    r"invalid (parameter|argument|value)|must be|has to be|use .max_completion_tokens",
     re.IGNORECASE,
 )
 _TOO_LONG = re.compile(r"context|too (large|long)|at most|exceed", re.IGNORECASE)
@@ -137,7 +141,7 @@ def _reason(error: Exception) -> str:
 
 
 def _retry_after(headers: Any) -> float | None:  # noqa: ANN401
-    """Return the seconds of a Retry-After header, a number or a date, if there is one that can be read."""
+    """Return the seconds of a Retry-After header, a number or a date, if it can be read."""
     text = headers.get("retry-after", "")
     try:
         seconds = float(text)

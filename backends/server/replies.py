@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from .client import Client
 
 _ROOMS = (0, 512, 4096)
-"""Tokens for thinking, beside those of the reply: more each time that a reply breaks off before it begins."""
+"""Tokens for thinking, beside those of the reply: more each time that a reply breaks off before it
+begins."""
 _CUT = Unscored("cut")
 Found = TypeVar("Found")
 
 
 class Writer:
-    """Asks for replies, and asks again with more tokens for those that are cut off before their answer.
+    """Asks for replies, and again with more tokens for those that are cut before their answer.
 
     How many tokens were needed is remembered: later requests start with them.
 
@@ -91,7 +92,8 @@ class Writer:
         prompt = prompts[i]
         if isinstance(prompt, tuple) and prompt and isinstance(prompt[0], int):
             return Call("completions", {"model": self.model, "prompt": list(prompt)} | body)
-        return Call("chat", {"model": self.model, "messages": messages(prompt)} | body)  # type: ignore[arg-type]
+        turns = messages(prompt)  # type: ignore[arg-type]
+        return Call("chat", {"model": self.model, "messages": turns} | body)
 
     @staticmethod
     def _reader(

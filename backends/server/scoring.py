@@ -45,12 +45,12 @@ class Path(Protocol):
 
 
 class LikelyFirstTokens:
-    """Approximate: chat with the likeliest first tokens of the reply, for servers that give no more.
+    """Approximate: chat with the likeliest first tokens of a reply, where there is no more.
 
-    An answer has the probability of the listed tokens it begins with, without regard to case and space. One that begins
-    with none is less likely than the least likely token listed. Where none is listed, or two are the most likely, the row
-    is `Unscored`. Answers that begin alike ("very good", "very bad") cannot be told apart by their first tokens: they are
-    written.
+    An answer has the probability of the listed tokens it begins with, without regard to case and
+    space. One that begins with none is less likely than the least likely token listed. Where none
+    is listed, or two are the most likely, the row is `Unscored`. Answers that begin alike ("very
+    good", "very bad") cannot be told apart by their first tokens: they are written.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ class LikelyFirstTokens:
     """
 
     description = (
-        f"chat with log-probabilities of the {LISTED} likeliest first tokens: approximate; answers that begin alike are"
-        " written, and matched by whole words"
+        f"chat with log-probabilities of the {LISTED} likeliest first tokens: approximate; "
+        "answers that begin alike are written, and matched by whole words"
     )
 
     def __init__(self, writer: Writer) -> None:
@@ -75,7 +75,7 @@ class LikelyFirstTokens:
             raise UnsupportedError(f"{writer.client.name}: no chat with log-probabilities")
 
     def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[Scores]:
-        """Return what stands for log P(continuation | prompt) of each continuation of each request."""
+        """Return what stands for log P(continuation | prompt) of each continuation."""
         written = {i: r for i, r in enumerate(requests) if alike_at_the_start(r.continuations)}
         listed = {i: r for i, r in enumerate(requests) if i not in written}
         scored: dict[int, Scores] = {}
@@ -107,10 +107,10 @@ class LikelyFirstTokens:
 
 
 class WrittenAnswers:
-    """All or nothing: the model writes its answer, and the label that it says is taken (`read_label`).
+    """All or nothing: the model writes its answer, and what label it says is taken (`read_label`).
 
-    An answer that is not written has a log-likelihood of -20; a reply that says no label, or several, is `Unscored`. Of a
-    single answer that is asked for it is known that it is not written.
+    An answer that is not written has a log-likelihood of -20; a reply that says no label, or
+    several, is `Unscored`. Of a single answer that is asked for it is known that it is not written.
     """
 
     description = "chat, the written answer is matched by whole words: all or nothing"

@@ -43,8 +43,8 @@ class Sender:
     Faults (no connection, time-outs, status 408, 409, 425, 429 and 5xx, bodies that are cut or no
     answer) are tried again after a growing, randomly varied wait, no shorter than the server's
     Retry-After says, until a request's patience has brought no answer. The official client's own
-    retries know neither a limit in time nor unusable bodies, and cannot be stopped. A parameter that
-    the server does not know is left out from then on, ``max_tokens`` called
+    retries know neither a limit in time nor unusable bodies, and cannot be stopped. A parameter
+    that the server does not know is left out from then on, ``max_tokens`` called
     ``max_completion_tokens``. The key is read from OPENAI_API_KEY and kept nowhere else.
 
     Parameters

@@ -46,7 +46,8 @@ class TokenServer:
         self.echoes = client.attempt(self._ask_echo, _read_echo, probe) is not None
         """Whether it gives those of a prompt's own tokens."""
         self.asks = True
-        """Whether it gives those of the tokens that are asked for (vLLM's ``logprob_token_ids``)."""
+        """Whether it gives those of the tokens that are asked for (vLLM's
+        ``logprob_token_ids``)."""
         self.asks = self._gives(tokens, context)
         if not self.asks and not self.echoes:
             self._listed = len(encoder)

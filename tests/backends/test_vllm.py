@@ -78,7 +78,8 @@ def address() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # What `vllm serve` runs; that command of the CPU build looks for a distribution of another name and ends.
+    # What `vllm serve` runs; that command of the CPU build looks for a distribution of another name
+    # and ends.
     command = [
         sys.executable,
         "-m",
