@@ -35,14 +35,17 @@ def chain(
         for continuation in request.continuations:
             for i, token in enumerate(continuation):
                 wanted.setdefault(request.prompt + continuation[:i], set()).add(token)
-    found = compute(wanted)
-    return [
-        tuple(
-            sum(found[r.prompt + c[:i]][token] for i, token in enumerate(c))
-            for c in r.continuations
-        )
-        for r in requests
-    ]
+    logprobs = compute(wanted)
+    return [chained(request, logprobs) for request in requests]
+
+
+def chained(request: Encoded, logprobs: LogProbs) -> tuple[float, ...]:
+    """Return the sum over each continuation's tokens of the log-probability of each."""
+    sums = []
+    for continuation in request.continuations:
+        steps = enumerate(continuation)
+        sums.append(sum(logprobs[request.prompt + continuation[:i]][token] for i, token in steps))
+    return tuple(sums)
 
 
 def chain_or_whole(
@@ -60,10 +63,10 @@ def chain_or_whole(
         for r in requests
     ]
     whole = read_whole(sorted(pairs)) if pairs else {}
-    found = [iter(scores) for scores in chain(short, read_next)]
+    scored = [iter(scores) for scores in chain(short, read_next)]
     return [
         tuple(next(scores) if len(c) <= _CHAINED else whole[r.prompt, c] for c in r.continuations)
-        for r, scores in zip(requests, found, strict=True)
+        for r, scores in zip(requests, scored, strict=True)
     ]
 
 
@@ -120,10 +123,10 @@ def read(
             f"the model gave NaN log-probabilities in {dtype}: "
             "run it in a wider dtype (`dtype` float32)"
         )
-    found: dict[Place, dict[int, float]] = {}
+    logprobs: dict[Place, dict[int, float]] = {}
     for (i, token), value in zip(pairs, values, strict=True):
-        found.setdefault(wanted[i][0], {})[token] = value
-    return found
+        logprobs.setdefault(wanted[i][0], {})[token] = value
+    return logprobs
 
 
 def output_head(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:  # noqa: ANN401
@@ -135,8 +138,8 @@ def output_head(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:  # noqa: 
     )
 
     def logits(hidden: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = model.get_output_embeddings()(hidden)
-        found = found if scale == 1 else found * scale
-        return found if cap is None else cap * torch.tanh(found / cap)
+        outputs: torch.Tensor = model.get_output_embeddings()(hidden)
+        outputs = outputs if scale == 1 else outputs * scale
+        return outputs if cap is None else cap * torch.tanh(outputs / cap)
 
     return logits

@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..search.contracts import Form, Unscored
 from ..search.errors import BackendError
@@ -16,8 +16,9 @@ from .chat import Templated
 from .models.loading import quiet_transformers
 from .sampling import TOP_P
 from .server import answers as server_answers
-from .server.answers import Reply, UnusableAnswerError, choices
-from .server.calls import Budget, Call, NoListError, UnsupportedError
+from .server.answers import Reply, choices
+from .server.calls import Budget, Call, UnsupportedError
+from .server.cards import find_card
 from .server.client import Client
 from .server.exact import ExactTokens
 from .server.replies import Writer, before, messages
@@ -36,13 +37,6 @@ _VERSION = 2
 """Of how answers are read: what an earlier way read is not taken for what this one would."""
 _SLACK = 8
 """Tokens by which a reply may look longer than the server counted them."""
-
-
-class _Card(NamedTuple):
-    """A model's name on the server and the tokens it reads, 0 where the server does not say."""
-
-    name: str
-    context: int
 
 
 class OpenAIBackend(Templated):
@@ -92,7 +86,7 @@ class OpenAIBackend(Templated):
         self._client = Client(
             base_url, concurrency, timeout, retry_timeout, _budget(max_cost, price)
         )
-        card = self._card(model)
+        card = find_card(self._client, model)
         self.model = card.name
         self.revision = ""
         self._encoder = _encoder(tokenizer or self.model, required=tokenizer is not None)
@@ -105,7 +99,7 @@ class OpenAIBackend(Templated):
 
     @cached_property
     def holds_to_form(self) -> bool:
-        """Whether the server has vLLM's structured outputs, found out by asking for one of two words."""
+        """Whether the server has structured outputs, found out by asking for one of two words."""
         words = ["blue", "red"]
         form = {"structured_outputs": structured_outputs(Form("choice", json.dumps(words)))}
 
@@ -130,7 +124,7 @@ class OpenAIBackend(Templated):
         return self._path.loglikelihoods(requests) if requests else []
 
     def answer_tokens(self, request: LikelihoodRequest) -> list[AnswerTokens]:
-        """Return how the model reads each continuation of a request; nothing where the server is sent text."""
+        """Return how the model reads each continuation; nothing where the server is sent text."""
         if self._encoder is None or not isinstance(self._path, ExactTokens):
             return []
         return self._encoder.answer_tokens(request)
@@ -145,10 +139,10 @@ class OpenAIBackend(Templated):
         stop: Sequence[str] = (),
         form: Form | None = None,
     ) -> list[str | Unscored]:
-        """Return one completion per prompt, sampled at ``temperature`` (0: the most likely token each time).
+        """Return one completion per prompt, sampled at ``temperature``.
 
-        Each ends before one of ``stop``, where given, and is of the form, where given and the
-        server knows structured outputs.
+        0 takes the most likely token each time. Each ends before one of ``stop``, where given, and
+        is of the form, where given and the server knows structured outputs.
         """
         sampling: dict[str, Any] = {"temperature": temperature, "seed": seed}
         sampling |= {"top_p": TOP_P} if temperature > 0 else {}
@@ -167,7 +161,7 @@ class OpenAIBackend(Templated):
         return self._writer.write(asked, read, sampling, max_tokens) if prompts else []
 
     def count_tokens(self, texts: Sequence[Text]) -> list[int]:
-        """Return the number of tokens the model reads for each text; without its tokenizer, an estimate."""
+        """Return the tokens the model reads for each text; without its tokenizer, an estimate."""
         if self._encoder is not None:
             return [len(tokens) for tokens in self._encoder.encode_prompts(texts)]
         turns = [
@@ -200,38 +194,6 @@ class OpenAIBackend(Templated):
             f"{used.completion_tokens} completion tokens{dollars}{faults}"
         )
 
-    def _card(self, model: str | None) -> _Card:
-        """Return what the server says of a model; where it has no list of models, the model's name has to do."""
-        cards = self._list()
-        names = [card.name for card in cards or ()]
-        if model is not None and not names:
-            return _Card(model, 0)
-        if cards is None:
-            raise BackendError(
-                f"{self._client.name}: no list of models: name the model with `model`"
-            )
-        if model is None and len(cards) != 1:
-            raise BackendError(
-                f"`model`: expected one of the server's {len(cards)} models: {', '.join(names[:10])}"
-            )
-        if model is not None and model not in names:
-            raise BackendError(
-                f"`model` {model}: {self._client.name} serves {', '.join(names[:10])}"
-            )
-        return cards[0] if model is None else cards[names.index(model)]
-
-    def _list(self) -> list[_Card] | None:
-        """Return the models that the server lists; also where /v1 is left out of its address."""
-        try:
-            return self._client.models(_cards)
-        except NoListError:
-            if self._client.name.endswith("/v1"):
-                return None
-        try:
-            return self._client.models(_cards, below="/v1")
-        except BackendError:
-            return None
-
     def _best_path(self) -> Path:
         if self._encoder is not None:
             try:
@@ -247,26 +209,15 @@ class OpenAIBackend(Templated):
 def _budget(max_cost: float | None, price: Sequence[float]) -> Budget:
     if price and (len(price) != 2 or min(price) < 0):
         raise BackendError(
-            "`price`: expected dollars for a million prompt tokens and for a million completion tokens, as 0.15,0.6"
+            "`price`: expected dollars for a million prompt tokens and for a million completion "
+            "tokens, as 0.15,0.6"
         )
     if max_cost is not None and not price:
         raise BackendError(
-            "`max_cost`: expected `price` too, as 0.15,0.6 (dollars for a million prompt and completion tokens)"
+            "`max_cost`: expected `price` too, as 0.15,0.6 "
+            "(dollars for a million prompt and completion tokens)"
         )
     return Budget(max_cost, (price[0], price[1]) if price else (0.0, 0.0))
-
-
-def _cards(_: None, answer: Any) -> list[_Card]:  # noqa: ANN401 (any JSON)
-    """Return the models of a list, which some servers send bare."""
-    listed = answer if isinstance(answer, list) else server_answers.field(answer, "data")
-    if not isinstance(listed, list):
-        raise UnusableAnswerError(f"expected a list of models, found {str(answer)[:100]}")
-    named = [(card, server_answers.field(card, "id")) for card in listed]
-    return [
-        _Card(str(name), server_answers.count(server_answers.field(card, "max_model_len")))
-        for card, name in named
-        if isinstance(name, (str, int)) and str(name).strip()
-    ]
 
 
 def _encoder(source: str, *, required: bool) -> Encoder | None:

@@ -44,10 +44,10 @@ def likely_next_tokens(
     They have the largest mean log-probability there; theirs after all prompts is returned.
     """
     sample = dict.fromkeys(prompts[:_SAMPLE])
-    found = compute({tokens: set(words) for tokens in sample})
+    logprobs = compute({tokens: set(words) for tokens in sample})
     order = sorted(words)
-    means = np.mean([[found[tokens][token] for token in order] for tokens in sample], axis=0)
+    means = np.mean([[logprobs[tokens][token] for token in order] for tokens in sample], axis=0)
     kept = [order[i] for i in np.argsort(-means, kind="stable")[:most]]
-    found |= compute({tokens: set(kept) for tokens in prompts if tokens not in sample})
-    outputs = [tuple(found[tokens][token] for token in kept) for tokens in prompts]
+    logprobs |= compute({tokens: set(kept) for tokens in prompts if tokens not in sample})
+    outputs = [tuple(logprobs[tokens][token] for token in kept) for tokens in prompts]
     return NextTokens(tuple(words[token] for token in kept), outputs)

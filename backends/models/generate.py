@@ -73,15 +73,7 @@ def generate(
         if temperature > 0
         else {"do_sample": False}
     )
-    known = known_tokens(model)
-    pad = next(
-        (
-            t
-            for t in (ends.tokenizer.pad_token_id, *sorted(ends.tokens))
-            if t is not None and t < known
-        ),
-        0,
-    )
+    pad = _pad_token(model, ends)
     options = {"pad_token_id": pad, "eos_token_id": sorted(ends.tokens) or None, **sampling}
     with (
         torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []),
@@ -99,6 +91,15 @@ def generate(
             )
             replies |= zip(batch, output[:, first:].tolist(), strict=True)
     return [_until_end(replies[i], ends) for i in range(len(prompts))]
+
+
+def _pad_token(model: Any, ends: Ends) -> int:  # noqa: ANN401
+    """Return a token that the model knows to pad with; what it says is not read."""
+    known = known_tokens(model)
+    for token in (ends.tokenizer.pad_token_id, *sorted(ends.tokens)):
+        if token is not None and token < known:
+            return int(token)
+    return 0
 
 
 def _done(ends: Ends, first: int) -> Callable[..., torch.Tensor]:

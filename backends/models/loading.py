@@ -119,50 +119,57 @@ def quiet_transformers() -> Iterator[None]:
 def _read(
     source: str, name: str, trust_remote_code: bool, place: str, dtype: torch.dtype
 ) -> tuple[Any, Any, Kind]:
-    from transformers import AutoConfig, AutoTokenizer
-
+    """Return a model's tokenizer, the model and its kind."""
     if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
         raise BackendError(
             f"`model` {name}: expected a folder with a config.json, weights and a tokenizer, "
             "but it has no config.json"
         )
     try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
-        kind, auto = _kind(config, name, trust_remote_code)
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
-        if not isinstance(tokenizer.model_max_length, int | float):
-            raise TypeError(
-                f"model_max_length {tokenizer.model_max_length!r} of its tokenizer is no number"
-            )
-        tokenizer.convert_tokens_to_ids(
-            "\ue000"
-        )  # never ends where its unknown token is none of its tokens
-        spread = {"device_map": "auto"} if place == AUTO else {}
-        model, info = auto.from_pretrained(
-            source,
-            dtype=dtype,
-            trust_remote_code=trust_remote_code,
-            output_loading_info=True,
-            **spread,
+        tokenizer, model, kind, missing = _from_pretrained(
+            source, name, trust_remote_code, place, dtype
         )
     except BackendError:
         raise
-    except (
-        Exception
-    ) as error:  # (a broken file, a missing package or a model's own code can raise anything)
+    # A broken file, a missing package or a model's own code can raise anything.
+    except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise BackendError(
             f"`model` {name}: expected the id or folder of a Hugging Face model, "
             f"but it cannot be loaded ({reason}); "
             "check the name, and the network if it is not on this machine"
         ) from error
-    missing = sorted(info["missing_keys"])
     if missing:  # they would be random
         raise BackendError(
-            f"`model` {name}: expected all weights of a {config.model_type} language model, but "
-            f"{len(missing)} are missing, such as {missing[0]}"
+            f"`model` {name}: expected all weights of a {model.config.model_type} language model, "
+            f"but {len(missing)} are missing, such as {missing[0]}"
         )
     return tokenizer, model if place == AUTO else model.to(place), kind
+
+
+def _from_pretrained(
+    source: str, name: str, trust_remote_code: bool, place: str, dtype: torch.dtype
+) -> tuple[Any, Any, Kind, list[str]]:
+    """Return what transformers reads, and the names of missing weights."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
+    kind, auto = _kind(config, name, trust_remote_code)
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+    longest = tokenizer.model_max_length
+    if not isinstance(longest, int | float):
+        raise TypeError(f"model_max_length {longest!r} of its tokenizer is no number")
+    # Never ends where its unknown token is none of its tokens.
+    tokenizer.convert_tokens_to_ids("\ue000")
+    spread = {"device_map": "auto"} if place == AUTO else {}
+    model, info = auto.from_pretrained(
+        source,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        output_loading_info=True,
+        **spread,
+    )
+    return tokenizer, model, kind, sorted(info["missing_keys"])
 
 
 def _kind(config: Any, name: str, trust_remote_code: bool) -> tuple[Kind, Any]:  # noqa: ANN401

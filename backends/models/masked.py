@@ -67,7 +67,7 @@ class MaskedEngine:
                     wanted.setdefault(self._place(request.prompt, continuation, i), set()).add(
                         token
                     )
-        found: dict[Place, dict[int, float]] = {}
+        logprobs: dict[Place, dict[int, float]] = {}
         masks: dict[Tokens, list[Place]] = {}
         for place in wanted:
             masks.setdefault(place[0], []).append(place)
@@ -79,10 +79,10 @@ class MaskedEngine:
             rows, columns = torch.tensor(
                 [(row, place[1]) for row, place in places], device=ids.device
             ).T
-            found |= read(logits[rows, columns], [(place, wanted[place]) for _, place in places])
+            logprobs |= read(logits[rows, columns], [(place, wanted[place]) for _, place in places])
         return [
             tuple(
-                sum(found[self._place(request.prompt, c, i)][token] for i, token in enumerate(c))
+                sum(logprobs[self._place(request.prompt, c, i)][token] for i, token in enumerate(c))
                 for c in request.continuations
             )
             for request in requests

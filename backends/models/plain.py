@@ -37,13 +37,13 @@ class PlainEngine:
     @torch.inference_mode()
     def compute(self, wanted: Wanted) -> LogProbs:
         """Return the log-probabilities of the wanted next tokens after each context."""
-        found: LogProbs = {}
+        logprobs: LogProbs = {}
         for context, tokens in wanted.items():
             ids = torch.tensor([list(context)], device=self._model.device)
             logits = self._model(input_ids=ids, use_cache=False).logits[0, -1:]
-            found |= read(logits, [(context, tokens)])
+            logprobs |= read(logits, [(context, tokens)])
             self.computed_tokens += len(context)
-        return found
+        return logprobs
 
     def forget(self) -> None:
         """Do nothing: nothing is kept."""

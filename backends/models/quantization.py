@@ -35,10 +35,10 @@ class Int8Linear(torch.nn.Module):
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return outputs of shape ``(..., outputs)`` for inputs of shape ``(..., inputs)``."""
         rows, scale = _rounded(inputs.reshape(-1, inputs.shape[-1]))
-        found = torch._int_mm(rows, self.weight.T).to(inputs.dtype).mul_(scale).mul_(self.scale)
+        outputs = torch._int_mm(rows, self.weight.T).to(inputs.dtype).mul_(scale).mul_(self.scale)
         if self.bias is not None:
-            found += self.bias
-        return found.view(*inputs.shape[:-1], -1)
+            outputs += self.bias
+        return outputs.view(*inputs.shape[:-1], -1)
 
 
 def quantize(model: Any) -> int:  # noqa: ANN401

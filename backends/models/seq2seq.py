@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..tokenization import Encoded, Tokens
 
 _DECODED_TOGETHER = 64
+"""Branches in one pass of the decoder."""
 Place = tuple["Tokens", "Tokens"]
 """An input, and the beginning of an answer."""
 
@@ -57,12 +58,12 @@ class Seq2SeqEngine:
         answers: dict[Tokens, set[Tokens]] = {}
         for request in requests:
             answers.setdefault(request.prompt + self._end, set()).update(request.continuations)
-        found: dict[Place, dict[int, float]] = {}
+        logprobs: dict[Place, dict[int, float]] = {}
         for inputs in batches(answers, self.max_batch_tokens):
-            found |= self._score(inputs, answers)
+            logprobs |= self._score(inputs, answers)
         return [
             tuple(
-                sum(found[request.prompt + self._end, c[:i]][token] for i, token in enumerate(c))
+                sum(logprobs[request.prompt + self._end, c[:i]][token] for i, token in enumerate(c))
                 for c in request.continuations
             )
             for request in requests
@@ -81,39 +82,33 @@ class Seq2SeqEngine:
         branches = [
             (i, branch) for i, text in enumerate(inputs) for branch in _branches(answers[text])
         ]
-        found: dict[Place, dict[int, float]] = {}
+        logprobs: dict[Place, dict[int, float]] = {}
         for first in range(0, len(branches), _DECODED_TOGETHER):
             some = branches[first : first + _DECODED_TOGETHER]
             of = torch.tensor([i for i, _ in some], device=device)
+            decoded, _ = padded([self._start + branch for _, branch in some], 0, device)
             logits = self._model(
                 encoder_outputs=(states[of],),
                 attention_mask=mask[of],
-                decoder_input_ids=padded([self._start + branch for _, branch in some], 0, device)[
-                    0
-                ],
+                decoder_input_ids=decoded,
                 use_cache=False,
             ).logits
-            places = [
-                (row, end, (inputs[i], branch[:end]))
-                for row, (i, branch) in enumerate(some)
-                for end in range(len(branch) + 1)
-            ]
-            wanted = [
-                (
-                    place,
-                    {
-                        answer[end]
-                        for answer in answers[place[0]]
-                        if answer[:end] == place[1] and end < len(answer)
-                    },
-                )
-                for _, end, place in places
-            ]
-            rows, ends = torch.tensor(
-                [(row, len(self._start) - 1 + end) for row, end, _ in places], device=device
-            ).T
-            found |= read(logits[rows, ends], wanted)
-        return found
+            cells: list[tuple[int, int]] = []
+            wanted: list[tuple[Place, set[int]]] = []
+            for row, (i, branch) in enumerate(some):
+                for end in range(len(branch) + 1):
+                    cells.append((row, len(self._start) - 1 + end))
+                    place = (inputs[i], branch[:end])
+                    wanted.append((place, _next_tokens(answers[inputs[i]], branch[:end])))
+            rows, columns = torch.tensor(cells, device=device).T
+            logprobs |= read(logits[rows, columns], wanted)
+        return logprobs
+
+
+def _next_tokens(answers: set[Tokens], begun: Tokens) -> set[int]:
+    """Return what the answers go on with that begin so."""
+    end = len(begun)
+    return {answer[end] for answer in answers if answer[:end] == begun and end < len(answer)}
 
 
 def _branches(answers: set[Tokens]) -> Iterator[Tokens]:

@@ -2,7 +2,7 @@
 
 Three prompts, drawn a word a token, with smaller limits than the real ones:
 
-    Rate this review: ─┬─ awful . Label            a prefix is computed once, and kept between calls;
+    Rate this review: ─┬─ awful . Label            a prefix is computed once and kept over calls;
                        └─ great ─┬─ dull . Label   what follows it is cut into segments, here of
                                  └─ fun . Label    up to 4 tokens
 

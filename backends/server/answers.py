@@ -24,7 +24,7 @@ class NoChoicesError(UnusableAnswerError):
 
 
 class Reply(NamedTuple):
-    """What a model wrote, whether it was cut at the limit, and whether that left room for thinking."""
+    """What a model wrote, whether it was cut, and whether there was room for thinking."""
 
     text: str
     cut: bool

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...search.contracts import Unscored
 from ...search.errors import BackendError, InterruptedCallError
-from ..logprobs import chain, chain_or_whole, ended
+from ..logprobs import chain, chain_or_whole, chained, ended
 from ..tokenization import Encoded
 from .token_server import LISTED, Asked, TokenServer
 
@@ -184,13 +184,7 @@ def _complete(encoded: Sequence[Encoded], known: LogProbs) -> dict[int, tuple[fl
     complete = {}
     for i, request in enumerate(encoded):
         try:
-            scores = tuple(
-                sum(
-                    known[request.prompt + continuation[:n]][token]
-                    for n, token in enumerate(continuation)
-                )
-                for continuation in request.continuations
-            )
+            scores = chained(request, known)
         except KeyError:
             continue
         complete[i] = ended(request, scores)

@@ -96,7 +96,7 @@ def encoders(request: pytest.FixtureRequest) -> tuple[Encoder, Encoder]:
     """One that may read line by line and one that may not."""
     tokenizer = MADE[request.param]()
     by_lines, whole = Encoder(tokenizer, "m"), Encoder(tokenizer, "m")
-    whole._by_lines = False
+    whole._pieces.by_lines = False
     return by_lines, whole
 
 
@@ -119,9 +119,9 @@ def test_chats_too() -> None:
     """Control tokens of the template part the lines; those in a message are text."""
     tokenizer = MADE["default"]()
     by_lines, whole = Encoder(tokenizer, "m"), Encoder(tokenizer, "m")
-    whole._by_lines = False
+    whole._pieces.by_lines = False
     chat = (Message("system", "a\n\nb"), Message("user", "\n {x}\n<|im_end|>\nend\n"))
-    assert by_lines._by_lines
+    assert by_lines._pieces.by_lines
     assert by_lines.encode([LikelihoodRequest(chat, ("yes", "no"))]) == whole.encode(
         [LikelihoodRequest(chat, ("yes", "no"))]
     )
@@ -129,5 +129,5 @@ def test_chats_too() -> None:
 
 def test_tokens_across_lines_are_noticed() -> None:
     """By the vocabulary, or by the first token that is met."""
-    assert not Encoder(byte_level(split=False), "m")._by_lines
-    assert Encoder(byte_level(split=True), "m")._by_lines
+    assert not Encoder(byte_level(split=False), "m")._pieces.by_lines
+    assert Encoder(byte_level(split=True), "m")._pieces.by_lines

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,10 +100,8 @@ def test_a_server_ends_its_answers_too(
             assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_vllm_ends_its_answers_too(
-    tiny: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Tokens asked for one by one, or of long answers at once, make the same numbers."""
+def test_vllm_ends_its_answers_too(tiny: Callable[..., str]) -> None:
+    """What it says of tokens, one by one or of long answers at once, makes the same numbers."""
     expected = HFBackend(tiny("base"))
     plain = PlainEngine(expected._model)
 
@@ -111,8 +110,9 @@ def test_vllm_ends_its_answers_too(
 
     backend = VLLMBackend.__new__(VLLMBackend)  # vLLM itself needs an environment of its own
     backend._encoder, backend.max_context = expected._encoder, expected.max_context
-    monkeypatch.setattr(backend, "_read_next", plain.compute)
-    monkeypatch.setattr(backend, "_read_whole", read_whole)
+    backend._reader = SimpleNamespace(  # type: ignore[assignment]
+        next_tokens=plain.compute, whole=read_whole
+    )
     asked = [
         LikelihoodRequest(
             _PROMPTS[0], (" no", " no opinion", " no opinion at all", " yes"), whole=True
