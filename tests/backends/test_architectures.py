@@ -176,13 +176,13 @@ def test_replies_are_what_the_model_writes_alone(kind: str, tmp_path: Path) -> N
     Prompts of other lengths, and others with the same long beginning.
     """
     other = HFBackend(saved(_CAUSAL[kind](), transformers.AutoModelForCausalLM, tmp_path))
-    stem = "The plot is thin and the cast is good. " * 6
+    start = "The plot is thin and the cast is good. " * 6
     prompts = [
-        f"{stem}One",
+        f"{start}One",
         "Say it",
-        f"{stem}Two or three",
+        f"{start}Two or three",
         "Say it again, please",
-        f"{stem}One and two",
+        f"{start}One and two",
     ]
     expected = []
     for tokens in other._encoder.encode_prompts(prompts):
