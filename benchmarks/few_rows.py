@@ -31,7 +31,7 @@ _MOST_SHOWN = 30
 
 
 def drawn(task: Task, rows: int, draw: int) -> tuple[Example, ...]:
-    """Return rows of the train, each label at least twice."""
+    """Return rows of train, each label at least twice."""
     rng = random.Random(f"{rows} {draw}")
     while True:
         chosen = tuple(rng.sample(task.train, rows))

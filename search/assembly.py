@@ -47,12 +47,12 @@ def make_evaluator(
     A scorer that asks a model asks ``judge``, by default the same one.
     """
     check_task(task)
-    # What a task lacks for its scorer is told before a model is loaded: `judging` is made below.
-    scorer = load_scorer(task.scorer).prepare(task, lambda asked: judging.likelihoods(asked))  # noqa: PLW0108
+    # What a task lacks for its scorer is told before a model is loaded: `asked_model` is made below.
+    scorer = load_scorer(task.scorer).prepare(task, lambda asked: asked_model.likelihoods(asked))  # noqa: PLW0108
     loaded = (
         make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
     )
-    judging = CachedModel(judge or loaded, store)
+    asked_model = CachedModel(judge or loaded, store)
     task = _legible(task, loaded)
     limit, why = field_limit(task, loaded.count_tokens, loaded.max_context, loaded.model)
     task = shorten_inputs(task, loaded.truncate, loaded.count_tokens, limit, why)
@@ -160,7 +160,7 @@ def make_space(
 def _most_shown(task: Task, most: int | None) -> int | None:
     """Return how many demonstrations a prompt may show at most.
 
-    Where rows are few a prompt is judged by those that it does not show, so half of them are left.
+    Where rows are few a prompt is scored on those that it does not show, so half of them are left.
     """
     if not task.shared:
         return most
@@ -177,11 +177,11 @@ def _able(
     """
     if proposer.writes:
         return mutators
-    asking = [name for name, mutator in mutators.items() if usage_of(mutator).asks_model]
-    if asking:
-        note = f"{proposer.model} writes no proposals: {', '.join(asking)} left out"
+    left_out = [name for name, mutator in mutators.items() if usage_of(mutator).asks_model]
+    if left_out:
+        note = f"{proposer.model} writes no proposals: {', '.join(left_out)} left out"
         evaluator.task = replace(evaluator.task, notes=(*evaluator.task.notes, note))
-    return {name: mutator for name, mutator in mutators.items() if name not in asking}
+    return {name: mutator for name, mutator in mutators.items() if name not in left_out}
 
 
 class _Contexts:

@@ -52,7 +52,7 @@ def _splits(task: Task) -> str:
 
 def result_lines(frontier: Frontier) -> list[str]:
     """Return the final table and what the evidence supports."""
-    judged = "test" if frontier.held_out else "cross-fitted"
+    measured = "test" if frontier.held_out else "cross-fitted"
     rows = [
         (
             "",
@@ -60,7 +60,7 @@ def result_lines(frontier: Frontier) -> list[str]:
             "tokens",
             "dev",
             "confirmation",
-            f"{judged} (95 % interval)",
+            f"{measured} (95 % interval)",
             "n",
             "gain",
             "prompt",

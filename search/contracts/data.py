@@ -118,10 +118,10 @@ class Constraint:
     limit
         Its parameter, if it has one; smaller is tighter.
     rule
-        How a reply is measured, and where it can be made to comply: at most ``limit`` ``"max_words"``
-        (characters in Chinese) or ``"max_lines"``, none (``"avoid"``), all (``"include"``) or one and
-        no more (``"choice"``) of ``words``, a ``"regex"`` or ``"json"`` value of that ``pattern``,
-        the ``"language"`` of the input. Empty: it is text alone.
+        How a reply is measured, and where it can be made to comply: at most ``limit`` words
+        (``"max_words"``; characters in Chinese) or lines (``"max_lines"``), none (``"avoid"``), all
+        (``"include"``) or one and no more (``"choice"``) of ``words``, a ``"regex"`` or ``"json"``
+        value of that ``pattern``, the ``"language"`` of the input. Empty: it is text alone.
     words
         Of the rules that have any.
     pattern
@@ -235,7 +235,7 @@ class Task:
 
     @property
     def shared(self) -> bool:
-        """Whether the rows for showing are also those for judging."""
+        """Whether rows are train and dev at once: each may be shown, and each is scored."""
         return not {row.inputs for row in self.train}.isdisjoint(row.inputs for row in self.dev)
 
 

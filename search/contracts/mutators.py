@@ -34,11 +34,13 @@ class MutationContext:
         model without a chat template gets turns as plain text.
     losses
         ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in
-        nats; NaN where the model gives none. Costs pairs; empty where none are left for mutators.
+        nats; NaN where the model gives none. Costs evaluations; empty where none are left for
+        mutators.
     label_bias
         ``label_bias(prompt) -> floats``: how much more likely than the others the prompt makes each
         label, whatever the input, in nats and in the order of the task's labels; empty for free
-        text. Costs pairs where the prompt was not scored; empty where none are left for mutators.
+        text. Costs evaluations where the prompt was not scored; empty where none are left for
+        mutators.
     next_tokens
         ``next_tokens(prompt, examples) -> NextTokens``: which words the model would write after
         the prompt, without its demonstrations, with each example. Costs evaluations where the

@@ -1,7 +1,7 @@
 """What a candidate would score on all dev examples, read off the few it was scored on.
 
-Prompts for one task largely agree on which examples lean towards which label; they differ in how
-far they lean to one label overall, in how sharply they follow the others, and in how much more than
+Prompts for one task largely agree on which examples favour which label; they differ in how much
+they favour one label overall, in how sharply they follow the others, and in how much more than
 those they know of the right label. So the log-odds of candidate c on example i for label k are
 modelled as ``shift[c, k] + sharpness[c] * row[i, k] + skill[c] * (k is right)``, whose rows
 candidates that saw all examples fill in for those that saw ten. Item response theory tests language

@@ -156,7 +156,7 @@ class Evaluator:
         Parameters
         ----------
         seen
-            By how many of the dev examples each prompt is judged; what was not scored yet is.
+            On how many of the dev examples each prompt is read; what was not scored yet is.
         """
         dev, labels = self.task.dev, self.task.labels
         outputs: list[list[list[float] | None]] = []

@@ -111,7 +111,7 @@ def cross_fit(evaluator: Evaluator, frontier: Frontier, entries: Sequence[Entry]
     """Return what choosing the best prompt by these rows is worth, measured on the same rows, by trial and as a ``choice``.
 
     The rows are divided into folds at random, many times. The rows outside a fold choose among all fully evaluated prompts,
-    and the choice is scored on the fold: each row is judged by prompts that it had no part in choosing (cross-validation
+    and the choice is scored on the fold: each row is scored by prompts that it had no part in choosing (cross-validation
     of the choice; Stone 1974, Varma & Simon 2006), averaged over the divisions. That mutators saw all rows is not undone:
     a little optimism is left. The best prompt, where it is another than the start, has the score and gain of the choice.
 
@@ -196,15 +196,17 @@ def _held_out_score(
     uncalibrated = fmean(plain) if plain else None
     unscored, kept = sum(reasons.values()), evaluator.constraints_met(entry.prompt, rows)
     parts = evaluator.parts(entry.prompt, rows) if evaluator.task.test else {}
-    judged = [row for row, value in zip(rows, held.values, strict=True) if not math.isnan(value)]
+    scored_rows = [
+        row for row, value in zip(rows, held.values, strict=True) if not math.isnan(value)
+    ]
     chosen = (
-        evaluator.chosen(entry.prompt, judged, entry.trial.offsets)
+        evaluator.chosen(entry.prompt, scored_rows, entry.trial.offsets)
         if rows == evaluator.task.test
         else []
     )
     others: dict[str, Any] = {"reasons": reasons}
     others |= (
-        label_scores([row.target for row in judged], chosen, evaluator.task.labels)
+        label_scores([row.target for row in scored_rows], chosen, evaluator.task.labels)
         if chosen
         else {}
     )

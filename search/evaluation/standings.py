@@ -153,13 +153,13 @@ def _unscored(
     """Return why a candidate that leaves too many rows without a score is stopped; else nothing."""
     counts = count(ours.reasons)
     shown = {example.inputs for example in challenger.prompt.demonstrations}
-    judged = sum(example.inputs not in shown for example in rows)
+    counted = sum(example.inputs not in shown for example in rows)
     theirs = dict[str, int]()
     if challenger.incumbent:
         theirs = count(evaluator.evaluate(challenger.incumbent.prompt, rows).reasons)
-    more = too_many(counts, judged) and sum(counts.values()) > sum(theirs.values())
+    more = too_many(counts, counted) and sum(counts.values()) > sum(theirs.values())
     if more or (counts and not scored(ours.values)):
-        return f"unscored on {sum(counts.values())} of {judged} rows: {listed(counts)}"
+        return f"unscored on {sum(counts.values())} of {counted} rows: {listed(counts)}"
     return ""
 
 

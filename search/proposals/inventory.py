@@ -50,7 +50,7 @@ def load_mutators(
 
 
 def suited(mutators: Mapping[str, Mutator], task: Task) -> dict[str, Mutator]:
-    """Return the mutators less those that would be judged by the rows that they learn from."""
+    """Return the mutators less those that would be scored on the rows that they learn from."""
     return {
         name: mutator
         for name, mutator in mutators.items()

@@ -35,7 +35,7 @@ INPUTS = int(os.environ.get("PROMPTFRONT_FUZZ", "0"))
 _SECONDS = 60
 _CODES = (0, 1, 2, 130)
 _COUNTED = re.compile(
-    r"note +([\d,]+) (?:(?:more|other|dev|test|pool|train) )*rows? (?!in all|over|with the label)"
+    r"note +([\d,]+) (?:(?:more|other|dev|test|train) )*rows? (?!in all|over|with the label)"
 )
 COUNTS: Counter[tuple[str, str]] = Counter()
 """How many inputs of each kind ended in which way."""

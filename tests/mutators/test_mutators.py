@@ -46,7 +46,7 @@ _CHINESE = "请阅读评论（全文）。判断情感。"
 
 
 def make(name: str) -> Mutator:
-    """Return a fresh mutator as the search makes it."""
+    """Return a new mutator as the search makes it."""
     return cast("Callable[[], Mutator]", load("promptfront.mutators", name))()
 
 
@@ -375,7 +375,7 @@ def test_fitted_verbalizers_tell_labels_apart() -> None:
 
 
 def test_verbalizers_are_not_fitted_to_labels_without_examples() -> None:
-    """A label that the train has once or never would get a word by luck."""
+    """A label that train has once or never would get a word by luck."""
     task = make_task(["one", "two"], ("negative", "positive"), _ENGLISH)
     assert make("fit-verbalizers").mutate(task.start, context(task, 0)) == task.start
 

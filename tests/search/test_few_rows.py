@@ -1,4 +1,4 @@
-"""Few labelled rows in all: each is shown and judges, and what the choice is worth is cross-fitted."""
+"""Few labelled rows in all: each is shown and scored, and the choice is cross-fitted."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_search_on_few_rows(reviews: Task, tiny: Callable[..., str], tmp_path:
 
 
 def test_dev_and_test_alone_need_no_training_rows(backend: HFBackend, tmp_path: Path) -> None:
-    """Then there is no pool, and nothing to show; one of the two is not enough."""
+    """Then there is no train, and nothing to show; one of the two is not enough."""
     for name, rows in (("dev", ROWS[:10]), ("test", ROWS[10:20])):
         lines = "".join(f"{row.inputs[0][1]},{row.target}\n" for row in rows)
         (tmp_path / f"{name}.csv").write_text(f"text,label\n{lines}")

@@ -133,18 +133,18 @@ def test_proposals_come_from_the_proposer(
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_few_pairs_mean_few_dev_rows_for_the_whole_study(
+def test_few_evaluations_mean_few_dev_rows_for_the_whole_study(
     reviews: Task, backend: HFBackend, tmp_path: Path
 ) -> None:
-    """A full evaluation takes a tenth of the pairs at most, or thirty.
+    """A full evaluation takes a tenth of the evaluations at most, or thirty.
 
     The plan says so, and a larger limit changes nothing.
     """
     plans: list[Plan] = []
-    for budget, pairs in ((1, 200), (2, 4000)):
+    for budget, evaluations in ((1, 200), (2, 4000)):
         front = optimize(
             reviews, backend=backend, budget=budget, storage=f"sqlite:///{tmp_path}/a.db",
-            limits=Limits(max_evaluations=pairs), on_plan=plans.append,
+            limits=Limits(max_evaluations=evaluations), on_plan=plans.append,
             without=("debias-demonstrations", "fit-verbalizers"),
         )  # fmt: skip
         assert front.trials == budget

@@ -110,7 +110,7 @@ def test_pairs_go_to_contenders() -> None:
 
 
 def test_a_second_race_begins_where_the_first_ended() -> None:
-    """What was seen before is not shown again, and leaves more of the batch's pairs."""
+    """What was seen before is not shown again, and leaves more of the batch's evaluations."""
     evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
     shown: list[int] = []
     trials = race(
@@ -189,7 +189,7 @@ if TYPE_CHECKING:
 
 
 def test_finalists_share_what_the_search_left(tmp_path: Path) -> None:
-    """Each is scored on all confirmation rows only where there are pairs for it: mutators and a grown front may have used them."""
+    """Each is scored on all confirmation rows only where there are evaluations for it: mutators and a grown front may have used them."""
     storage = f"sqlite:///{tmp_path}/a.db"
     task = replace(TASK, train=ROWS[:90], dev=ROWS[90:120], test=ROWS[120:])
     front = optimize(task, budget=1, backend=cast("Backend", KnownModel()), storage=storage)

@@ -24,7 +24,7 @@ def test_scores_come_back_bit_for_bit(url: str) -> None:
 
 
 def test_what_is_stored_first_is_kept(url: str) -> None:
-    """A second worker that scored the same pair changes nothing and fails nothing."""
+    """A second worker that made the same evaluation changes nothing and fails nothing."""
     store = Store(url)
     store.write_scores("model", {"a": (-1.0,)})
     store.write_scores("model", {"a": (-9.0,), "b": (-2.0,)})
