@@ -28,7 +28,8 @@ from ..prompts.written_answers import without_thinking
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..contracts import Prompt
+    from ..contracts import Prompt, Structure
+    from ..records.config import StudyConfig
     from ..records.results import Entry, Frontier
 
 SCHEMA_VERSION = 1
@@ -104,8 +105,6 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
         Its ancestors' trials, nearest first.
     """
     config, structure = frontier.config, entry.prompt.structure
-    n = config.sizes.dev - entry.unscored
-    low, high = wilson_interval(entry.quality * n, n)
     return {
         "schema_version": SCHEMA_VERSION,
         "task": frontier.task,
@@ -119,35 +118,10 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
         "answers": {
             label: continuation(structure, structure.verbalize(label)) for label in config.labels
         },
-        "reply": {
-            "max_tokens": config.reply.max_tokens,
-            "stop": [*config.reply.stop, *stops(structure)],
-        }
-        if config.reply
-        else None,
-        "calibration": {
-            "method": structure.calibration,
-            "offsets": dict(zip(config.labels, entry.trial.offsets, strict=True))
-            if entry.trial.offsets
-            else {},
-        },
-        "scores": {
-            "dev": {"score": entry.quality, "low": low, "high": high, "n": n}
-            | {"unscored": entry.unscored, "reasons": entry.trial.reasons},
-            "confirmation": asdict(entry.confirmation) if entry.confirmation else None,
-            "test": asdict(entry.test) if entry.test else None,
-            "gain": entry.gain,
-            "p_value": entry.p_value,
-            "start": asdict(frontier.start.test) if frontier.start.test else None,
-        },
-        "model": {
-            "model": config.model,
-            "revision": config.revision,
-            "fingerprint": config.fingerprint,
-            "backend": config.backend,
-            "scoring": config.scoring,
-        }
-        | ({"date": config.date} if config.date else {}),
+        "reply": _reply(config, structure),
+        "calibration": _calibration(config, entry),
+        "scores": _scores(frontier, entry),
+        "model": _model(config),
         "data": {
             "source": config.source,
             "data_hash": config.data_hash,
@@ -160,6 +134,50 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
         "lineage": list(lineage),
         "versions": config.versions,
     }
+
+
+def _reply(config: StudyConfig, structure: Structure) -> dict[str, Any] | None:
+    """Return where a reply of free text ends."""
+    if config.reply is None:
+        return None
+    stop = [*config.reply.stop, *stops(structure)]
+    return {"max_tokens": config.reply.max_tokens, "stop": stop}
+
+
+def _calibration(config: StudyConfig, entry: Entry) -> dict[str, Any]:
+    """Return what is subtracted from each label's log-likelihood, where anything is."""
+    offsets = entry.trial.offsets
+    return {
+        "method": entry.prompt.structure.calibration,
+        "offsets": dict(zip(config.labels, offsets, strict=True)) if offsets else {},
+    }
+
+
+def _scores(frontier: Frontier, entry: Entry) -> dict[str, Any]:
+    n = frontier.config.sizes.dev - entry.unscored
+    low, high = wilson_interval(entry.quality * n, n)
+    start = frontier.start.test
+    return {
+        "dev": {
+            "score": entry.quality,
+            "low": low,
+            "high": high,
+            "n": n,
+            "unscored": entry.unscored,
+            "reasons": entry.trial.reasons,
+        },
+        "confirmation": asdict(entry.confirmation) if entry.confirmation else None,
+        "test": asdict(entry.test) if entry.test else None,
+        "gain": entry.gain,
+        "p_value": entry.p_value,
+        "start": asdict(start) if start else None,
+    }
+
+
+def _model(config: StudyConfig) -> dict[str, Any]:
+    names = ("model", "revision", "fingerprint", "backend", "scoring")
+    model = {name: getattr(config, name) for name in names}
+    return model | ({"date": config.date} if config.date else {})
 
 
 def write_text(path: str | Path, text: str) -> None:
