@@ -116,9 +116,7 @@ def _unscored(frontier: Frontier, *, many: bool) -> list[str]:
     named.setdefault(frontier.best.number, ("the best prompt", frontier.best))
     found = []
     for who, entry in named.values():
-        rows = frontier.config.sizes.dev
-        shown = 0 if frontier.held_out else len(entry.prompt.demonstrations)
-        splits = [("dev", rows - shown, entry.trial.reasons)]
+        splits = [("dev", frontier.dev_rows(entry), entry.trial.reasons)]
         if frontier.held_out and entry.test:
             splits.append(("test", entry.test.n + entry.test.unscored, entry.test.reasons))
         found += [
