@@ -405,6 +405,19 @@ def test_options_without_sense_are_refused_before_anything_is_read(
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["--task", "sentimnt"], ["--data", "none.csv"], ["--task", "sentiment", "--sampler", "magic"]],
+)
+def test_what_cannot_start_leaves_no_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """A name that is misspelt leaves the folder as it was."""
+    monkeypatch.chdir(tmp_path)
+    assert 2 == main(words)
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_a_fault_of_promptfront_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
