@@ -116,7 +116,9 @@ def _unscored(frontier: Frontier, *, many: bool) -> list[str]:
     named.setdefault(frontier.best.number, ("the best prompt", frontier.best))
     found = []
     for who, entry in named.values():
-        splits = [("dev", frontier.dev_rows(entry), entry.trial.reasons)]
+        rows = frontier.config.sizes.dev
+        shown = 0 if frontier.held_out else len(entry.prompt.demonstrations)
+        splits = [("dev", rows - shown, entry.trial.reasons)]
         if frontier.held_out and entry.test:
             splits.append(("test", entry.test.n + entry.test.unscored, entry.test.reasons))
         found += [

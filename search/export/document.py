@@ -154,8 +154,8 @@ def _calibration(config: StudyConfig, entry: Entry) -> dict[str, Any]:
 
 
 def _scores(frontier: Frontier, entry: Entry) -> dict[str, Any]:
-    n = frontier.dev_rows(entry) - entry.unscored
-    low, high = entry.trial.dev_interval or wilson_interval(entry.quality * n, n)
+    n = frontier.config.sizes.dev - entry.unscored
+    low, high = wilson_interval(entry.quality * n, n)
     start = frontier.start.test
     return {
         "dev": {

@@ -110,8 +110,9 @@ def _task(load: Mapping[str, Any], seed: int) -> Task:
 
 def _scored_again(evaluator: Evaluator, exported: ExportedPrompt, split: str) -> tuple[int, float]:
     """Return on how many rows of the split the prompt is scored, and its mean."""
+    score = exported.document["scores"][split]
     rows: tuple[Example, ...] = getattr(evaluator.task, split)
-    rows = rows[: exported.document["data"]["sizes"][split]]
+    rows = rows[: score["n"] + score.get("unscored", 0)]
     values = held_out(evaluator, exported.prompt, exported.offsets, rows).values
     return len(rows), scored_mean(values) if split == "test" else evaluator.mean(values, rows)
 
@@ -145,11 +146,8 @@ def _check(document: dict[str, Any]) -> None:
     DataOptions(**load["data"])
     texts = [data["data_hash"], model["backend"], model["fingerprint"], model.get("date", "")]
     texts += [value for key in ("task", "model") if (value := load[key]) is not None]
-    numbers = [document["seed"], data["sizes"]["dev"], data["sizes"]["test"]]
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("data or model")
-    if not all(isinstance(number, int) for number in numbers):
-        raise ValueError("seed or sizes")
+    if not all(isinstance(text, str) for text in texts) or not isinstance(document["seed"], int):
+        raise ValueError("data, model or seed")
     if model.get("date"):
         date.fromisoformat(model["date"])
 

@@ -214,11 +214,6 @@ class Frontier:
             config=config,
         )
 
-    def dev_rows(self, entry: Entry) -> int:
-        """Return how many rows a prompt's dev score is of: not those that it shows."""
-        shown = 0 if self.held_out else len(entry.prompt.demonstrations)
-        return self.config.sizes.dev - shown
-
     def pick(self, which: str) -> Entry:
         """Return one prompt of the front: ``best``, ``knee``, ``shortest`` or a trial number.
 

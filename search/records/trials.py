@@ -38,9 +38,6 @@ class Trial:
     dev_mean, estimate, potential
         Its mean score on those rows, the score it would have on all dev rows, and the same were its label bias
         taken away; all are missing where it was not scored.
-    dev_interval
-        The 95 % interval of ``dev_mean``, of a complete candidate with graded scores; that of a
-        proportion follows from the mean and the number of rows.
     offsets
         Its calibration; empty for none.
     stopped
@@ -60,7 +57,6 @@ class Trial:
     dev_mean: float | None = None
     estimate: float | None = None
     potential: float | None = None
-    dev_interval: tuple[float, float] | None = None
     offsets: tuple[float, ...] = ()
     stopped: str = ""
     reasons: dict[str, int] = field(default_factory=dict)
@@ -181,8 +177,6 @@ def told_to_json(trial: Trial) -> dict[str, Any]:
         return values | {"error": trial.error}
     values |= {name: getattr(trial, name) for name in _MEASURED}
     values |= {"offsets": list(trial.offsets), "stopped": trial.stopped}
-    if trial.dev_interval:
-        values["dev_interval"] = list(trial.dev_interval)
     return values | ({"reasons": trial.reasons} if trial.reasons else {})
 
 
@@ -196,11 +190,9 @@ def told_from_json(values: Mapping[str, Any], number: int) -> Trial:
     )
     if "error" in values:
         return replace(trial, error=values["error"])
-    interval = values.get("dev_interval")
     return replace(
         trial,
         **{name: values[name] for name in _MEASURED},
-        dev_interval=tuple(interval) if interval else None,
         offsets=tuple(values["offsets"]),
         stopped=values["stopped"],
         reasons=values.get("reasons", {}),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from promptfront.scorers.answers import exact_match
-from promptfront.search import load_frontier, load_prompt, optimize
+from promptfront.search import load_prompt, optimize
 from promptfront.search.api import export_prompt
 from promptfront.search.cli.tables import result_lines
 from promptfront.search.contracts import (
@@ -27,7 +27,6 @@ from promptfront.search.contracts import (
 )
 from promptfront.search.errors import InputError, InterruptedCallError
 from promptfront.search.evaluation.evaluator import Evaluator
-from promptfront.search.evaluation.statistics import wilson_interval
 from promptfront.search.prompts.render import literal, read_reply, stops
 from promptfront.search.scoring import Metric
 from promptfront.search.storage.database import Store
@@ -124,22 +123,6 @@ def test_what_cannot_be_scored_is_counted(words: Task, backend: HFBackend, tmp_p
     assert any(
         f"{negative} of 10 test rows could not be scored" in line for line in result_lines(front)
     )
-
-
-def test_a_graded_dev_score_is_stored_with_its_interval(
-    words: Task, backend: HFBackend, tmp_path: Path
-) -> None:
-    """It is that of the rows' own spread, narrower than a proportion's, and read back as it was."""
-    (tmp_path / "s.py").write_text(
-        "def metric(reply, example):\n    return 0.4 + 0.1 * (len(example.inputs[0][1]) % 3)\n"
-    )
-    task, storage = replace(words, scorer=f"{tmp_path}/s.py:metric"), f"sqlite:///{tmp_path}/a.db"
-    start = optimize(task, backend=backend, budget=1, storage=storage).start
-    low, high = start.trial.dev_interval or (0.0, 1.0)
-    assert low < start.quality < high
-    proportion = wilson_interval(start.quality * len(task.dev), len(task.dev))
-    assert high - low < 0.5 * (proportion[1] - proportion[0])
-    assert load_frontier(storage).start.trial.dev_interval == (low, high)
 
 
 def test_each_of_several_scorers_is_reported(

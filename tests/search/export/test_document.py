@@ -48,17 +48,6 @@ def document(prompt: Prompt) -> dict[str, Any]:
     )
 
 
-def test_a_graded_dev_score_has_its_own_interval_and_rows() -> None:
-    """Graded scores have their bootstrap's interval, and rows that the prompt shows do not count."""
-    graded = Entry(trial(3, PROMPT, 0.147, 20, dev_interval=(0.135, 0.158)))
-    proportion = Entry(trial(3, PROMPT, 0.5, 20))
-    for entry, low, high in ((graded, 0.135, 0.158), (proportion, 0.350, 0.650)):
-        front = Frontier.of(config(test=0), [entry], study="s", trials=1, evaluations=40)
-        dev = export(front, entry, [])["scores"]["dev"]
-        assert dev["n"] == 39
-        assert (dev["low"], dev["high"]) == pytest.approx((low, high), abs=2e-3)
-
-
 @pytest.mark.parametrize("prompt", [PROMPT, CHAT])
 def test_a_loaded_prompt_renders_as_the_search_did(tmp_path: Path, prompt: Prompt) -> None:
     """What is read back is the same prompt, down to the last character."""
