@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from ..search.contracts import Gene, MutationContext, Prompt, Task
 
 _MOST = 3
-# Built-in rules that fix the form of the answer: a second one repeats the first or contradicts it.
+"""Rules of a prompt at most: each is paid for with every input. Set by hand."""
 _FORM = frozenset({"length", "one-word", "labels-only"})
+"""Built-in rules on the form of the answer: a second one repeats the first or contradicts it."""
+_LEAST_LIMIT = 4
+"""Words that the built-in rule on length allows at least."""
+_LEAST_CHINESE_LIMIT = 8
+"""Characters that it allows at least."""
 
 
 class AddConstraint:
@@ -55,40 +60,40 @@ class TightenConstraint:
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with one limit halved, though never below what its labels need."""
         texts = label_texts(prompt.structure, context.task.labels)
-        tighter = [
-            (i, c, _halved(c, texts))
-            for i, c in enumerate(prompt.constraints)
-            if c.limit is not None
-        ]
-        places = [(i, new) for i, old, new in tighter if new != old]
-        if not places:
+        tighter = []
+        for place, constraint in enumerate(prompt.constraints):
+            halved = _halved(constraint, texts)
+            if halved != constraint:
+                tighter.append((place, halved))
+        if not tighter:
             return prompt
-        place, new = context.rng.choice(places)
-        return replace(
-            prompt, constraints=(*prompt.constraints[:place], new, *prompt.constraints[place + 1 :])
-        )
+        constraints = list(prompt.constraints)
+        place, halved = context.rng.choice(tighter)
+        constraints[place] = halved
+        return replace(prompt, constraints=tuple(constraints))
 
 
 def known_constraints(prompt: Prompt, task: Task) -> list[Constraint]:
-    """Return the rules that can be stated: the task's own first, then the built-in ones that fit labels and language."""
+    """Return the rules that can be stated.
+
+    The task's own come first, then the built-in ones that fit labels and language.
+    """
     texts = label_texts(prompt.structure, task.labels)
-    most = max(
-        (_size(answer) for answer in texts or [example.target for example in task.train]), default=1
-    )
-    built_in = _chinese(texts, most) if task_is_chinese(task) else _english(texts, most)
+    answers = texts or [example.target for example in task.train]
+    longest = max(map(_size, answers), default=1)
+    built_in = _chinese(texts, longest) if task_is_chinese(task) else _english(texts, longest)
     own = {constraint.name for constraint in task.constraints}
-    return [
-        *task.constraints,
-        *(constraint for constraint in built_in if constraint.name not in own),
-    ]
+    return [*task.constraints, *(rule for rule in built_in if rule.name not in own)]
 
 
-def _english(texts: list[str], most: int) -> list[Constraint]:
+def _english(texts: list[str], longest: int) -> list[Constraint]:
     rules = [
-        Constraint("length", "Answer in at most {limit} words.", max(4, most), "max_words"),
+        Constraint(
+            "length", "Answer in at most {limit} words.", max(_LEAST_LIMIT, longest), "max_words"
+        ),
         Constraint("no-explanation", "Do not explain."),
     ]
-    if most == 1:
+    if longest == 1:
         rules.append(Constraint("one-word", "Answer with one word.", rule="max_words"))
     if not texts:
         return [
@@ -102,9 +107,11 @@ def _english(texts: list[str], most: int) -> list[Constraint]:
     return rules
 
 
-def _chinese(texts: list[str], most: int) -> list[Constraint]:
+def _chinese(texts: list[str], longest: int) -> list[Constraint]:
     rules = [
-        Constraint("length", "回答不超过{limit}个字。", max(8, most), "max_words"),
+        Constraint(
+            "length", "回答不超过{limit}个字。", max(_LEAST_CHINESE_LIMIT, longest), "max_words"
+        ),
         Constraint("no-explanation", "不要解释。"),
     ]
     if not texts:
@@ -122,6 +129,8 @@ def _size(text: str) -> int:
 
 
 def _halved(constraint: Constraint, texts: list[str]) -> Constraint:
-    floor = max([1, *map(_size, texts)]) if constraint.name == "length" else 1
-    limit = constraint.limit or floor
-    return constraint if limit <= floor else replace(constraint, limit=max(floor, limit // 2))
+    """Return the constraint with half its limit, no less than its labels need."""
+    least = max([1, *map(_size, texts)]) if constraint.name == "length" else 1
+    if constraint.limit is None or constraint.limit <= least:
+        return constraint
+    return replace(constraint, limit=max(least, constraint.limit // 2))

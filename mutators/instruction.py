@@ -24,7 +24,6 @@ from .sentences import join_sentences, split_sentences
 if TYPE_CHECKING:
     from ..search.contracts import Gene, MutationContext, Prompt, Task
 
-# Verbs that open an instruction and those that can take their place.
 _VERBS = {
     "classify": ("categorize", "label"),
     "categorize": ("classify", "label"),
@@ -35,25 +34,34 @@ _VERBS = {
     "确定": ("判断", "识别"),
     "识别": ("判断", "确定"),
 }
+"""Verbs that open an instruction, and those that can take their place."""
 _OPENING = re.compile(rf"^(\s*(?:please |请)?)({'|'.join(_VERBS)})", re.IGNORECASE)
-# Words with which an instruction says no more than its labels and fields do, so that a plain form can take its place.
+# Words with which an instruction says no more than its labels and fields do, so that a plain form
+# can take its place.
 _PLAIN_WORD = re.compile(
-    "a|an|the|this|that|following|given|each|of|as|into|in|by|to|is|are|or|and|either|one|be|whether|if|please|it|"
-    "classify|categorize|label|decide|determine|judge|identify|predict|tell|say|answer|with|sentiment|tone|class|"
-    "category|(?:text|review|sentence|comment|passage|document|input|movie|film|product|customer|message)s?|short"
+    "a|an|the|this|that|following|given|each|of|as|into|in|by|to|is|are|or|and|either|one|be|"
+    "whether|if|please|it|classify|categorize|label|decide|determine|judge|identify|predict|tell|"
+    "say|answer|with|sentiment|tone|class|category|(?:text|review|sentence|comment|passage|"
+    "document|input|movie|film|product|customer|message)s?|short"
 )
 _CHINESE_PLAIN = re.compile(
-    "还是|以下|下面|判断|确定|识别|分类|回答|属于|文本|评论|句子|情感|标签|类别|[请将把的这条是或为和只]"
+    "还是|以下|下面|判断|确定|识别|分类|回答|属于|文本|评论|句子|情感|标签|类别|"
+    "[请将把的这条是或为和只]"
 )
+# Words that cannot end an instruction which was cut off.
 _DANGLING = re.compile(
     r"(?:[\s,;:]+(?:a|an|the|of|as|and|or|to|is|are|in|for|with|by|whether|if|that))*[\s,;:]*$",
-    re.I,
+    re.IGNORECASE,
 )
-_WORDS_KEPT = (6, 10, 16)
+_HEAD_WORDS = (6, 10, 16)
+"""Words of the beginnings that can take the place of an instruction."""
 
 
 class Rewrite:
-    """Say the task in other words: frames around the user's own instruction, and plain forms where it is plain itself."""
+    """Say the task in other words.
+
+    Frames stand around the user's own instruction, and plain forms in its place where it is plain.
+    """
 
     gene: Gene = "instruction"
 
@@ -64,28 +72,16 @@ class Rewrite:
 
 
 class Shorten:
-    """Say it in fewer words: without politeness, filler and parentheses, or only the first sentence or words."""
+    """Say it in fewer words: without filler and parentheses, or its first sentence or words."""
 
     gene: Gene = "instruction"
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with a shorter instruction."""
         text = prompt.instruction
-        label_bias = capitalized(
-            re.sub("[ \t]+", " ", FILLER.sub("", PARENTHESIS.sub("", text))).strip()
-        )
-        words = text.split()
-        heads = [
-            _DANGLING.sub("", " ".join(words[:most])) for most in _WORDS_KEPT if most < len(words)
-        ]
         labels = [*context.task.labels, *label_texts(prompt.structure, context.task.labels)]
-        # A sentence without labels is whole; a head without those that come later is torn off.
-        heads = [
-            head
-            for head in heads
-            if all(names(head, label) for label in labels if names(text, label))
-        ]
-        forms = (label_bias, *(sentence.strip() for sentence in split_sentences(text)[:1]), *heads)
+        first = [sentence.strip() for sentence in split_sentences(text)[:1]]
+        forms = [_without_filler(text), *first, *_heads(text, labels)]
         shorter = [
             form
             for form in dict.fromkeys(forms)
@@ -124,31 +120,49 @@ class ReorderSentences:
         return replace(prompt, instruction=join_sentences(shuffled))
 
 
+def _without_filler(text: str) -> str:
+    kept = FILLER.sub("", PARENTHESIS.sub("", text))
+    return capitalized(re.sub("[ \t]+", " ", kept).strip())
+
+
+def _heads(text: str, labels: list[str]) -> list[str]:
+    """Return beginnings of an instruction that name every label that it names."""
+    words = text.split()
+    named = [label for label in labels if names(text, label)]
+    heads = []
+    for count in _HEAD_WORDS:
+        head = _DANGLING.sub("", " ".join(words[:count]))
+        # A sentence without labels is whole; a head without those that come later is torn off.
+        if count < len(words) and all(names(head, label) for label in named):
+            heads.append(head)
+    return heads
+
+
 def _forms(prompt: Prompt, task: Task) -> list[str]:
+    """Return the forms of the user's own instruction, itself and an empty one included."""
     own = task.start.instruction.strip()
     texts = label_texts(prompt.structure, task.labels)
     chinese = is_chinese(own) if own else task_is_chinese(task)
     forms = [own, ""]
     if own:
-        forms += [
-            *_synonyms(own),
-            *(_chinese_frames(own, texts) if chinese else _frames(own, texts)),
-        ]
-    # A plain form says what the labels say: it must not take the place of an instruction that says more.
+        forms += _synonyms(own)
+        forms += _chinese_frames(own, texts) if chinese else _frames(own, texts)
+    # A plain form says what the labels say: it must not replace an instruction that says more.
     if labels_speak(texts) and _is_plain(own, task):
         forms += _chinese_plain(texts) if chinese else _plain(prompt, texts)
     return list(dict.fromkeys(forms))
 
 
 def _synonyms(own: str) -> list[str]:
+    """Return the instruction with other verbs in the place of the one that opens it."""
     opening = _OPENING.match(own)
     if not opening:
         return []
-    verbs = _VERBS[opening[2].lower()]
-    return [
-        opening[1] + (capitalized(v) if opening[2][0].isupper() else v) + own[opening.end() :]
-        for v in verbs
-    ]
+    before, verb, rest = opening[1], opening[2], own[opening.end() :]
+    verbs = _VERBS[verb.lower()]
+    if verb[0].isupper():
+        verbs = tuple(map(capitalized, verbs))
+    return [f"{before}{other}{rest}" for other in verbs]
 
 
 def _frames(own: str, texts: list[str]) -> list[str]:
@@ -159,28 +173,29 @@ def _frames(own: str, texts: list[str]) -> list[str]:
         f"{full} Read all of it first.",
         f"### Instruction\n{own}",
     ]
-    forms += (
-        [f"Question: {full}"]
-        if own.endswith("?")
-        else [f"{own.rstrip('.:! ')}:", own.rstrip(".:! ")]
-    )
+    if own.endswith("?"):
+        forms.append(f"Question: {full}")
+    else:
+        bare = own.rstrip(".:! ")
+        forms += [f"{bare}:", bare]
     if texts:
-        forms += [f"{full} Labels: {', '.join(texts)}."]
-        forms += (
-            [] if all(names(own, text) for text in texts) else [f"{full} Answer {listed(texts)}."]
-        )
+        forms.append(f"{full} Labels: {', '.join(texts)}.")
+        if not all(names(own, text) for text in texts):
+            forms.append(f"{full} Answer {listed(texts)}.")
     return forms
 
 
 def _chinese_frames(own: str, texts: list[str]) -> list[str]:
     full = own if own[-1] in "。：！？" else f"{own}。"
     forms = [f"任务：{full}", f"{full}先通读全文。"]
-    forms += (
-        [f"问题：{full}"]
-        if own.endswith("？")
-        else [f"{own.rstrip('。：！')}：", own.rstrip("。：！")]
-    )
-    return [*forms, f"{full}标签：{'、'.join(texts)}。"] if texts else forms
+    if own.endswith("？"):
+        forms.append(f"问题：{full}")
+    else:
+        bare = own.rstrip("。：！")
+        forms += [f"{bare}：", bare]
+    if texts:
+        forms.append(f"{full}标签：{'、'.join(texts)}。")
+    return forms
 
 
 def _plain(prompt: Prompt, texts: list[str]) -> list[str]:
@@ -214,21 +229,18 @@ def _chinese_plain(texts: list[str]) -> list[str]:
 
 
 def _is_plain(own: str, task: Task) -> bool:
+    """Whether an instruction says no more than labels and fields do."""
     start = task.start.structure
-    known = [
-        *task.labels,
-        *label_texts(start, task.labels),
-        *start.input_labels,
-        start.target_label,
-    ]
-    known += [*task.input_fields, task.target_field]
+    known = [*task.labels, *label_texts(start, task.labels), *start.input_labels]
+    known += [start.target_label, *task.input_fields, task.target_field]
     if is_chinese(own):
         rest = own
-        for word in sorted({w for w in known if w}, key=lambda w: (-len(w), w)):
-            rest = rest.replace(word, "")
-        return not any(c.isalnum() for c in _CHINESE_PLAIN.sub("", rest))
-    words = {word for text in known for word in re.findall(r"\w+", text.casefold())}
-    said = re.findall(r"\w+", own.casefold())
-    return all(
-        {word, word.removesuffix("s")} & words or _PLAIN_WORD.fullmatch(word) for word in said
-    )
+        for text in sorted(filter(None, set(known)), key=lambda text: (-len(text), text)):
+            rest = rest.replace(text, "")
+        return not any(map(str.isalnum, _CHINESE_PLAIN.sub("", rest)))
+    known_words = set(re.findall(r"\w+", "\n".join(known).casefold()))
+    for word in re.findall(r"\w+", own.casefold()):
+        is_known = word in known_words or word.removesuffix("s") in known_words
+        if not is_known and not _PLAIN_WORD.fullmatch(word):
+            return False
+    return True

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..search.contracts import Message, Usage
-from .example_pool import by_label, short_examples
+from .examples import by_label, short_examples
 from .proposer_replies import Check, clean, is_instruction
 
 if TYPE_CHECKING:

@@ -1,9 +1,12 @@
-"""Structure: names, separators, verbalizers, question form, layout, calibration. Each mutator changes one aspect."""
+"""Structure: names, separators, verbalizers, question form, layout, calibration.
+
+Each mutator changes one aspect.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..search.contracts import Usage
 from .lexicon import (
@@ -30,7 +33,9 @@ if TYPE_CHECKING:
 _FIELD_SEPARATORS = ("\n", " ")
 _BLOCK_SEPARATORS = ("\n\n", "\n", "\n###\n", "\n---\n")
 _CASE_CHANGES = 0.15
+"""How often names keep their words and change their case. Set by hand."""
 _MOST_ASKED = 8
+"""Labels that a question lists at most: the list is paid for with every example."""
 
 
 class FieldNames:
@@ -39,7 +44,7 @@ class FieldNames:
     gene: Gene = "structure"
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
-        """Return the prompt with new names for its inputs, its target, or both, or with its names in another case."""
+        """Return the prompt with other names for its inputs, its target, or both."""
         structure, rng = prompt.structure, context.rng
         if rng.random() < _CASE_CHANGES:
             return replace(prompt, structure=_in_other_case(structure, rng))
@@ -48,15 +53,14 @@ class FieldNames:
         # Several fields keep their names: a name such as "Text" would not tell them apart.
         if len(structure.input_labels) > 1:
             what = "target"
-        new = structure
         if what != "target":
-            new = replace(
-                new, input_labels=(rng.choice([n for n in inputs if n != new.target_label]),)
-            )
+            others = [name for name in inputs if name != structure.target_label]
+            structure = replace(structure, input_labels=(rng.choice(others),))
         if what != "input":
-            others = [n for n in targets if n not in new.input_labels]
-            new = replace(new, target_label=rng.choice(others)) if others else new
-        return replace(prompt, structure=new)
+            others = [name for name in targets if name not in structure.input_labels]
+            if others:
+                structure = replace(structure, target_label=rng.choice(others))
+        return replace(prompt, structure=structure)
 
 
 class Separators:
@@ -87,7 +91,7 @@ class Verbalizers:
         """Return the prompt with other verbalizers, or with those the task began with."""
         task, structure = context.task, prompt.structure
         old = label_texts(structure, task.labels)
-        # The user's own texts are what is varied: a label such as "1" may mean nothing without its text.
+        # The user's own texts are varied: a label such as "1" may mean nothing without its text.
         sets = verbalizers(
             label_texts(task.start.structure, task.labels), chinese=task_is_chinese(task)
         )
@@ -95,15 +99,13 @@ class Verbalizers:
         if not others:
             return prompt
         new = context.rng.choice(others)
-        pairs = tuple(
-            (label, text) for label, text in zip(task.labels, new, strict=True) if label != text
-        )
+        texts = zip(task.labels, new, strict=True)
+        pairs = tuple((label, text) for label, text in texts if label != text)
         question = structure.question
         for chinese in (False, True):
             before, after = listed(old, chinese=chinese), listed(new, chinese=chinese)
-            question = question.replace(before, after).replace(
-                capitalized(before), capitalized(after)
-            )
+            question = question.replace(before, after)
+            question = question.replace(capitalized(before), capitalized(after))
         return replace(prompt, structure=replace(structure, verbalizers=pairs, question=question))
 
 
@@ -129,13 +131,10 @@ class Layout:
 
     gene: Gene = "structure"
 
-    def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:  # noqa: ARG002 (there are only two)
-        """Return the prompt in the other layout."""
-        structure = prompt.structure
-        return replace(
-            prompt,
-            structure=replace(structure, layout="chat" if structure.layout == "plain" else "plain"),
-        )
+    def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:  # noqa: ARG002
+        """Return the prompt in the other layout: there are only two, so nothing is drawn."""
+        other: Literal["plain", "chat"] = "chat" if prompt.structure.layout == "plain" else "plain"
+        return replace(prompt, structure=replace(prompt.structure, layout=other))
 
 
 class Calibration:
@@ -148,11 +147,9 @@ class Calibration:
         """Return the prompt with its calibration switched; free text has no labels to calibrate."""
         if not context.task.labels:
             return prompt
-        structure = prompt.structure
-        switched = replace(
-            structure, calibration="batch" if structure.calibration == "none" else "none"
-        )
-        return replace(prompt, structure=switched)
+        is_none = prompt.structure.calibration == "none"
+        other: Literal["none", "batch"] = "batch" if is_none else "none"
+        return replace(prompt, structure=replace(prompt.structure, calibration=other))
 
 
 def _in_other_case(structure: Structure, rng: random.Random) -> Structure:
@@ -170,20 +167,17 @@ def _names(task: Task) -> tuple[list[str], list[str]]:
     inputs = allowed_names(CHINESE_INPUT_NAMES if chinese else INPUT_NAMES, task)
     targets = allowed_names(CHINESE_TARGET_NAMES if chinese else TARGET_NAMES, task)
     targets = [name for name in targets if task.labels or name in FREE_TARGET_NAMES]
-    fields = [
-        capitalized(field.replace("_", " ")) for field in (*task.input_fields, task.target_field)
-    ]
+    fields = (*task.input_fields, task.target_field)
+    names = [capitalized(field.replace("_", " ")) for field in fields]
     # A column's name in another language than the texts is the file's, not the task's.
-    own = [name if name.isascii() != chinese else "" for name in fields]
-    return (
-        list(dict.fromkeys([*start.input_labels, *own[:-1], *inputs, ""])),
-        [name for name in dict.fromkeys([start.target_label, own[-1], *targets]) if name],
-    )
+    own = [name if name.isascii() != chinese else "" for name in names]
+    inputs = [*start.input_labels, *own[:-1], *inputs, ""]
+    targets = [start.target_label, own[-1], *targets]
+    return list(dict.fromkeys(inputs)), [name for name in dict.fromkeys(targets) if name]
 
 
 def _questions(structure: Structure, task: Task) -> list[str]:
     texts = label_texts(structure, task.labels)
-    # A long list would be paid for with every example.
     if not labels_speak(texts) or len(texts) > _MOST_ASKED:
         return []
     if task_is_chinese(task):

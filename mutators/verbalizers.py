@@ -1,9 +1,9 @@
 """Verbalizers fitted to the model: the words it would itself write after examples of each label.
 
-One pass of the model over an input says how likely every word is to follow, so a hundred labelled inputs judge every
-choice of words at once. Words for labels were searched like this by Schick et al. (2020, "Automatically identifying words
-that can serve as labels", arXiv 2010.13641) and Gao et al. (2021, LM-BFF, arXiv 2012.15723) for fine-tuning; here they are
-what a prompt of the search answers with.
+One pass of the model over an input says how likely every word is to follow, so a hundred labelled
+inputs judge every choice of words at once. Words for labels were searched like this for fine-tuning
+by Schick et al. (2020, "Automatically identifying words that can serve as labels", arXiv
+2010.13641) and Gao et al. (2021, LM-BFF, arXiv 2012.15723); here a prompt answers with them.
 """
 
 from __future__ import annotations
@@ -28,16 +28,23 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_ROWS, _ROWS_PER_DEV = 100, 2
-"""Pool examples that words are read after, and how many at most for each dev row: of few there are few because pairs are."""
+# The constants were set by hand; benchmarks/search.py takes the whole out (`no-fitting`).
+_ROWS = 100
+"""Training examples that words are read after, each an evaluation."""
+_ROWS_PER_DEV = 2
+"""Those for each dev row at most: where dev rows are few, evaluations are."""
 _CHOICES = (300, 1000)
 """How many of the likely words to choose from: few are safe, many hold more that fit."""
-_DRAWS, _ROUNDS = 8, 8
+_FITS = 8
+"""Fits to resampled examples, of which the best is taken."""
+_ROUNDS = 8
+"""Rounds of coordinate descent at most."""
 _LEAST = 2
+"""Examples of a label at least."""
 
 
 class FitVerbalizers:
-    """For each label the word that tells its examples best from the others', as the model reads them without demonstrations."""
+    """For each label the word that best tells its examples from the others', zero-shot."""
 
     gene: Gene = "structure"
     usage = Usage(
@@ -54,23 +61,22 @@ class FitVerbalizers:
         """Return the prompt with words in the place of its labels' texts."""
         task, rng = context.task, context.rng
         rows = by_turns(task.train)[: min(_ROWS, _ROWS_PER_DEV * len(task.dev))]
-        gold = np.array(
-            [task.labels.index(row.target) for row in rows if task.labels], dtype=np.int64
-        )
-        if len(task.labels) < 2 or np.bincount(gold, minlength=len(task.labels)).min() < _LEAST:
+        labels = len(task.labels)
+        if labels < 2:
+            return prompt
+        gold = np.array([task.labels.index(row.target) for row in rows], dtype=np.int64)
+        if np.bincount(gold, minlength=labels).min() < _LEAST:
             return prompt
         read = context.next_tokens(prompt, rows)
-        free = _free(
-            read, label_texts(task.start.structure, task.labels), chinese=task_is_chinese(task)
-        )
-        if len(free) < len(task.labels):
+        own_texts = label_texts(task.start.structure, task.labels)
+        free = _free(read, own_texts, chinese=task_is_chinese(task))
+        if len(free) < labels:
             return prompt
-        texts = [read.texts[i] for i in free]
-        chosen = best_fit(np.asarray(read.logprobs)[:, free], gold, len(task.labels), rng)
+        vocabulary = [read.texts[i] for i in free]
+        chosen = best_fit(np.asarray(read.logprobs)[:, free], gold, labels, rng)
+        texts = [vocabulary[i] for i in chosen]
         pairs = tuple(
-            (label, texts[i])
-            for label, i in zip(task.labels, chosen, strict=True)
-            if label != texts[i]
+            (label, text) for label, text in zip(task.labels, texts, strict=True) if label != text
         )
         return replace(prompt, structure=replace(prompt.structure, verbalizers=pairs))
 
@@ -78,14 +84,15 @@ class FitVerbalizers:
 def best_fit(outputs: Array, gold: NDArray[np.int64], labels: int, rng: random.Random) -> list[int]:
     """Return a word for each label, so that the right label's is likely and the others' are not.
 
-    One fit ends in a local minimum and in what happens to be so in these examples. So several are made, each with examples
-    that count at random (Bayesian bootstrap; Rubin 1981), and the one with the least cross-entropy on all, counted evenly, is
-    returned.
+    One fit ends in a local minimum and in what happens to be so in these examples. So several are
+    made, each with examples that count at random (Bayesian bootstrap; Rubin 1981), and the one with
+    the least cross-entropy on all, counted evenly, is returned.
 
     Parameters
     ----------
     outputs
-        Log-likelihoods in nats, shape ``(examples, words)``, of at least as many words as labels, likely words first.
+        Log-likelihoods in nats, shape ``(examples, words)``, of at least as many words as labels,
+        likely words first.
     gold
         Each example's right label, shape ``(examples,)``.
     labels
@@ -94,16 +101,16 @@ def best_fit(outputs: Array, gold: NDArray[np.int64], labels: int, rng: random.R
         Draws how much each example counts, and how many words there are to choose from.
     """
     outputs = outputs - outputs.max(axis=1, keepdims=True)
-    found = []
-    for _ in range(_DRAWS):
-        words = max(labels, rng.choice(_CHOICES))
+    fits = []
+    for _ in range(_FITS):
+        vocabulary_size = max(labels, rng.choice(_CHOICES))
         weights = np.array([rng.expovariate(1.0) for _ in gold])
-        found.append(_fit(outputs[:, :words], gold, weights, labels))
-    return min(found, key=lambda chosen: _cross_entropy(outputs[:, chosen], gold))
+        fits.append(_fit(outputs[:, :vocabulary_size], gold, weights, labels))
+    return min(fits, key=lambda chosen: _cross_entropy(outputs[:, chosen], gold))
 
 
 def _fit(outputs: Array, gold: NDArray[np.int64], weights: Array, labels: int) -> list[int]:
-    """Return a word for each label, by coordinate descent on the cross-entropy, one label after the other."""
+    """Return a word for each label, by coordinate descent on the cross-entropy, label by label."""
     likelihoods, chosen = np.exp(outputs), _telling(outputs, gold, weights, labels)
     for _ in range(_ROUNDS):
         before = list(chosen)
@@ -119,27 +126,29 @@ def _fit(outputs: Array, gold: NDArray[np.int64], weights: Array, labels: int) -
 
 
 def _telling(outputs: Array, gold: NDArray[np.int64], weights: Array, labels: int) -> list[int]:
-    """Return for each label the word whose log-likelihood is most above that with other labels, each word once."""
-    found = list[int]()
+    """Return for each label the word that is likelier with it than with others by most, once."""
+    chosen = list[int]()
     for label in range(labels):
         own, others = np.where(gold == label, weights, 0.0), np.where(gold == label, 0.0, weights)
         above = own @ outputs / own.sum() - others @ outputs / others.sum()
-        above[found] = -np.inf
-        found.append(int(above.argmax()))
-    return found
+        above[chosen] = -np.inf
+        chosen.append(int(above.argmax()))
+    return chosen
 
 
 def _cross_entropy(outputs: Array, gold: NDArray[np.int64]) -> float:
-    """Return the mean cross-entropy of the labels in nats, given their words' log-likelihoods, ``(examples, labels)``."""
-    return float(
-        (np.logaddexp.reduce(outputs, axis=1) - outputs[np.arange(len(gold)), gold]).mean()
-    )
+    """Return the labels' mean cross-entropy in nats.
+
+    ``outputs`` are the log-likelihoods of their words, ``(examples, labels)``.
+    """
+    right = outputs[np.arange(len(gold)), gold]
+    return float((np.logaddexp.reduce(outputs, axis=1) - right).mean())
 
 
 def _free(read: NextTokens, texts: Sequence[str], *, chinese: bool) -> list[int]:
-    """Return the words that stand for nothing else, likely ones first: of those that differ in case alone the first.
+    """Return the words that stand for nothing else, likely ones first.
 
-    A Chinese prompt stays one.
+    Of those that differ in case alone it is the first. A Chinese prompt stays Chinese.
     """
     taken, free = {text.casefold() for text in texts}, list[int]()
     for i, word in enumerate(read.texts):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..records.trials import History, Tried
 
 PROPOSER_CALLS = 1
-"""Calls of the proposer in a batch: where it runs in process, one costs as much as racing a candidate."""
+"""Calls of the proposer in a batch: in process, one takes as long as racing a candidate."""
 _RECOMBINED = 0.25
 """How often a new combination of alleles, as sampled, is a candidate without any mutation."""
 _SAMPLED_BASE = 0.5

@@ -81,7 +81,7 @@ class DirectedMutators:
         return _worth_reading(front, name, history) if direction.reads_next_tokens else front
 
     def steps(self, name: str, mutators: Collection[str], rng: random.Random) -> list[str]:
-        """Return the mutators to apply: the directed one, now and then after the one it asks for."""
+        """Return the mutators to apply: the directed one, now and then after another it names."""
         direction = self.directions[name]
         before = direction.preceded_by
         if before in mutators and rng.random() < direction.precede_rate:

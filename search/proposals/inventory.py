@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 def load_mutators(
     files: Sequence[str], without: Sequence[str] = (), max_demonstrations: int | None = None
 ) -> dict[str, Mutator]:
-    """Return every installed mutator by name but those of ``without``, and those of ``files`` (``path/to/file.py:Name``).
+    """Return the mutators of a search, by name.
 
     Parameters
     ----------
-    files, without
-        What is added and what is left out.
+    files
+        Mutators in files, each as ``path/to/file.py:Name``, which are added to the installed ones.
+    without
+        Installed ones to leave out.
     max_demonstrations
         Demonstrations a prompt may show at most, where given.
 
@@ -33,20 +35,23 @@ def load_mutators(
         If a mutator cannot be loaded, or one to be left out is not there.
     """
     installed = sorted(available("promptfront.mutators"))
-    for name in (name for name in without if name not in installed):
-        raise InputError(
-            f"`without`: there is no mutator {name!r}{closest(name, installed)}; see `optimize list mutators`"
-        )
-    found: dict[str, Mutator] = {}
-    for name in (name for name in installed if name not in without):
-        found[name] = cast("Callable[[], Mutator]", load("promptfront.mutators", name))()
-    found |= {file: mutator_from_file(file) for file in files}
-    for name, mutator in found.items():
-        if not isinstance(usage_of(mutator), Usage):
+    for name in without:
+        if name not in installed:
             raise InputError(
-                f"mutator {name!r}: expected its usage to be a Usage, found {usage_of(mutator)!r}"
+                f"`without`: there is no mutator {name!r}{closest(name, installed)}; "
+                "see `optimize list mutators`"
             )
-    return found if max_demonstrations is None else _limited(found, max_demonstrations)
+    mutators: dict[str, Mutator] = {}
+    for name in installed:
+        if name not in without:
+            make = cast("Callable[[], Mutator]", load("promptfront.mutators", name))
+            mutators[name] = make()
+    mutators |= {file: mutator_from_file(file) for file in files}
+    for name, mutator in mutators.items():
+        usage: object = usage_of(mutator)
+        if not isinstance(usage, Usage):
+            raise InputError(f"mutator {name!r}: expected its usage to be a Usage, found {usage!r}")
+    return mutators if max_demonstrations is None else _limited(mutators, max_demonstrations)
 
 
 def suited(mutators: Mapping[str, Mutator], task: Task) -> dict[str, Mutator]:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 Sampler = Literal["tpe", "nsga2", "gp", "random"]
 
 _STARTUP_TRIALS = 16
-"""Trials before TPE and GP stop drawing at random: two batches, where Optuna's own default is ten."""
+"""Trials that TPE and GP draw at random: two batches; Optuna's default is ten."""
 _POPULATION = 32
-"""Prompts of an NSGA-II generation: four batches, where Optuna's default, 50, is a fourth of a search of 200."""
+"""Prompts of an NSGA-II generation: four batches; Optuna's default is 50."""
 
 
 def make_sampler(name: str, seed: int) -> BaseSampler:

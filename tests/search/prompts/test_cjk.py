@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promptfront.mutators.example_pool import words
+from promptfront.mutators.examples import example_words
 from promptfront.mutators.lexicon import is_chinese, names
 from promptfront.mutators.sentences import join_sentences
 from promptfront.search.contracts import Example
@@ -22,4 +22,4 @@ def test_japanese_is_written_without_spaces_too() -> None:
 def test_other_scripts_have_spaces() -> None:
     """Korean, emoji and full-width signs are no words of their own."""
     assert cjk_count("한국어 문장 😀 ！？") == 0
-    assert words(Example((("text", "한국어 문장이 있다"),), "😀😀😀😀")) == 4
+    assert example_words(Example((("text", "한국어 문장이 있다"),), "😀😀😀😀")) == 4

@@ -1,0 +1,57 @@
+"""Training examples as demonstrations are drawn: each input once, short ones, grouped by label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ..search.prompts.cjk import cjk_count
+
+if TYPE_CHECKING:
+    from ..search.contracts import Example, Task
+
+_SHORT = 60
+"""Words of a short example, about 80 tokens."""
+_ENOUGH = 8
+"""Examples to choose from at least, long ones if need be."""
+_REMEMBERED = 10_000
+"""Texts whose words are counted once."""
+
+
+def short_examples(train: Sequence[Example]) -> list[Example]:
+    """Return the short examples, each input once: a demonstration is paid for with every input.
+
+    Where few are short, the shorter third counts as short.
+    """
+    once = without((), train)
+    lengths = sorted(map(example_words, once))[: max(_ENOUGH, len(once) // 3)]
+    longest = max([_SHORT, *lengths])
+    return [example for example in once if example_words(example) <= longest]
+
+
+def without(shown: Iterable[Example], examples: Iterable[Example]) -> list[Example]:
+    """Return the examples whose inputs are not shown yet, each input once."""
+    seen = {example.inputs for example in shown}
+    # Read backwards, so that of equal inputs the first example is kept.
+    first = {example.inputs: example for example in reversed(list(examples))}
+    return [example for inputs, example in reversed(first.items()) if inputs not in seen]
+
+
+def by_label(task: Task, examples: Sequence[Example]) -> list[list[Example]]:
+    """Return the examples grouped by label, in the task's order; free texts are one group."""
+    if not task.labels:
+        return [list(examples)] if examples else []
+    groups = [[example for example in examples if example.target == label] for label in task.labels]
+    return [group for group in groups if group]
+
+
+def example_words(example: Example) -> int:
+    """Return the number of words of an example, its target included."""
+    return sum(_words(text) for _, text in example.inputs) + _words(example.target)
+
+
+@lru_cache(_REMEMBERED)
+def _words(text: str) -> int:
+    # Chinese has no spaces: there a character counts as half a word.
+    return max(len(text.split()), cjk_count(text) // 2)
