@@ -159,10 +159,8 @@ def _synonyms(own: str) -> list[str]:
     if not opening:
         return []
     before, verb, rest = opening[1], opening[2], own[opening.end() :]
-    verbs = _VERBS[verb.lower()]
-    if verb[0].isupper():
-        verbs = tuple(map(capitalized, verbs))
-    return [f"{before}{other}{rest}" for other in verbs]
+    cased = capitalized if verb[0].isupper() else str
+    return [f"{before}{cased(other)}{rest}" for other in _VERBS[verb.lower()]]
 
 
 def _frames(own: str, texts: list[str]) -> list[str]:

@@ -1,4 +1,7 @@
-"""Words the rule-based mutators draw from: synonyms of labels and fields, filler, and how a language lists and asks."""
+"""Words the rule-based mutators draw from, and how a language lists and asks.
+
+Synonyms of labels and fields, filler, and what labels and instructions say of themselves.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,6 @@ _TOPICS = {
     "finance": "Money",
     "economy": "Market",
 }
-# Texts that can stand for a label, tried for all labels at once.
 _VERBALIZERS: tuple[dict[str, str], ...] = (
     {"positive": "good", "negative": "bad", "neutral": "okay"},
     {"positive": "great", "negative": "terrible", "neutral": "okay"},
@@ -93,28 +95,30 @@ _VERBALIZERS: tuple[dict[str, str], ...] = (
     {"正面": "满意", "负面": "失望", "中性": "一般"},
     {"积极": "好", "消极": "差", "中立": "一般"},
 )
+"""Texts that can stand for a label, tried for all labels at once."""
 _CHINESE_VERBALIZERS: tuple[dict[str, str], ...] = (
     {"positive": "正面", "negative": "负面", "neutral": "中性"},
     {"positive": "好", "negative": "差", "neutral": "一般"},
 )
-# Labels that mean nothing without the question they answer.
 _MUTE = frozenset(
     {"yes", "no", "true", "false", "none", "other", "是", "否", "对", "错", "有", "无"}
 )
+"""Labels that mean nothing without the question they answer."""
 
 INPUT_NAMES = ("Text", "Input", "Review", "Sentence", "Comment", "Passage", "Document")
 TARGET_NAMES = ("Label", "Answer", "Category", "Sentiment", "Output", "Class", "Verdict")
 CHINESE_INPUT_NAMES = ("文本", "输入", "评论", "句子", "内容")
 CHINESE_TARGET_NAMES = ("标签", "答案", "类别", "情感", "输出")
-# Names of an answer that is not one of a set of labels.
 FREE_TARGET_NAMES = ("Answer", "Output", "Response", "答案", "输出")
-# Names that claim more about the task than "Text" or "Label" do: they need labels of sentiment.
+"""Names of an answer that is not one of a set of labels."""
 _SPECIFIC_NAMES = frozenset({"Review", "Comment", "Sentiment", "评论", "情感"})
+"""Names that claim more about the task than "Text" or "Label" do: they need labels of sentiment."""
 _SENTIMENT = (frozenset({"positive", "negative"}), frozenset({"正面", "负面"}))
 
 FILLER = re.compile(
-    r"\b(?:please|kindly|carefully|just|simply|basically|actually|in order(?= to)|the task is to|your task is to|"
-    r"you (?:should|must|need to|have to|are asked to)(?! not\b)|i (?:want|need|would like) you to)\b[ ,]*|"
+    r"\b(?:please|kindly|carefully|just|simply|basically|actually|in order(?= to)|"
+    r"the task is to|your task is to|you (?:should|must|need to|have to|are asked to)(?! not\b)|"
+    r"i (?:want|need|would like) you to)\b[ ,]*|"
     r"(?<=\bthe )(?:given|following) |"
     # 请 also ends or begins other words: 申请, 邀请, 请求.
     r"(?<![申邀聘恳约])请(?![求假客教帖柬问])|务必|仔细地?",
@@ -154,14 +158,16 @@ def names(text: str, word: str) -> bool:
     if has_cjk(word):
         return word in text
     # Between Chinese characters an English word has no spaces around it.
-    return (
-        re.search(rf"(?<![^\W{CJK}]){re.escape(word)}(?:e?s)?(?![^\W{CJK}])", text, re.IGNORECASE)
-        is not None
-    )
+    edge = rf"[^\W{CJK}]"
+    pattern = rf"(?<!{edge}){re.escape(word)}(?:e?s)?(?!{edge})"
+    return re.search(pattern, text, re.IGNORECASE) is not None
 
 
 def names_all_or_none(text: str, original: str, labels: Sequence[str]) -> bool:
-    """Whether a text still names every label the original named, or no label: naming only some would change the task."""
+    """Whether a text still names every label the original named, or none.
+
+    To name only some would change the task.
+    """
     before = [label for label in labels if names(original, label)]
     after = [label for label in before if names(text, label)]
     return after in ([], before)
@@ -173,7 +179,10 @@ def label_texts(structure: Structure, labels: Sequence[str]) -> list[str]:
 
 
 def labels_speak(labels: Sequence[str]) -> bool:
-    """Whether labels say by themselves what is asked, as "spam" and "ham" do, but "yes" and "no" or "0" and "1" do not."""
+    """Whether labels say by themselves what is asked.
+
+    "spam" and "ham" do, but "yes" and "no" or "0" and "1" do not.
+    """
     return len(labels) > 1 and all(
         label.casefold() not in _MUTE
         and any(map(str.isalpha, label))
@@ -188,17 +197,15 @@ def is_sentiment(labels: Sequence[str]) -> bool:
 
 
 def verbalizers(texts: Sequence[str], *, chinese: bool = False) -> list[tuple[str, ...]]:
-    """Return sets of texts that can stand for all of ``texts``, each for one of them; these themselves first."""
-    found = [tuple(texts)]
+    """Return sets of texts that can stand for all of ``texts``, these themselves first."""
+    sets = [tuple(texts)]
     for table in (*_VERBALIZERS, *(_CHINESE_VERBALIZERS if chinese else ())):
         if all(text.casefold() in table for text in texts):
-            found.append(tuple(table[text.casefold()] for text in texts))
-    found += [
-        tuple(change(text) for text in texts) for change in (capitalized, str.lower, str.upper)
-    ]
-    return [
-        new for new in dict.fromkeys(found) if len({text.strip() for text in new}) == len(texts)
-    ]
+            sets.append(tuple(table[text.casefold()] for text in texts))
+    for change in (capitalized, str.lower, str.upper):
+        sets.append(tuple(map(change, texts)))
+    distinct = dict.fromkeys(sets)
+    return [new for new in distinct if len({text.strip() for text in new}) == len(texts)]
 
 
 def allowed_names(candidates: Sequence[str], task: Task) -> list[str]:

@@ -1,7 +1,7 @@
 """The instruction by model: paraphrase, induction from examples, crossover.
 
-A weak proposer mostly answers with chatter. A reply must look like an instruction before it costs a score; if none
-does, the prompt is returned unchanged.
+A weak proposer mostly answers with chatter. A reply must look like an instruction before it costs a
+score; if none does, the prompt is returned unchanged.
 """
 
 from __future__ import annotations
@@ -19,13 +19,19 @@ if TYPE_CHECKING:
     from ..search.contracts import Example, Gene, MutationContext, Prompt, Task, Text
 
 _REPLIES = 4
+"""Replies of one call, of which the first that is an instruction is taken."""
 _MAX_TOKENS = 40
+"""Tokens of a reply at most: one short sentence."""
 _SHOWN = 6
-_SHOWN_WORDS, _SHOWN_CHARACTERS = 40, 240
+"""Examples that an instruction is induced from; Honovich et al. 2023 show five."""
+_SHOWN_WORDS = 40
+"""Words of an example's input that are shown."""
+_SHOWN_CHARACTERS = 240
+"""Characters of it that are shown, for scripts without spaces."""
 
 _PARAPHRASE = "\n".join(
     (
-        # "Instruction" names what is quoted, or a small model carries it out instead of rewording it.
+        # "Instruction" names what is quoted, or a small model carries it out.
         "Say this instruction in different words, in one short sentence.",
         # Without this line the labels are reworded too, and then the answers no longer fit.
         "Keep its meaning and every label it names.",
@@ -35,9 +41,9 @@ _PARAPHRASE = "\n".join(
 )
 _INDUCE = "\n".join(
     (
-        # The question follows the examples, for a small model loses a question that stands before long ones.
+        # The question follows the examples: a small model loses one that stands before them.
         "Which instruction turns each input into its output?",
-        # A description of these examples would give their answers away; the labels make it an instruction.
+        # A description of these examples would give answers away; labels make it an instruction.
         "Name all the possible outputs.",
         # One sentence, for every token of it is paid for with every prompt.
         "Reply with the instruction only, in one short sentence.",
@@ -56,7 +62,10 @@ _CROSSOVER = "\n".join(
 
 
 class Paraphrase:
-    """Ask the proposer to say the instruction in other words (Zhou et al. 2023, arXiv 2211.01910)."""
+    """Ask the proposer to say the instruction in other words.
+
+    Zhou et al. 2023 (APE, arXiv 2211.01910).
+    """
 
     gene: Gene = "instruction"
     usage = Usage(asks_model=True)
@@ -72,7 +81,10 @@ class Paraphrase:
 
 
 class Induce:
-    """Ask the proposer which instruction the examples follow (Honovich et al. 2023, arXiv 2205.10782)."""
+    """Ask the proposer which instruction the examples follow.
+
+    Honovich et al. 2023 (instruction induction, arXiv 2205.10782).
+    """
 
     gene: Gene = "instruction"
     usage = Usage(asks_model=True)
@@ -88,7 +100,10 @@ class Induce:
 
 
 class Crossover:
-    """Ask the proposer to combine two instructions of the front (EvoPrompt; Guo et al. 2024, arXiv 2309.08532)."""
+    """Ask the proposer to combine two instructions of the front.
+
+    Guo et al. 2024 (EvoPrompt, arXiv 2309.08532).
+    """
 
     gene: Gene = "instruction"
     usage = Usage(asks_model=True)
@@ -113,6 +128,7 @@ def _first_valid(
     parents: tuple[str, ...],
     shown: tuple[Example, ...] = (),
 ) -> Prompt:
+    """Return the prompt with the first reply that is an instruction, or as it is if none is."""
     check = Check(prompt.structure, context.task, meta, parents, shown)
     asked: Text = (Message("user", ask),)
     for reply in context.propose([asked] * _REPLIES, _MAX_TOKENS):
@@ -123,17 +139,22 @@ def _first_valid(
 
 
 def _mixed(task: Task, rng: random.Random) -> tuple[Example, ...]:
-    """Return a few short examples of as many labels as possible: of one label alone nothing can be induced."""
+    """Return a few short examples of as many labels as possible.
+
+    Of one label alone nothing can be induced.
+    """
     groups = by_label(task, short_examples(task.train))
     columns = [
         rng.sample(group, min(_SHOWN, len(group))) for group in rng.sample(groups, len(groups))
     ]
-    rows = [column[i] for i in range(_SHOWN) for column in columns if i < len(column)]
-    return tuple(rng.sample(rows[:_SHOWN], len(rows[:_SHOWN])))
+    in_turns: list[Example] = []
+    for i in range(_SHOWN):
+        in_turns += [column[i] for column in columns if i < len(column)]
+    shown = in_turns[:_SHOWN]
+    return tuple(rng.sample(shown, len(shown)))
 
 
 def _pair(prompt: Prompt, example: Example) -> str:
-    text = " ".join(" ".join(value for _, value in example.inputs).split()[:_SHOWN_WORDS])[
-        :_SHOWN_CHARACTERS
-    ]
+    words = " ".join(value for _, value in example.inputs).split()
+    text = " ".join(words[:_SHOWN_WORDS])[:_SHOWN_CHARACTERS]
     return f"Input: {text}\nOutput: {prompt.structure.verbalize(example.target)}"

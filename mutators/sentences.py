@@ -6,15 +6,20 @@ import re
 
 from ..search.prompts.cjk import CJK
 
-# Not after "e.g." and "i.e." nor after the number that begins an item of a list.
 _END = re.compile(
-    r"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!^\d\.)\s+|(?<=[。！？])(?![”」』）])\s*|(?<=[。！？][”」』）])\s*"
+    # Not after "e.g." and "i.e." nor after the number that begins an item of a list.
+    r"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!^\d\.)\s+|"
+    # A closing quote belongs to the sentence before it.
+    r"(?<=[。！？])(?![”」』）])\s*|(?<=[。！？][”」』）])\s*"
 )
 _CJK = re.compile(f"[{CJK}，。！？；：”」』）]")
 
 
 def split_sentences(text: str) -> list[str]:
-    """Return the sentences of a text, without the spaces between them; the last of a line keeps its line breaks."""
+    """Return the sentences of a text, without the spaces between them.
+
+    The last of a line keeps its line breaks.
+    """
     sentences: list[str] = []
     for number, line in enumerate(text.strip().split("\n")):
         if number and sentences:
@@ -24,8 +29,12 @@ def split_sentences(text: str) -> list[str]:
 
 
 def join_sentences(sentences: list[str]) -> str:
-    """Return sentences as one text: a space between them, none after a line break or a Chinese one."""
+    """Return sentences as one text, with a space between them.
+
+    There is none after a line break or a sentence of a script without spaces.
+    """
     text = ""
     for sentence in sentences:
-        text += sentence if not text or text[-1] == "\n" or _CJK.match(text[-1]) else f" {sentence}"
+        spaceless = not text or text[-1] == "\n" or _CJK.match(text[-1])
+        text += sentence if spaceless else f" {sentence}"
     return text.strip()
