@@ -62,7 +62,7 @@ class RandomDemonstrations:
     gene: Gene = "demonstrations"
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
-        """Return the prompt with a fresh random draw."""
+        """Return the prompt with a new random draw."""
         train = short_examples(context.task.train)
         if not train:
             return prompt
@@ -76,7 +76,7 @@ class BalancedDemonstrations:
     gene: Gene = "demonstrations"
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
-        """Return the prompt with a fresh balanced draw."""
+        """Return the prompt with a new balanced draw."""
         chosen = _balanced(by_label(context.task, short_examples(context.task.train)), context.rng)
         return replace(prompt, demonstrations=chosen) if chosen else prompt
 

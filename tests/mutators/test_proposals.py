@@ -1,4 +1,4 @@
-"""What counts as a proposal among the replies of a weak proposer."""
+"""What a proposer says becomes an instruction, or nothing."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from dataclasses import replace
 from typing import cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from promptfront.mutators.proposer_replies import clean
 from promptfront.search.contracts import (
     Candidate,
     Example,
@@ -23,8 +20,12 @@ from promptfront.search.contracts import (
     Text,
 )
 from promptfront.search.plugins import load
+from tests.mutators import any_task
+from tests.mutators.any_task import make
 
 GOOD = "Tell whether a review is positive or negative."
+
+
 START = "Classify the sentiment of the review as positive or negative."
 
 
@@ -144,27 +145,6 @@ def test_labels_are_words_not_letters() -> None:
     assert proposed("paraphrase", task, [child]) == child
 
 
-@pytest.mark.parametrize(
-    "own",
-    [
-        "Answer whether the review is good or bad.",
-        "Output the sentiment: good or bad.",
-        "Label it: a or b.",
-    ],
-)
-def test_a_verb_at_the_beginning_is_no_preamble(own: str) -> None:
-    """Nothing is cut off an instruction that is already clean."""
-    assert clean(own) == own
-
-
-@given(st.text(max_size=200))
-def test_cleaning_ends_and_is_settled(reply: str) -> None:
-    """Any reply becomes one line without outer white space."""
-    text = clean(reply)
-    assert text == " ".join(text.split())
-    assert "\n" not in text
-
-
 def test_the_proposer_sees_examples_of_every_label_and_literal_data() -> None:
     """Of one label alone no task can be induced; braces in the data arrive as they are."""
     asked: list[Text] = []
@@ -173,3 +153,27 @@ def test_the_proposer_sees_examples_of_every_label_and_literal_data() -> None:
     assert len(asked) > 1
     assert content.count("Output: positive") == content.count("Output: negative") == 3
     assert "{people}" in content
+
+
+def test_a_proposal_must_look_like_an_instruction() -> None:
+    """Chatter, answers and echoes are passed over; the first reply that fits is taken."""
+    task = any_task.make_task(
+        [f"text {i}" for i in range(9)], ("negative", "positive"), "Classify the review."
+    )
+    assert (
+        make("paraphrase").mutate(task.start, any_task.context(task, 0)).instruction
+        == "Tell if a review is positive or negative."
+    )
+
+
+def test_without_a_valid_proposal_nothing_changes() -> None:
+    """A proposer that only chatters costs no score."""
+    task = any_task.make_task(
+        [f"text {i}" for i in range(9)], ("negative", "positive"), "Classify the review."
+    )
+    bad = replace(
+        any_task.context(task, 0),
+        propose=lambda prompts, _: ["I'm sorry, I cannot rewrite the review."] * len(prompts),
+    )
+    for name in ("paraphrase", "induce", "crossover"):
+        assert task.start == make(name).mutate(task.start, bad)

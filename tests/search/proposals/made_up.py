@@ -21,7 +21,7 @@ from promptfront.search.plugins import available, load
 from promptfront.search.records.trials import History, Trial, Tried
 from tests.records import trial
 
-TRAIN = tuple(Example((("text", f"pool {i}"),), "ab"[i % 2]) for i in range(40))
+TRAIN = tuple(Example((("text", f"train {i}"),), "ab"[i % 2]) for i in range(40))
 DEV = tuple(Example((("text", f"dev {i}"),), "ab"[i % 2]) for i in range(9))
 START = Prompt("Say a or b, please. Be careful.", Structure(("Text",), "Label"))
 TASK = Task("t", "here", START, ("text",), "label", ("a", "b"), TRAIN, DEV, ())

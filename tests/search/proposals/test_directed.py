@@ -58,10 +58,10 @@ class Reader(KnownModel):
         return self._luck(" ".join(map(str, texts))) % 1000 / 1000
 
 
-def test_what_is_levelled_is_not_calibrated() -> None:
+def test_what_is_debiased_is_not_calibrated() -> None:
     """Calibration has no label_bias left to take away.
 
-    The prompt without it is levelled, with or without a score of its own.
+    The prompt without it is debiased, with or without a score of its own.
     """
     calibrated = replace(
         START, demonstrations=TRAIN[:12], structure=replace(START.structure, calibration="batch")
@@ -78,11 +78,11 @@ def test_what_is_levelled_is_not_calibrated() -> None:
     space = Space(built_in(), "random", 0, lambda rng: replace(context(rng), label_bias=label_bias))
     written = tried(START, calibrated)
     batches = [space.compose(number, 8, written, history) for number in range(1, 7)]
-    levelled = [
+    debiased = [
         p for batch in batches for p in batch if "debias-demonstrations" in p.mutators and p.prompt
     ]
-    assert levelled
-    assert {"none"} == {p.prompt.structure.calibration for p in levelled if p.prompt}
+    assert debiased
+    assert {"none"} == {p.prompt.structure.calibration for p in debiased if p.prompt}
 
 
 def test_words_are_read_again_only_where_it_paid() -> None:
