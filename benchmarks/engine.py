@@ -1,4 +1,4 @@
-"""The scoring engine against every other way to score the same prompts, side by side and interleaved in one run.
+"""The scoring engine against every other way to score the same prompts, in one run.
 
 What: log-likelihoods of labels for real reviews on the default model in float32, by ours, padded
 batches and expanded prefix caches in transformers, lm-evaluation-harness, vLLM and llama.cpp; and
@@ -120,7 +120,10 @@ class Workloads:
         ]
 
     def prefixes(self, count: int) -> list[str]:
-        """Return few-shot prefixes of about 600 tokens; every second one begins with the same demonstrations."""
+        """Return few-shot prefixes of about 600 tokens.
+
+        Every second one begins with the same demonstrations.
+        """
         rng = random.Random(0)
         start = self._grown(INSTRUCTION, SHARED, rng)
         return [self._grown(INSTRUCTION if i % 2 else start, PREFIX, rng) for i in range(count)]
@@ -139,7 +142,10 @@ def distinct_tokens(sequences: list[tuple[int, ...]]) -> int:
 
 
 def flops(sequences: list[tuple[int, ...]], computed: int, config: Any) -> float:  # noqa: ANN401 (transformers publishes no types)
-    """Return the floating-point operations of all matrix products: each token computed, and each pair of tokens that must attend."""
+    """Return the floating-point operations of all matrix products.
+
+    Each token computed, and each pair of tokens that must attend.
+    """
     width, inner, head = config.hidden_size, config.intermediate_size, config.head_dim
     heads, groups = config.num_attention_heads, config.num_key_value_heads
     ordered = sorted(set(sequences))
@@ -153,7 +159,10 @@ def flops(sequences: list[tuple[int, ...]], computed: int, config: Any) -> float
 def compare(
     workers: dict[str, Worker], requests: list[Request], repeats: int, step: int
 ) -> dict[str, dict[str, Any]]:
-    """Time every engine on a workload, in turn; return the median rate and the largest difference to ours."""
+    """Time every engine on a workload, in turn.
+
+    Return the median rate and the largest difference to ours.
+    """
     rates: dict[str, list[float]] = {name: [] for name in workers}
     scores: dict[str, dict[str, list[float]]] = {}
     for _ in range(repeats):

@@ -78,7 +78,10 @@ def asking(backend: Any) -> Callable[[list[Request]], Scores]:  # noqa: ANN401 (
 
 
 def padded(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
-    """Full prompts in padded batches through transformers, by length; the head runs at the wanted positions only."""
+    """Full prompts in padded batches through transformers, by length.
+
+    The head runs at the wanted positions only.
+    """
     model = transformers_model(folder, dtype)
     size = BATCHES[device()][0]
 
@@ -89,7 +92,7 @@ def padded(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
 
 
 def expanded(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
-    """Compute the candidate's prefix once, and expand its keys and values for each padded batch of the rest."""
+    """Compute the prefix once, and expand its keys and values for each padded batch."""
     import torch
 
     model = transformers_model(folder, dtype)
@@ -109,7 +112,7 @@ def expanded(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
 
 
 def lm_eval(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
-    """lm-evaluation-harness' `hf` model and its log-likelihoods, with its own batching and cache of one-token answers."""
+    """lm-evaluation-harness' `hf` model, with its own batching and cache of answers."""
     from lm_eval.models.huggingface import HFLM  # type: ignore[import-not-found,unused-ignore]
 
     model = HFLM(pretrained=folder, device=device(), dtype=dtype, batch_size=BATCHES[device()][0])
@@ -125,7 +128,10 @@ def lm_eval(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
 
 
 def vllm(folder: str, dtype: str) -> Callable[[list[Request]], Scores]:
-    """Promptfront's vLLM backend, in process: one token, the labels' log-probabilities, prefix caching."""
+    """Promptfront's vLLM backend, in process.
+
+    One token, the labels' log-probabilities, prefix caching.
+    """
     from promptfront.backends.vllm import VLLMBackend
 
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "4")
@@ -186,7 +192,10 @@ def forget_prefixes() -> None:
 
 
 def llama_cpp(*_: str) -> Callable[[list[Request]], Scores]:
-    """Ask a llama.cpp server at LLAMA_CPP_URL: one token, the likeliest next tokens, prompt caching, as many requests at once as it has slots."""
+    """Ask a llama.cpp server at LLAMA_CPP_URL.
+
+    One token, the likeliest next tokens, prompt caching, as many requests at once as it has slots.
+    """
     import urllib.request
     from concurrent.futures import ThreadPoolExecutor
 
@@ -242,7 +251,10 @@ def forward(
     skip: int = 0,
     kept: Any = None,  # noqa: ANN401
 ) -> dict[Tokens, dict[int, float]]:
-    """Return the wanted log-probabilities, in padded batches by length; ``kept`` is the cache of the first ``skip`` tokens."""
+    """Return the wanted log-probabilities, in padded batches by length.
+
+    ``kept`` is the cache of the first ``skip`` tokens.
+    """
     import torch
 
     ordered = sorted(wanted, key=len)

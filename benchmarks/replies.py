@@ -1,4 +1,4 @@
-"""Writing replies: promptfront's batches against transformers' own generation, on a block of a race.
+"""Writing replies: promptfront against transformers' own generation, on a block of a race.
 
 What: eight candidates with up to twelve demonstrations each, ten news headlines after every one, 32
 tokens of reply at most, in seconds. Why: a race's prompts have few beginnings, and those are long;

@@ -73,7 +73,10 @@ def front(folder: Path, storage: str) -> str:
 
 
 def search_with_kills(folder: Path, kills: int, budget: int, seconds: float) -> tuple[int, bool]:
-    """Kill the search at random moments; return the kills and whether no finished trial was lost."""
+    """Kill the search at random moments.
+
+    Return the kills and whether no finished trial was lost.
+    """
     rng, killed, kept = random.Random(0), 0, True
     while killed < kills:
         process = subprocess.Popen(

@@ -43,11 +43,13 @@ TASKS = {
         (
             "Classify the sentiment of the movie review as terrible, bad, okay, good or great.",
             "Rate the movie review: terrible, bad, okay, good or great.",
-            "How does the reviewer feel about the movie? Answer terrible, bad, okay, good or great.",
+            "How does the reviewer feel about the movie? Answer terrible, bad, okay, good or "
+            "great.",
             "Read the sentence from a movie review and choose the word that fits its sentiment "
             "best: terrible, bad, okay, good, great.",
             "Assign one of five sentiment labels (terrible, bad, okay, good, great) to the text.",
-            "You are a film critic. Judge how positive this sentence is on a scale from terrible to great.",
+            "You are a film critic. Judge how positive this sentence is on a scale from terrible "
+            "to great.",
             "Decide whether the opinion is terrible, bad, okay, good or great.",
             "Determine the overall sentiment of the review.",
         ),
@@ -60,8 +62,10 @@ TASKS = {
             "Classify the sentence as subjective or objective.",
             "Is the sentence subjective or objective?",
             "Does this sentence state an opinion (subjective) or a fact (objective)?",
-            "Decide whether the text expresses a personal view or describes facts: subjective or objective.",
-            "Label each sentence: subjective for opinions and judgements, objective for plain descriptions of a plot.",
+            "Decide whether the text expresses a personal view or describes facts: subjective or "
+            "objective.",
+            "Label each sentence: subjective for opinions and judgements, objective for plain "
+            "descriptions of a plot.",
             "You are an expert in language. Determine if the statement is subjective or objective.",
             "Read the sentence about a movie and say whether it is subjective or objective.",
             "Identify the type of the sentence.",
@@ -74,7 +78,8 @@ TASKS = {
         (
             "Classify the news article as World, Sports, Business or Tech.",
             "What is the topic of the news article: World, Sports, Business or Tech?",
-            "Choose the section of the newspaper in which this article appears: World, Sports, Business or Tech.",
+            "Choose the section of the newspaper in which this article appears: World, Sports, "
+            "Business or Tech.",
             "Assign the article to one of four categories: World, Sports, Business, Tech.",
             "Read the news and decide which topic describes it best.",
             "You are a news editor. Label each story with World, Sports, Business or Tech.",
@@ -89,10 +94,13 @@ TASKS = {
         (
             "Answer the question with yes or no.",
             "Decide whether the sentence about sports is plausible: yes or no.",
-            "Determine whether an artificially constructed sentence relating to sports is plausible or not.",
-            "Does the athlete named in the sentence play the sport the action belongs to? Answer yes or no.",
+            "Determine whether an artificially constructed sentence relating to sports is "
+            "plausible or not.",
+            "Does the athlete named in the sentence play the sport the action belongs to? Answer "
+            "yes or no.",
             "You are an expert in sports. Say whether the sentence makes sense.",
-            "Is the following plausible? Answer yes if the player and the action belong to the same sport, otherwise no.",
+            "Is the following plausible? Answer yes if the player and the action belong to the "
+            "same sport, otherwise no.",
             "Judge each sentence: yes if it could have happened, no if it could not.",
             "Read the question and give the correct answer, yes or no.",
         ),
@@ -102,12 +110,15 @@ TASKS = {
         "Input",
         "Output",
         (
-            "Rate how similar in meaning the two sentences are, from 0 - definitely not to 5 - perfectly.",
-            "Do the two sentences mean the same? Answer on the scale 0 - definitely not, 1 - probably not, 2 - possibly, "
+            "Rate how similar in meaning the two sentences are, from 0 - definitely not to 5 - "
+            "perfectly.",
+            "Do the two sentences mean the same? Answer on the scale 0 - definitely not, 1 - "
+            "probably not, 2 - possibly, "
             "3 - probably, 4 - almost perfectly, 5 - perfectly.",
             "Rate the semantic similarity of each pair of sentences.",
             "Compare Sentence 1 with Sentence 2 and say how close their meanings are.",
-            "Each input has two sentences. Decide on a scale from 0 to 5 whether they say the same thing.",
+            "Each input has two sentences. Decide on a scale from 0 to 5 whether they say the same "
+            "thing.",
             "You are a linguist. Judge whether the sentences are paraphrases of each other.",
             "Read both sentences and choose the degree to which they are equivalent.",
             "How likely is it that the two sentences have the same meaning?",

@@ -141,7 +141,7 @@ def initial(arena: Arena) -> Prompt:
 
 
 def random_demonstrations(arena: Arena) -> Prompt:
-    """Baseline: the first instruction with random sets of 4 demonstrations, each on all dev rows."""
+    """Baseline: the first instruction with random sets of 4 demonstrations, on all dev rows."""
     run, rng = Run(arena), random.Random(arena.seed)
     return _best_of(
         run, (run.prompt(arena.instructions[0], _draw(run, rng, SHOTS)) for _ in range(MANY))
@@ -312,7 +312,9 @@ def _promptolution_task(
 
     return ArenaTask(
         pd.DataFrame({"x": list(texts), "y": [row.target for row in texts.values()]}),
-        task_description=f"{run.arena.instructions[0]} The labels are: {', '.join(run.arena.task.labels)}.",
+        task_description=(
+            f"{run.arena.instructions[0]} The labels are: {', '.join(run.arena.task.labels)}."
+        ),
         n_subsamples=min(BLOCK, len(texts)),
         eval_strategy=strategy,
         seed=run.arena.seed,
@@ -392,7 +394,8 @@ def _dspy_program(run: Run) -> Any:  # noqa: ANN401
     import dspy
 
     class Predict(dspy.Predict):  # type: ignore[misc,unused-ignore]
-        # Named as its base class is, or MIPROv2 would show this code to the proposer as the program's.
+        # Named as its base class is, or MIPROv2 would show this code to the proposer as the
+        # program's.
         def forward(self, **inputs: str) -> Any:  # noqa: ANN401
             row = run.rows[inputs["text"]]
             right = run.score(_dspy_prompt(run, self), [row])[0]

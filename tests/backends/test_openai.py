@@ -1,4 +1,4 @@
-"""The backend for OpenAI-compatible servers, over real HTTP on loopback, against the same model in this process."""
+"""The backend for OpenAI-compatible servers, over HTTP, against the same model in process."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def worst(found: list[Any], expected: list[Any]) -> float:
 def test_completions_give_the_numbers_of_the_model(
     abilities: dict[str, bool], says: str, backend: HFBackend
 ) -> None:
-    """Whatever a server offers, labels of one and several tokens come out exact, plain and as chat."""
+    """Whatever a server offers, labels of any length come out exact, plain and as chat."""
     long = [
         LikelihoodRequest(
             "Tell me.", (" Once upon a time there was a small house at the edge of a wood.",)
@@ -98,7 +98,10 @@ def test_completions_give_the_numbers_of_the_model(
 
 
 def test_chat_lists_likely_first_tokens(default_backend: HFBackend) -> None:
-    """Without completions, the listed tokens stand for the answers: near the exact numbers where they are listed."""
+    """Without completions, the listed tokens stand for the answers.
+
+    Near the exact numbers where they are listed.
+    """
     with running(model_handler(default_backend, tokens=False)) as server:
         remote = OpenAIBackend(base_url=url(server))
         assert (
@@ -114,7 +117,7 @@ def test_chat_lists_likely_first_tokens(default_backend: HFBackend) -> None:
 
 
 def test_written_answers_are_the_last_resort(default_backend: HFBackend) -> None:
-    """Where the server says nothing of probabilities, the answer that was written is taken, all or nothing."""
+    """Without probabilities the answer that was written is taken, all or nothing."""
     with running(model_handler(default_backend, tokens=False, chat_logprobs=False)) as server:
         remote = OpenAIBackend(base_url=url(server))
         assert "all or nothing" in remote.scoring
@@ -133,7 +136,10 @@ def test_written_answers_are_the_last_resort(default_backend: HFBackend) -> None
 
 
 def test_a_bad_network_loses_nothing_and_counts_nothing_twice(backend: HFBackend) -> None:
-    """80 requests, a third of which meet a fault of each kind: all answered, each counted once, none from an error."""
+    """80 requests, a third of which meet a fault of each kind.
+
+    All answered, each counted once, none from an error.
+    """
     asked = [
         LikelihoodRequest(f"Review: film number {i}\nSentiment:", (" good", " film"))
         for i in range(80)
@@ -192,7 +198,7 @@ def test_a_server_that_comes_back_is_waited_for(
 def test_a_server_that_stays_away_ends_the_run_and_keeps_what_it_gave(
     backend: HFBackend, few: Task, tmp_path: Path
 ) -> None:
-    """What was answered is in the database, and the same call goes on from there with another's help."""
+    """What was answered is in the database, and the same call goes on from there."""
     storage = f"sqlite:///{tmp_path}/s.db"
     model = model_handler(backend)
 

@@ -1,4 +1,7 @@
-"""vLLM in this process and its server over HTTP, against the Hugging Face backend: the same model, the same numbers."""
+"""vLLM in this process and its server over HTTP, against the Hugging Face backend.
+
+The same model, the same numbers.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,8 @@ _FORMS = {
     Form("regex", "[0-9]{4}"): "[0-9]{4}",
     Form(
         "json",
-        '{"type": "object", "required": ["n"], "properties": {"n": {"type": "boolean"}}, "additionalProperties": false}',
+        '{"type": "object", "required": ["n"], "properties": {"n": {"type": "boolean"}}, '
+        '"additionalProperties": false}',
     ): r"\{\s*\"n\"\s*:\s*(true|false)\s*\}",
 }
 """Forms, and what a reply of each matches."""
@@ -163,7 +167,7 @@ class TestInProcess:
     def test_older_ways_give_the_same(
         self, in_process: VLLMBackend, backend: HFBackend, texts: list[str]
     ) -> None:
-        """Without ``logprob_token_ids``, and for long continuations, tokens are read off lists and prompts."""
+        """Without ``logprob_token_ids``, or long, tokens are read off lists and prompts."""
         asked = requests(
             texts[:10],
             (*_GRADES, " unquestionably, and without any doubt at all, a great film"),
@@ -283,7 +287,10 @@ class TestServed:
         agree(OpenAIBackend(base_url=address).loglikelihoods(asked), backend.loglikelihoods(asked))
 
     def test_a_bad_network_loses_nothing(self, address: str, backend: HFBackend) -> None:
-        """1,000 requests, a fifth of which meet a fault: all answered, each counted once, none from an error body."""
+        """1,000 requests, a fifth of which meet a fault.
+
+        All answered, each counted once, none from an error body.
+        """
         asked = [
             LikelihoodRequest(f"Review: film number {i}\nSentiment:", _LABELS) for i in range(1000)
         ]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def cross_fitted(accuracies: Sequence[int], rows: int) -> tuple[float, float]:
-    """Return the dev gain and the cross-fitted gain over a 50 % prompt of the best of such prompts."""
+    """Return the dev gain and the cross-fitted gain of the best of 50 % prompts over one."""
     task = replace(TASK, train=ROWS[:rows], dev=ROWS[:rows], test=())
     evaluator = Evaluator(task, cast("Backend", KnownModel()), LabelScorer())
     entries = [
@@ -82,7 +82,7 @@ def test_a_prompt_is_not_judged_by_what_it_shows() -> None:
 
 
 def test_luck_is_not_a_gain() -> None:
-    """The best of thirty prompts that are as good as the start gains on dev, and not when cross-fitted."""
+    """The best of thirty equal prompts gains on dev, and not when cross-fitted."""
     dev, gain = cross_fitted([50] * 30, 30)
     assert dev > 0.1
     assert gain < dev / 2

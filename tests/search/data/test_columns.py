@@ -17,7 +17,7 @@ from promptfront.search.errors import InputError
 
 
 def test_typed_values_are_written_plainly(tmp_path: Path) -> None:
-    """Bytes are text; decimals, dates and times are as one writes them; lists and records are JSON."""
+    """Bytes are text, numbers and dates are as one writes them, lists and records are JSON."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -178,7 +178,10 @@ def test_json_lines_are_read_under_either_name(tmp_path: Path) -> None:
 
 
 def test_half_a_character_is_replaced_and_counted(tmp_path: Path) -> None:
-    """A lone surrogate, which no tokenizer takes, becomes U+FFFD; two are the character they write."""
+    """A lone surrogate, which no tokenizer takes, becomes U+FFFD.
+
+    Two are the character they write.
+    """
     (tmp_path / "a.jsonl").write_text(
         '{"a": "x \\ud83d"}\n{"a": "\\ud83d\\ude00 \\u0000"}\n{"a": ["\\udfff"]}\n'
     )

@@ -1,4 +1,7 @@
-"""The end of a search: confirmation rows decide between finalists whose dev scores are partly luck."""
+"""The end of a search.
+
+Confirmation rows decide between finalists whose dev scores are partly luck.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ def test_the_best_of_the_front_are_finalists() -> None:
 
 
 def test_confirmation_rows_are_kept_from_mutators() -> None:
-    """What a finalist shows as a demonstration cannot confirm it, and a third of train is shown to no mutator."""
+    """A shown row cannot confirm a finalist, and a third of train is shown to no mutator."""
     from promptfront.scorers.labels import LabelScorer
     from promptfront.search.contracts import Task
     from promptfront.search.evaluation.evaluator import Evaluator

@@ -41,7 +41,10 @@ TASK = Task("made-up", "here", START, ("text",), "label", ("a", "b"), ROWS[:10],
 
 
 class KnownModel:
-    """A model for pure logic: a prompt whose instruction is "70" is right on 70 % of rows, by a hash of both."""
+    """A model for pure logic.
+
+    A prompt whose instruction is "70" is right on 70 % of rows, by a hash of both.
+    """
 
     model, fingerprint, revision, scoring, max_context = "known", "known", "", "known", 1000
     writes = True
@@ -64,7 +67,10 @@ class KnownModel:
         return int(hashlib.sha256(prompt.encode()).hexdigest(), 16)
 
     def generate(self, prompts: Sequence[Text], **_: object) -> list[str]:
-        """Reply how good the reply is: "0.70", give or take a tenth, for a prompt whose instruction is "70"."""
+        """Reply how good the reply is.
+
+        "0.70", give or take a tenth, for a prompt whose instruction is "70".
+        """
         return [
             f"{(int(p.split()[0]) + self._luck(p) % 21 - 10) / 100:.2f}" for p in map(str, prompts)
         ]
@@ -126,7 +132,7 @@ def test_a_second_race_begins_where_the_first_ended() -> None:
 
 @pytest.mark.parametrize("start", range(40, 46))
 def test_graded_scores_are_raced_to_the_end(start: int) -> None:
-    """Where candidates differ little and rows are few, one of each batch is still evaluated in full."""
+    """Where candidates differ little and rows are few, one of a batch is evaluated in full."""
     evaluator = Evaluator(
         replace(TASK, labels=(), dev=ROWS[:60]), KnownModel(), Metric("said", lambda r, _: float(r))
     )
@@ -138,7 +144,7 @@ def test_graded_scores_are_raced_to_the_end(start: int) -> None:
 
 
 def test_what_is_plainly_worse_is_eliminated() -> None:
-    """Against a much better incumbent of no greater cost a candidate does not survive, even without competitors."""
+    """A much better incumbent of no greater cost ends a candidate, even without competitors."""
     evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
     incumbent = Candidate(prompt(95), 0.95, 3)
     trial = race(evaluator, {prompt(30, 4): 0}, [incumbent], [], lambda *_: None)[prompt(30, 4)]
@@ -147,7 +153,10 @@ def test_what_is_plainly_worse_is_eliminated() -> None:
 
 
 def test_a_cheaper_candidate_has_no_incumbent() -> None:
-    """Only front members of no greater cost can eliminate: a short prompt may be worse than a long one."""
+    """Only front members of no greater cost can eliminate.
+
+    A short prompt may be worse than a long one.
+    """
     evaluator = Evaluator(TASK, KnownModel(), LabelScorer())
     incumbent = Candidate(prompt(95, 20), 0.95, 23)
     assert (
@@ -156,7 +165,7 @@ def test_a_cheaper_candidate_has_no_incumbent() -> None:
 
 
 def test_a_few_tokens_less_are_no_merit() -> None:
-    """Rows go to who is better than what costs little more, and not to who is better only than what costs far less."""
+    """Rows go to who beats what costs little more, not to who beats only the far cheaper."""
     evaluator = Evaluator(TASK, cast("Backend", KnownModel()), LabelScorer())
     front = [Candidate(prompt(50), 0.5, 3), Candidate(prompt(80, 50), 0.8, 53)]
     worse, better = prompt(65, 45), prompt(85, 90)
@@ -189,7 +198,10 @@ if TYPE_CHECKING:
 
 
 def test_finalists_share_what_the_search_left(tmp_path: Path) -> None:
-    """Each is scored on all confirmation rows only where there are evaluations for it: mutators and a grown front may have used them."""
+    """Each is scored on all confirmation rows only where there are evaluations for it.
+
+    Mutators and a grown front may have used them.
+    """
     storage = f"sqlite:///{tmp_path}/a.db"
     task = replace(TASK, train=ROWS[:90], dev=ROWS[90:120], test=ROWS[120:])
     front = optimize(task, budget=1, backend=cast("Backend", KnownModel()), storage=storage)

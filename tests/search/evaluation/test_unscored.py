@@ -1,4 +1,7 @@
-"""What cannot be scored is neither right nor wrong: it is counted, and no mean, race or front rests on it."""
+"""What cannot be scored is neither right nor wrong.
+
+It is counted, and no mean, race or front rests on it.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ FILTERED = Unscored("filtered")
 
 
 class Partial(KnownModel):
-    """A model that has no answer, for a reason, on the rows whose number ends with one of some digits."""
+    """A model without an answer, for a reason, on rows whose number ends in some digits."""
 
     def __init__(self, *digits: int, least: int = 0, instead: Outputs = FILTERED) -> None:
         super().__init__()
@@ -93,7 +96,10 @@ def scored_free(model: KnownModel, rows: int = 20) -> Evaluator:
 
 
 def test_means_are_of_scored_rows() -> None:
-    """Of labels and of replies, from whichever reason; the others have a reason each, in their places."""
+    """Of labels and of replies, from whichever reason.
+
+    The others have a reason each, in their places.
+    """
     for model in (Partial(3, 7), Partial(3, 7, instead=Unscored("cut"))):
         evaluator, full = Evaluator(TASK, cast("Backend", model), LabelScorer()), KnownModel()
         found = evaluator.evaluate(prompt(70), ROWS[:20])
@@ -109,14 +115,17 @@ def test_means_are_of_scored_rows() -> None:
 
 @pytest.mark.parametrize("reply", ["", "  \n ", "\u200b", "\ufeff\u00a0", "\x00"])
 def test_an_empty_reply_is_no_answer(reply: str) -> None:
-    """From any backend, whatever the scorer would make of it, and whatever invisible it is made of."""
+    """From any backend, whatever the scorer makes of it, whatever invisible it is made of."""
     found = scored_free(Partial(1, instead=reply)).evaluate(prompt(70), ROWS[:20])
     assert count(found.reasons) == {"empty": 2}
     assert not math.isnan(found.quality)
 
 
 def test_thinking_is_no_part_of_an_answer() -> None:
-    """From any backend the reply is what follows it; thinking that breaks off before the answer is cut."""
+    """From any backend the reply is what follows it.
+
+    Thinking that breaks off before the answer is cut.
+    """
     found = scored_free(Partial(1, instead="<think>\nIt may be 0.\n</think>\n\n0.25"), 2).evaluate(
         prompt(70), ROWS[:2]
     )
@@ -151,7 +160,7 @@ def test_a_scorer_without_a_number_is_a_reason(value: float | None) -> None:
 
 
 def test_a_part_without_a_number_makes_no_score() -> None:
-    """Of several scorers with weights, each is needed, whether it gives nothing or what is no number."""
+    """Of several scorers with weights each is needed, whatever it fails to give."""
 
     class Silent(ReplyScorer):
         def score_replies(
@@ -217,7 +226,7 @@ class Best(ReplyScorer):
 
 
 def test_of_several_replies_each_is_needed() -> None:
-    """One that is missing or empty leaves the row without a score, and the rows after it in their places."""
+    """A missing or empty one leaves its row without a score, and the other rows in place."""
 
     class Drawn(KnownModel):
         def generate(self, prompts: Sequence[Text], **_: object) -> list[str]:
@@ -263,7 +272,7 @@ def test_what_has_no_answer_is_asked_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", [TASK, FREE])
 def test_hard_rows_cannot_be_left_out(task: Task) -> None:
-    """A candidate without a score on three of ten rows, which its incumbent has, is stopped in the first block."""
+    """A candidate without a score on three of ten rows is stopped in the first block."""
     scorer = LabelScorer() if task.labels else Metric("said", lambda r, _: float(r))
     evaluator = Evaluator(task, cast("Backend", Partial(1, 5, 6, least=70)), scorer)
     incumbent = Candidate(prompt(60), 0.6, 1)
@@ -276,7 +285,10 @@ def test_hard_rows_cannot_be_left_out(task: Task) -> None:
 
 
 def test_a_mean_of_few_rows_does_not_rule_the_front() -> None:
-    """A start that is right on all it was scored on gives way to who answers nearly all rows; among equals it stays."""
+    """A start that is right on all it was scored on gives way to who answers nearly all rows.
+
+    Among equals it stays.
+    """
     start = entry(0, START, 1.0, 5, reasons={"empty": 20})
     other = entry(1, prompt(60), 0.8, 9, reasons={"empty": 4})
     assert (
@@ -289,7 +301,7 @@ def test_a_mean_of_few_rows_does_not_rule_the_front() -> None:
 
 
 def test_a_prompt_gains_nothing_over_itself() -> None:
-    """Where the start stays the best, what choosing by the rows is worth stands in a line of its own."""
+    """Where the start stays the best, what choosing is worth stands in its own line."""
     task = replace(TASK, train=ROWS[:30], dev=ROWS[:30], test=())
     evaluator = Evaluator(task, cast("Backend", Partial(3)), LabelScorer())
     prompts = [prompt(70), *(prompt(70, words=i) for i in range(1, 8))]
@@ -327,7 +339,7 @@ def test_a_prompt_gains_nothing_over_itself() -> None:
 
 
 def test_every_number_is_of_scored_rows() -> None:
-    """Interval, macro-F1, Matthews' coefficient and gain, each with the number of rows that it rests on."""
+    """Interval, macro-F1, Matthews' coefficient and gain, each with its number of rows."""
     task = replace(TASK, train=ROWS[:60], dev=ROWS[60:90], test=ROWS[90:150])
     evaluator = Evaluator(task, cast("Backend", Partial(3, 4, least=60)), LabelScorer())
     entries = [entry(0, prompt(50), 0.5, 1), entry(1, prompt(80), 0.8, 2)]
@@ -390,7 +402,7 @@ def test_reasons_are_listed_by_number() -> None:
 
 
 def half_silent(folder: str, target: Path, silent: Sequence[str], others: Sequence[str]) -> str:
-    """Write a copy of a tiny model that ends its reply to some texts at once, and return its folder."""
+    """Return the folder of a tiny model that ends its reply to some texts at once."""
     import torch
     import transformers
 
@@ -434,7 +446,10 @@ def first_words(folder: str, texts: Sequence[str], most: int) -> list[str]:
 
 
 def test_a_mean_of_a_real_model_by_hand(tiny: Callable[..., str], tmp_path: Path) -> None:
-    """Its replies and the mean of those that are not empty follow from forward passes; plan, table, JSON and export count."""
+    """Its replies and the mean of those that are not empty follow from forward passes.
+
+    Plan, table, JSON and export count.
+    """
     rows = tuple(
         Example((("text", f"film {i} was {'good' if i % 2 else 'bad'}"),), str(i))
         for i in range(40)

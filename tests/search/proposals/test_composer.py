@@ -48,7 +48,7 @@ def test_alleles_are_numbered_in_the_order_found() -> None:
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "gp", "random"])
 def test_same_history_same_proposals(sampler: str) -> None:
-    """With every sampler a batch follows from seed, number and history, and holds new prompts but for second looks."""
+    """A batch follows from seed, number and history, and is new but for second looks."""
     make: Callable[[], Space] = lambda: Space(built_in(), sampler, 3, context)  # noqa: E731
     first = make().compose(1, 20, tried(START), told())
     written = [START, *(p.prompt for p in first if p.prompt)]
@@ -79,7 +79,10 @@ def test_the_proposer_is_called_once_a_batch() -> None:
 
 
 def test_a_fully_evaluated_prompt_is_read_both_ways() -> None:
-    """What was scored without calibration is tried with it, which costs no new score; free text has no labels to calibrate."""
+    """What was scored without calibration is tried with it, which costs no new score.
+
+    Free text has no labels to calibrate.
+    """
     history = [trial(0, START, 0.5, 10)]
     first = Space(built_in(), "random", 0, context).compose(1, 4, tried(START), told(*history))[0]
     calibrated = replace(START, structure=replace(START.structure, calibration="batch"))
@@ -93,7 +96,10 @@ def test_a_fully_evaluated_prompt_is_read_both_ways() -> None:
 
 
 def test_what_was_stopped_but_looks_best_races_again() -> None:
-    """Its estimate is above that of all that were evaluated in full; once it is among them it is left alone."""
+    """Its estimate is above that of all that were evaluated in full.
+
+    Once it is among them it is left alone.
+    """
     other = replace(START, instruction="A or b?")
     stopped = [
         trial(0, START, 0.5, 10, rows=100),
@@ -109,7 +115,10 @@ def test_what_was_stopped_but_looks_best_races_again() -> None:
 
 
 def test_the_users_other_instructions_come_first_and_calibration_can_be_left_out() -> None:
-    """Further instructions are the first candidates; without the mutator there are no calibrated twins."""
+    """Further instructions are the first candidates.
+
+    Without the mutator there are no calibrated twins.
+    """
     mutators = {name: mutator for name, mutator in built_in().items() if name != "calibration"}
     history = [trial(0, START, 0.5, 10)]
     found = Space(mutators, "random", 0, context, first=("A or b?", "Which?")).compose(

@@ -22,7 +22,10 @@ def added(ours: Batches) -> Batch:
 
 
 def test_a_name_is_given_once_for_each_kind(url: str) -> None:
-    """Two workers that compose the same batch end up with one; another kind has names of its own."""
+    """Two workers that compose the same batch end up with one.
+
+    Another kind has names of its own.
+    """
     assert batches(url).add("search", "0", [1]) is not None
     assert batches(url).add("search", "0", [2]) is None
     assert batches(url).add("test", "0", [3]) is not None

@@ -79,7 +79,7 @@ def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
 def test_what_is_no_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    """A database in memory would lose what is found, and what follows a question mark is no name."""
+    """A database in memory would lose all, and what follows a question mark is no name."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StorageError, match=r"name a file|are not accepted"):
         Store(url)
@@ -100,7 +100,7 @@ def test_what_is_no_file_is_refused(
     ],
 )
 def test_a_password_is_never_shown(url: str) -> None:
-    """Whatever the URL is and wherever its password stands, the sentence names the database without it."""
+    """Wherever a URL's password stands, the sentence names the database without it."""
     with pytest.raises(StorageError, match="`storage`") as caught:
         Store(url)
     assert "RET-" not in str(caught.value)
@@ -142,7 +142,10 @@ def test_a_database_that_is_gone_is_noticed_at_the_next_write(
 
 @pytest.mark.parametrize("table", ["promptfront_scores", "promptfront_batches"])
 def test_a_fault_of_the_driver_is_one_sentence(url: str, table: str) -> None:
-    """Whether it is read or written: what the driver says is told in one line, as an error of the database."""
+    """Whether it is read or written.
+
+    What the driver says is told in one line, as an error of the database.
+    """
     store = Store(url)
     batches = Batches(store, "s")
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:

@@ -14,7 +14,10 @@ from tests.records import config, identity
 
 
 def test_another_programs_study_is_left_alone(url: str) -> None:
-    """Of other directions, with trials or attributes: refused in one sentence, and nothing is written into it."""
+    """Of other directions, with trials or attributes.
+
+    Refused in one sentence, and nothing is written into it.
+    """
     store = Store(url)
     made = {
         "one": optuna.create_study(storage=store.optuna, study_name="one"),
@@ -39,7 +42,7 @@ def test_another_programs_study_is_left_alone(url: str) -> None:
 
 @pytest.mark.parametrize("settings", ["text", {}, {"identity": {}}, ["a"]])
 def test_damaged_settings_are_told(url: str, settings: object) -> None:
-    """Settings that lack something are one sentence, to read and to continue, and are left as they are."""
+    """Settings that lack something are one sentence, and are left as they are."""
     store = Store(url)
     study = optuna.create_study(
         storage=store.optuna, study_name="s", directions=["maximize", "minimize"]
