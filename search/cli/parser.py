@@ -179,6 +179,22 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "a Hugging Face model (default: a 135M instruct model, fetched once)",
     )
     _option(model, "--backend", "NAME", "see `optimize list backends` (default: hf)", default="hf")
+    _add_hardware(model)
+    model.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="run code that comes with the model: only if you trust it",
+    )
+    _add_server(model)
+    _repeated(
+        model,
+        "--backend-option",
+        "NAME=VALUE",
+        "anything else the backend takes, such as tensor_parallel_size=2",
+    )
+
+
+def _add_hardware(model: _Adder) -> None:
     _option(
         model,
         "--device",
@@ -198,18 +214,6 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "N",
         "tokens in one pass of the model (default: by free memory)",
         type=int,
-    )
-    model.add_argument(
-        "--trust-remote-code",
-        action="store_true",
-        help="run code that comes with the model: only if you trust it",
-    )
-    _add_server(model)
-    _repeated(
-        model,
-        "--backend-option",
-        "NAME=VALUE",
-        "anything else the backend takes, such as tensor_parallel_size=2",
     )
 
 
