@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..search.errors import BackendError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _OPEN = "\ue000"
 _CLOSE = "\ue001"
 _SLOT = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+_RENDERED = 256
+"""Sequences of roles whose text is kept: one for each number of demonstrations."""
 _Turns = list[tuple[str, str]]
 
 
@@ -41,7 +44,7 @@ class ChatTemplate:
         self._tokenizer = tokenizer
         self._model = model
         self.date = datetime.date.today().isoformat()
-        self._rendered: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._rendered = lru_cache(_RENDERED)(self._first_taken)
 
     @property
     def writes_date(self) -> bool:
@@ -64,12 +67,9 @@ class ChatTemplate:
         BackendError
             If there is no template, or it takes the turns in no form.
         """
-        key = self.date, tuple(roles)
-        if key not in self._rendered:
-            self._rendered[key] = self._first_taken(key[1])
-        return self._rendered[key]
+        return self._rendered(self.date, tuple(roles))
 
-    def _first_taken(self, roles: tuple[str, ...]) -> str:
+    def _first_taken(self, date: str, roles: tuple[str, ...]) -> str:
         if not self._tokenizer.chat_template:
             raise BackendError(
                 f"{self._model} has no chat template: it cannot be given chat prompts"
@@ -77,13 +77,14 @@ class ChatTemplate:
         refusals = []
         for turns in _forms(roles):
             try:
-                return self._apply(turns, len(roles))
+                return self._apply(date, turns, len(roles))
             except BackendError as error:
                 refusals.append(error)
         raise refusals[0]
 
-    def _apply(self, turns: list[dict[str, Any]], slots: int) -> str:
-        options = {"strftime_now": self._strftime, "enable_thinking": False}
+    def _apply(self, date: str, turns: list[dict[str, Any]], slots: int) -> str:
+        day = datetime.datetime.fromisoformat(date)
+        options = {"strftime_now": day.strftime, "enable_thinking": False}
         try:
             text = str(
                 self._tokenizer.apply_chat_template(
@@ -98,9 +99,6 @@ class ChatTemplate:
         if sorted(int(i) for i in _SLOT.findall(text)) != list(range(slots)):
             raise BackendError(f"{self._model}: its chat template drops or repeats a message")
         return text
-
-    def _strftime(self, form: str) -> str:
-        return datetime.datetime.fromisoformat(self.date).strftime(form)
 
 
 class Templated:

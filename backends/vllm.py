@@ -273,8 +273,8 @@ def _weights(source: str) -> tuple[str, str]:
         return "", digest.hexdigest()
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(source, "config.json")
-    commit = Path(found).parent.name if isinstance(found, str) else ""
+    config = try_to_load_from_cache(source, "config.json")
+    commit = Path(config).parent.name if isinstance(config, str) else ""
     return commit, f"{source}@{commit}"
 
 

@@ -78,25 +78,23 @@ def proxies() -> str:
     named = [(name, os.environ.get(name) or os.environ.get(name.lower())) for name in _PROXIES]
     for _, value in named:
         hide_in_url(value)
-    found = ", ".join(f"{name}={value.strip()}" for name, value in named if value)
-    return mask(f"; the environment has {found}") if found else ""
+    values = ", ".join(f"{name}={value.strip()}" for name, value in named if value)
+    return mask(f"; the environment has {values}") if values else ""
 
 
 def _header(name: str) -> str:
     """Return what the environment has for a header, without white space around it."""
-    found = os.environ.get(name, "")
-    if name == KEY and not _STAND_IN.fullmatch(found):
-        hide(found)
-    found = found.strip()
-    odd = next(
-        (i for i, char in enumerate(found, 1) if not (char.isascii() and char.isprintable())), 0
-    )
-    if odd:
-        raise BackendError(
-            f"{name}: expected printable ASCII characters, found another "
-            f"(number {odd} of {len(found)}); copy it once more"
-        )
-    return found
+    value = os.environ.get(name, "")
+    if name == KEY and not _STAND_IN.fullmatch(value):
+        hide(value)
+    value = value.strip()
+    for i, char in enumerate(value, 1):
+        if not (char.isascii() and char.isprintable()):
+            raise BackendError(
+                f"{name}: expected printable ASCII characters, found another "
+                f"(number {i} of {len(value)}); copy it once more"
+            )
+    return value
 
 
 def _checked(url: str) -> tuple[str, dict[str, str]]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ...search.contracts import Unscored
 
 _CUT = ("length", "max_tokens")
+_ROUNDING = 1e-2
+"""By which a log-probability may be above 0."""
+_LEAST = -9999.0
+"""Stands for minus infinity, as at OpenAI."""
 
 
 class UnusableAnswerError(Exception):
@@ -42,21 +47,18 @@ def parse(content: bytes) -> Any:  # noqa: ANN401 (any JSON)
 
 def choices(answer: Any, count: int) -> list[dict[str, Any]]:  # noqa: ANN401
     """Return an answer's choices in order, if it has so many."""
-    found = field(answer, "choices")
-    if found == []:
+    given = field(answer, "choices")
+    if given == []:
         raise NoChoicesError("an answer without choices")
-    if (
-        not isinstance(found, list)
-        or len(found) != count
-        or not all(isinstance(choice, dict) for choice in found)
-    ):
+    whole = isinstance(given, list) and len(given) == count
+    if not whole or not all(isinstance(choice, dict) for choice in given):
         raise UnusableAnswerError(
             f"expected an answer with {count} choices, found {_start(answer)}"
         )
-    places = [choice.get("index") for choice in found]
-    if sorted(place for place in places if type(place) is int) != list(range(count)):
-        return found  # as they stand, where the server does not number them
-    return sorted(found, key=lambda choice: int(choice["index"]))
+    numbers = [choice.get("index") for choice in given]
+    if sorted(number for number in numbers if type(number) is int) != list(range(count)):
+        return list(given)  # as they stand, where the server does not number them
+    return sorted(given, key=lambda choice: int(choice["index"]))
 
 
 def reply(choice: dict[str, Any]) -> Reply | Unscored:
@@ -92,8 +94,11 @@ def listed(entries: Any) -> list[tuple[Any, str, float]]:  # noqa: ANN401
         return [(None, str(text), number(value)) for text, value in entries.items()]
     if not isinstance(entries, list):
         return []
-    found = [(field(e, "id"), field(e, "token"), field(e, "logprob")) for e in entries]
-    return [(name, token, number(value)) for name, token, value in found if isinstance(token, str)]
+    tokens = []
+    for entry in entries:
+        if isinstance(token := field(entry, "token"), str):
+            tokens.append((field(entry, "id"), token, number(field(entry, "logprob"))))
+    return tokens
 
 
 def first_tokens(choice: dict[str, Any]) -> list[tuple[Any, str, float]]:
@@ -111,23 +116,13 @@ def first_tokens(choice: dict[str, Any]) -> list[tuple[Any, str, float]]:
 
 def number(value: object) -> float:
     """Return a log-probability."""
-    try:
-        found = (
-            float(value)
-            if isinstance(value, (int, float, str)) and not isinstance(value, bool)
-            else math.nan
-        )
-    except (ValueError, OverflowError):
-        found = math.nan
-    if math.isnan(found) or found > _ROUNDING:
+    logprob = math.nan
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            logprob = float(value)
+    if math.isnan(logprob) or logprob > _ROUNDING:
         raise UnusableAnswerError(f"expected a log-probability, found {str(value)[:50]!r}")
-    return max(min(found, 0.0) if found > 0 else found, _LEAST)
-
-
-_ROUNDING = 1e-2
-"""By which a log-probability may be above 0."""
-_LEAST = -9999.0
-"""Stands for minus infinity, as at OpenAI."""
+    return max(0.0 if logprob > 0 else logprob, _LEAST)
 
 
 def count(value: object) -> int:

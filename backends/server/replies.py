@@ -20,7 +20,7 @@ _ROOMS = (0, 512, 4096)
 """Tokens for thinking, beside those of the reply: more each time that a reply breaks off before it
 begins."""
 _CUT = Unscored("cut")
-Found = TypeVar("Found")
+Read = TypeVar("Read")
 
 
 class Writer:
@@ -42,10 +42,10 @@ class Writer:
     def write(
         self,
         prompts: Sequence[Text] | Sequence[tuple[int, ...]],
-        read: Callable[[int, Reply], Found | Unscored],
+        read: Callable[[int, Reply], Read | Unscored],
         sampling: dict[str, Any],
         tokens: int,
-    ) -> list[Found | Unscored]:
+    ) -> list[Read | Unscored]:
         """Return what is read from the reply to each prompt, or why there is nothing.
 
         Parameters
@@ -59,7 +59,7 @@ class Writer:
         tokens
             Those that a reply needs at most.
         """
-        found: dict[int, Found | Unscored] = {}
+        written: dict[int, Read | Unscored] = {}
         waiting = list(range(len(prompts)))
         start = self._room
         for room in range(start, len(_ROOMS)):
@@ -70,21 +70,21 @@ class Writer:
                 ask = partial(self._ask, prompts, body)
                 replies = self.client.map(ask, self._reader(read, roomy=room > 0), waiting)
             except InterruptedCallError as error:
-                found |= {waiting[i]: reply for i, reply in error.answered.items()}
-                error.answered = {i: reply for i, reply in found.items() if reply != _CUT}
+                written |= {waiting[i]: reply for i, reply in error.answered.items()}
+                error.answered = {i: reply for i, reply in written.items() if reply != _CUT}
                 raise
             # Where so many tokens are refused, what is known is that fewer did not do.
             kept = [
                 _CUT if room > start and reply == Unscored("refused") else reply
                 for reply in replies
             ]
-            found |= dict(zip(waiting, kept, strict=True))
+            written |= dict(zip(waiting, kept, strict=True))
             if any(not isinstance(reply, Unscored) for reply in replies):
                 self._room = max(self._room, room)
-            waiting = [i for i in waiting if found[i] == _CUT]
+            waiting = [i for i in waiting if written[i] == _CUT]
             if not waiting:
                 break
-        return [found[i] for i in range(len(prompts))]
+        return [written[i] for i in range(len(prompts))]
 
     def _ask(
         self, prompts: Sequence[Text] | Sequence[tuple[int, ...]], body: dict[str, Any], i: int
@@ -97,9 +97,9 @@ class Writer:
 
     @staticmethod
     def _reader(
-        read: Callable[[int, Reply], Found | Unscored], *, roomy: bool
-    ) -> Callable[[int, Any], Found | Unscored]:
-        def reading(i: int, answer: Any) -> Found | Unscored:  # noqa: ANN401 (any JSON)
+        read: Callable[[int, Reply], Read | Unscored], *, roomy: bool
+    ) -> Callable[[int, Any], Read | Unscored]:
+        def reading(i: int, answer: Any) -> Read | Unscored:  # noqa: ANN401 (any JSON)
             said = server_answers.reply(server_answers.choices(answer, 1)[0])
             if isinstance(said, Unscored):
                 return said
@@ -119,5 +119,5 @@ def messages(prompt: Text) -> list[dict[str, str]]:
 
 def before(text: str, stops: Sequence[str]) -> str:
     """Return a text up to the first of what ends it."""
-    places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
-    return text[: min(places)] if places else text
+    ends = [end for stop in stops if stop and (end := text.find(stop)) >= 0]
+    return text[: min(ends)] if ends else text
