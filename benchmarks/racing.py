@@ -36,7 +36,7 @@ DTYPE = "bfloat16"
 def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prompt]:
     """Return what an undirected search would try, from several starting instructions."""
     from promptfront.search.contracts import Candidate, MutationContext
-    from promptfront.search.proposals.composer import Space
+    from promptfront.search.proposals.composer import Composer
     from promptfront.search.proposals.inventory import load_mutators
     from promptfront.search.records.trials import History, Tried
 
@@ -53,13 +53,13 @@ def candidates(evaluator: Evaluator, instructions: tuple[str, ...]) -> list[Prom
             lambda prompt: evaluator.probes.label_bias(prompt, known=True),
         )
 
-    space = Space(load_mutators((), ("calibration",)), "random", 0, context)
+    composer = Composer(load_mutators((), ("calibration",)), "random", 0, context)
     tried, batch = Tried(), 0
     for instruction in instructions:
         tried.add(replace(start, instruction=instruction))
     while len(tried.prompts) < CANDIDATES:
         batch += 1
-        for proposal in space.compose(batch, 8, tried, History()):
+        for proposal in composer.compose(batch, 8, tried, History()):
             if proposal.prompt:
                 tried.add(proposal.prompt)
     return list(tried.prompts)[:CANDIDATES]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from .assembly import (
     Plan,
     backend_name,
+    make_composer,
     make_evaluator,
     make_plan,
     make_proposer,
-    make_space,
 )
 from .budget import affordable_dev_rows
 from .contracts import Backend, Task
@@ -142,10 +142,10 @@ def optimize(
     held = Study(store, study or study_name(config), config)
     keep_day(held.config.date, evaluator.backend, writer)
     evaluator.limit_dev(held.config.sizes.dev)
-    space = make_space(loaded, evaluator, held, options, writer or evaluator.backend)
+    composer = make_composer(loaded, evaluator, held, options, writer or evaluator.backend)
     on_plan(make_plan(evaluator, held, limits))
     try:
-        return _run(Search(evaluator, space, held, limits, on_progress, should_stop), held)
+        return _run(Search(evaluator, composer, held, limits, on_progress, should_stop), held)
     finally:
         for given, made in ((backend, evaluator.backend), (proposer, writer)):
             if made is not None and isinstance(given, str):

@@ -20,7 +20,7 @@ from .evaluation.holdout import confirmation_rows, train_rows
 from .plugins import closest, load
 from .prompts.render import render, zero_shot
 from .prompts.written_answers import without_thinking
-from .proposals.composer import Space
+from .proposals.composer import Composer
 from .proposals.inventory import load_mutators, suited, token_readers
 from .scoring import load_scorer
 
@@ -126,9 +126,9 @@ def backend_name(backend: str | Backend) -> str:
     return backend if isinstance(backend, str) else type(backend).__qualname__
 
 
-def make_space(
+def make_composer(
     task: Task, evaluator: Evaluator, study: Study, options: SearchOptions, proposer: Backend
-) -> Space:
+) -> Composer:
     """Return what composes candidates.
 
     Parameters
@@ -147,7 +147,7 @@ def make_space(
     most = _most_shown(task, options.max_demonstrations)
     mutators = suited(load_mutators(options.mutators, options.without, most), task)
     mutators = _able(mutators, proposer, evaluator)
-    return Space(
+    return Composer(
         mutators,
         options.sampler,
         options.seed,

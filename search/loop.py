@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .contracts import Example, Prompt
     from .evaluation.evaluator import Evaluator
     from .options import Limits
-    from .proposals.composer import Space
+    from .proposals.composer import Composer
     from .records.results import Entry, Frontier
     from .storage.batches import Batch, Kind
     from .storage.study import Study
@@ -51,7 +51,7 @@ class Search:
     ----------
     evaluator
         Scores prompts on the task.
-    space
+    composer
         Composes candidates.
     study
         Where they are stored.
@@ -66,7 +66,7 @@ class Search:
     def __init__(
         self,
         evaluator: Evaluator,
-        space: Space,
+        composer: Composer,
         study: Study,
         limits: Limits,
         on_progress: Callable[[Progress], None],
@@ -75,7 +75,7 @@ class Search:
         task = evaluator.task
         rows = len(confirmation_rows(task))
         self._evaluator = evaluator
-        self._space = space
+        self._composer = composer
         self._study = study
         self._batches = study.batches
         self._ledger = Ledger(limits, task.dev, rows, study, evaluator.tokens.of_examples)
@@ -116,7 +116,7 @@ class Search:
         before = allowance.spent
         if batches:
             tried, history = self._tried_in(batches), self._study.history()
-            proposed = self._space.compose(len(batches), grant.candidates, tried, history)
+            proposed = self._composer.compose(len(batches), grant.candidates, tried, history)
         else:
             proposed = [Trial(self._evaluator.task.start)]
         evaluations = allowance.spent - before

@@ -45,7 +45,7 @@ _SECOND_LOOKS = 2
 """Candidates of a batch that race again."""
 
 
-class Space:
+class Composer:
     """Composes the batches of a study.
 
     Parameters
@@ -173,7 +173,8 @@ def _twins(
     """Return fully evaluated prompts whose scored outputs are only read in another way."""
     twins = list[Trial]()
     rereading = [name for name, mutator in mutators.items() if usage_of(mutator).rereads]
-    complete = {o.number: o.prompt for o in history.latest if o.complete and o.prompt}
+    trials = [trial for trial in history.latest if trial.complete]
+    complete = {trial.number: trial.prompt for trial in trials if trial.prompt}
     for name in rereading:
         for number, prompt in complete.items():
             mutation = Mutation(prompt)
@@ -192,14 +193,17 @@ def second_looks(history: History) -> list[Trial]:
     """
     # By prompt the latest counts: what is stopped in its second race gets no third.
     latest = {trial.prompt: trial for trial in history.latest if trial.prompt}
-    best = max((o.estimate or 0.0 for o in latest.values() if o.complete), default=1.0)
+    estimates = [trial.estimate or 0.0 for trial in latest.values() if trial.complete]
+    best = max(estimates, default=1.0)
     waiting = [
-        o
-        for o in latest.values()
-        if not o.complete and o.estimate is not None and o.estimate > best
+        trial
+        for trial in latest.values()
+        if not trial.complete and trial.estimate is not None and trial.estimate > best
     ]
     waiting.sort(key=lambda trial: -(trial.estimate or 0.0))
-    return [Trial(o.prompt, (o.number,), rows=o.rows) for o in waiting[:_SECOND_LOOKS]]
+    return [
+        Trial(trial.prompt, (trial.number,), rows=trial.rows) for trial in waiting[:_SECOND_LOOKS]
+    ]
 
 
 def _parents(base: Prompt, history: History) -> tuple[int, ...]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from promptfront.search.contracts import Backend
-    from promptfront.search.proposals.composer import Space
+    from promptfront.search.proposals.composer import Composer
 
 ROWS = tuple(Example((("text", f"row {i} is {'ab'[i % 2]}"),), "ab"[i % 2]) for i in range(160))
 START = Prompt("50", Structure(("Text",), "Label"))
@@ -215,7 +215,7 @@ def test_finalists_share_what_the_search_left(tmp_path: Path) -> None:
         study = Study(Store(storage), front.study)
         search = Search(
             Evaluator(task, KnownModel(), LabelScorer()),
-            cast("Space", None),
+            cast("Composer", None),
             study,
             Limits(1, most),
             lambda _: None,

@@ -11,7 +11,7 @@ from promptfront.search.contracts import (
     Prompt,
 )
 from promptfront.search.errors import BackendError, InterruptedCallError, StorageError
-from promptfront.search.proposals.composer import Space
+from promptfront.search.proposals.composer import Composer
 from promptfront.search.records.trials import History, Trial
 from tests.search.proposals.made_up import (
     DEV,
@@ -47,7 +47,7 @@ def test_a_misbehaving_mutator_fails_its_candidate_only(
     do: Callable[[Prompt], object], says: str
 ) -> None:
     """Its candidates are recorded with the reason, and the others are made."""
-    proposals = Space({"bad": Bad(do)}, "random", 0, context).compose(1, 6, tried(START), told())
+    proposals = Composer({"bad": Bad(do)}, "random", 0, context).compose(1, 6, tried(START), told())
     assert 6 == len(proposals)
     assert all(p.prompt is None and says in p.error and p.mutators == ("bad",) for p in proposals)
 
@@ -57,7 +57,9 @@ def test_demonstrations_from_dev_are_refused() -> None:
     leak = Bad(lambda p: replace(p, demonstrations=DEV[:1]), "demonstrations")
     assert (
         "not in train"
-        in Space({"leak": leak}, "random", 0, context).compose(1, 1, tried(START), told())[0].error
+        in Composer({"leak": leak}, "random", 0, context)
+        .compose(1, 1, tried(START), told())[0]
+        .error
     )
 
 
@@ -67,8 +69,8 @@ def composed_with(error: Exception) -> list[Trial]:
     def do(_: Prompt) -> object:
         raise error
 
-    space = Space({"bad": Bad(do)}, "random", 0, context)
-    return space.compose(1, 1, tried(START), History())
+    composer = Composer({"bad": Bad(do)}, "random", 0, context)
+    return composer.compose(1, 1, tried(START), History())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from promptfront.search.proposals.composer import Space
+from promptfront.search.proposals.composer import Composer
 from tests.records import trial
 from tests.search.proposals.made_up import (
     START,
@@ -24,7 +24,9 @@ def test_the_gene_whose_candidates_go_far_is_changed_most() -> None:
         prompt = replace(START, instruction=f"number {i}")
         score = quality[mutator.gene]
         history.append(trial(i, prompt, score, 10, mutators=(name,), stopped="early"))
-    proposals = Space(mutators, "random", 0, context).compose(1, 64, tried(START), told(*history))
+    proposals = Composer(mutators, "random", 0, context).compose(
+        1, 64, tried(START), told(*history)
+    )
     used = [
         mutators[name].gene
         for proposal in proposals

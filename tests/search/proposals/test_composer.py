@@ -16,7 +16,7 @@ from promptfront.search.contracts import (
     Text,
     Usage,
 )
-from promptfront.search.proposals.composer import Space
+from promptfront.search.proposals.composer import Composer
 from promptfront.search.records.trials import SLOTS, Trial, Tried
 from tests.records import trial
 from tests.search.proposals.made_up import (
@@ -49,7 +49,7 @@ def test_alleles_are_numbered_in_the_order_found() -> None:
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "gp", "random"])
 def test_same_history_same_proposals(sampler: str) -> None:
     """A batch follows from seed, number and history, and is new but for second looks."""
-    make: Callable[[], Space] = lambda: Space(built_in(), sampler, 3, context)  # noqa: E731
+    make: Callable[[], Composer] = lambda: Composer(built_in(), sampler, 3, context)  # noqa: E731
     first = make().compose(1, 20, tried(START), told())
     written = [START, *(p.prompt for p in first if p.prompt)]
     second = make().compose(2, 8, tried(*written), outcomes(first))
@@ -72,8 +72,8 @@ def test_the_proposer_is_called_once_a_batch() -> None:
 
     names = ("paraphrase", "induce", "random-demonstrations")
     mutators = {name: mutator for name, mutator in built_in().items() if name in names}
-    space = Space(mutators, "random", 0, lambda rng: replace(context(rng), propose=propose))
-    proposals = space.compose(1, 16, tried(START), told())
+    composer = Composer(mutators, "random", 0, lambda rng: replace(context(rng), propose=propose))
+    proposals = composer.compose(1, 16, tried(START), told())
     assert [4] == calls
     assert len({p.prompt for p in proposals}) == 16
 
@@ -84,12 +84,14 @@ def test_a_fully_evaluated_prompt_is_read_both_ways() -> None:
     Free text has no labels to calibrate.
     """
     history = [trial(0, START, 0.5, 10)]
-    first = Space(built_in(), "random", 0, context).compose(1, 4, tried(START), told(*history))[0]
+    first = Composer(built_in(), "random", 0, context).compose(1, 4, tried(START), told(*history))[
+        0
+    ]
     calibrated = replace(START, structure=replace(START.structure, calibration="batch"))
     assert Trial(calibrated, (0,), ("calibration",)) == first
     made = context(random.Random(0))
     free = replace(made, task=replace(made.task, labels=()))
-    proposals = Space(built_in(), "random", 0, lambda rng: replace(free, rng=rng)).compose(
+    proposals = Composer(built_in(), "random", 0, lambda rng: replace(free, rng=rng)).compose(
         1, 8, tried(START), told(*history)
     )
     assert {"none"} == {p.prompt.structure.calibration for p in proposals if p.prompt}
@@ -106,11 +108,11 @@ def test_what_was_stopped_but_looks_best_races_again() -> None:
         trial(1, other, 0.8, 6, rows=10, stopped="early"),
         trial(2, replace(START, instruction="Which?"), 0.4, 6, rows=10, stopped="early"),
     ]
-    space = Space({}, "random", 0, context)
+    composer = Composer({}, "random", 0, context)
     written = tried(*(o.prompt for o in stopped if o.prompt))
-    assert Trial(other, (1,), rows=10) == space.compose(2, 1, written, told(*stopped))[0]
+    assert Trial(other, (1,), rows=10) == composer.compose(2, 1, written, told(*stopped))[0]
     whole = trial(3, other, 0.7, 6, rows=100)
-    bad = Space({"x": Bad(lambda p: replace(p, instruction="new"))}, "random", 0, context)
+    bad = Composer({"x": Bad(lambda p: replace(p, instruction="new"))}, "random", 0, context)
     assert other != bad.compose(3, 1, written, told(*stopped, whole))[0].prompt
 
 
@@ -121,7 +123,7 @@ def test_the_users_other_instructions_come_first_and_calibration_can_be_left_out
     """
     mutators = {name: mutator for name, mutator in built_in().items() if name != "calibration"}
     history = [trial(0, START, 0.5, 10)]
-    found = Space(mutators, "random", 0, context, first=("A or b?", "Which?")).compose(
+    found = Composer(mutators, "random", 0, context, first=("A or b?", "Which?")).compose(
         1, 12, tried(START), told(*history)
     )
     assert ["A or b?", "Which?"] == [p.prompt.instruction for p in found[:2] if p.prompt]
@@ -146,9 +148,9 @@ def test_a_plugin_that_rereads_is_tried_with_what_was_evaluated_in_full() -> Non
     complete = [trial(i, replace(START, instruction=str(i)), 0.5, 10) for i in range(9)]
     written = tried(*(outcome.prompt for outcome in complete if outcome.prompt))
     reread = Reread(lambda p: replace(p, structure=replace(p.structure, layout="chat")))
-    made = Space({"r": reread}, "random", 0, context).compose(1, 10, written, told(*complete))
+    made = Composer({"r": reread}, "random", 0, context).compose(1, 10, written, told(*complete))
     assert [((i,), ("r",)) for i in range(4)] == [(p.parents, p.mutators) for p in made[:4]]
-    broken = Space({"r": Reread(lambda _: None)}, "random", 0, context)
+    broken = Composer({"r": Reread(lambda _: None)}, "random", 0, context)
     first = broken.compose(1, 10, written, told(*complete))[0]
     assert (None, ("r",)) == (first.prompt, first.mutators)
     assert "must return a Prompt" in first.error

@@ -19,7 +19,7 @@ from promptfront.search.contracts import (
     Text,
 )
 from promptfront.search.options import Limits
-from promptfront.search.proposals.composer import Space
+from promptfront.search.proposals.composer import Composer
 from promptfront.search.proposals.inventory import load_mutators, suited, token_readers
 from promptfront.search.records.trials import Trial
 from promptfront.search.storage.database import Store
@@ -75,9 +75,11 @@ def test_what_is_debiased_is_not_calibrated() -> None:
         last = sum(example.target == "b" for example in prompt.demonstrations[-4:])
         return (2.0 - last, last - 2.0)
 
-    space = Space(built_in(), "random", 0, lambda rng: replace(context(rng), label_bias=label_bias))
+    composer = Composer(
+        built_in(), "random", 0, lambda rng: replace(context(rng), label_bias=label_bias)
+    )
     written = tried(START, calibrated)
-    batches = [space.compose(number, 8, written, history) for number in range(1, 7)]
+    batches = [composer.compose(number, 8, written, history) for number in range(1, 7)]
     debiased = [
         p for batch in batches for p in batch if "debias-demonstrations" in p.mutators and p.prompt
     ]
@@ -104,13 +106,13 @@ def test_words_are_read_again_only_where_it_paid() -> None:
         def make(rng: random.Random) -> MutationContext:
             return replace(context(rng), front=(Candidate(front, 0.6, 5),), next_tokens=next_tokens)
 
-        space = Space(built_in(), "random", 0, make)
+        composer = Composer(built_in(), "random", 0, make)
         seen, history = (
             tried(START, other, fitted),
             told(trial(0, START, 0.5, 10)),
         )
         history.add(trial(1, fitted, 0.6, 10, mutators=(FIT,)))
-        batches = [space.compose(number, 8, seen, history) for number in range(1, 7)]
+        batches = [composer.compose(number, 8, seen, history) for number in range(1, 7)]
         assert all(sum(FIT in p.mutators for p in batch) <= 1 for batch in batches)
         return [p for batch in batches for p in batch if FIT in p.mutators and p.prompt]
 
@@ -168,5 +170,5 @@ def test_a_directed_mutator_suits_tasks_by_their_labels() -> None:
 
 def test_mutators_alone_that_are_directed_are_tried_like_others() -> None:
     """A search that is left with them has candidates all the same."""
-    space = Space({FIT: built_in()[FIT]}, "random", 0, context)
-    assert 4 == len(space.compose(1, 4, tried(START), told()))
+    composer = Composer({FIT: built_in()[FIT]}, "random", 0, context)
+    assert 4 == len(composer.compose(1, 4, tried(START), told()))

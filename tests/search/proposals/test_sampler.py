@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from promptfront.search.errors import InputError
-from promptfront.search.proposals.composer import Space
+from promptfront.search.proposals.composer import Composer
 from promptfront.search.proposals.sampler import make_sampler
 from tests.search.proposals.made_up import (
     context,
@@ -18,7 +18,7 @@ from tests.search.proposals.made_up import (
 def test_unknown_sampler_is_told() -> None:
     """The sentence lists the samplers."""
     with pytest.raises(InputError, match="expected one of tpe, nsga2, gp, random, found 'cma'"):
-        Space({}, "cma", 0, context)
+        Composer({}, "cma", 0, context)
 
 
 @pytest.mark.parametrize("name", ["tpe", "nsga2", "gp", "random"])
