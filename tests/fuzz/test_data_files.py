@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptfront.search import api
+from promptfront.search import assembly
 from tests.fuzz import tables
 from tests.fuzz.harness import few, folder, run
 from tests.fuzz.oracle import Oracle
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.fuzz.tables import File
 
 
-@few(70)
+@few(30)
 @given(
     file=st.one_of(
         tables.separated(), tables.raw_tsv(), tables.json_files(), tables.parquet_files()
@@ -31,7 +31,7 @@ def test_what_was_written_is_read(file: File) -> None:
     table = file.table
     with folder() as home, pytest.MonkeyPatch.context() as patch:
         oracle = Oracle(table.texts, table.answers)
-        patch.setattr(api, "make_backend", lambda *_: oracle)
+        patch.setattr(assembly, "make_backend", lambda *_: oracle)
         data = home / f"data{file.suffix}"
         data.write_bytes(file.content)
         columns = ["--input-column", table.text, "--target-column", table.label]
@@ -42,12 +42,12 @@ def test_what_was_written_is_read(file: File) -> None:
         assert done.dev() == pytest.approx(1.0)
 
 
-@few(100)
+@few(50)
 @given(file=tables.damaged(), guess=st.integers(0, 3))
 def test_a_damaged_file_is_one_sentence_at_most(file: File, guess: int) -> None:
     """Whatever the bytes: a table, or one sentence."""
     with folder() as home, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "make_backend", lambda *_: Oracle({}, {}))
+        patch.setattr(assembly, "make_backend", lambda *_: Oracle({}, {}))
         data = home / f"data{file.suffix}"
         data.write_bytes(file.content)
         named = ["--input-column", file.table.text, "--target-column", file.table.label]
@@ -55,12 +55,12 @@ def test_a_damaged_file_is_one_sentence_at_most(file: File, guess: int) -> None:
         run("damaged data files", "--data", str(data), *columns)
 
 
-@few(100)
+@few(50)
 @given(records=tables.odd_records(), scorer=st.sampled_from([None, None, "exact-match"]))
 def test_values_of_every_type(records: str, scorer: str | None) -> None:
     """Whatever the values: a table, or one sentence."""
     with folder() as home, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "make_backend", lambda *_: Oracle({}, {}))
+        patch.setattr(assembly, "make_backend", lambda *_: Oracle({}, {}))
         data = home / "data.jsonl"
         data.write_text(records)
         extra = ["--scorer", scorer] if scorer else []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from promptfront.search import api
+from promptfront.search import assembly
 from tests.fuzz.harness import few, folder, run
 from tests.fuzz.oracle import Oracle, numbered
 
@@ -53,7 +53,7 @@ def label_sets(draw: st.DrawFn) -> list[str]:
     return found
 
 
-@few(110)
+@few(50)
 @given(
     labels=label_sets(),
     rows=st.lists(st.integers(0, 6), min_size=8, max_size=20),
@@ -72,7 +72,7 @@ def test_labels(labels: list[str], rows: list[int], choices: bool) -> None:
     texts = {i: numbered(i, "film") for i in answers}
     with folder() as home, pytest.MonkeyPatch.context() as patch:
         oracle = Oracle(texts, answers)
-        patch.setattr(api, "make_backend", lambda *_: oracle)
+        patch.setattr(assembly, "make_backend", lambda *_: oracle)
         data = home / "data.jsonl"
         data.write_text(
             "\n".join(json.dumps({"text": texts[i], "label": answers[i]}) for i in answers)

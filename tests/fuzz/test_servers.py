@@ -278,7 +278,7 @@ def _search(kind: str, address: str, *words: str) -> Done:
         return done
 
 
-@few(40)
+@few(25)
 @given(
     said=servers(),
     model=st.sampled_from(["m:1", "m:1", None]),

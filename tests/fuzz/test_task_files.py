@@ -9,7 +9,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from promptfront.search import api
+from promptfront.search import assembly
 from tests.fuzz.harness import few, folder, run
 from tests.fuzz.oracle import Oracle, numbered
 
@@ -209,7 +209,7 @@ def task_files(draw: st.DrawFn) -> str:
     )
 
 
-@few(150)
+@few(70)
 @given(text=task_files())
 @example("data: rows.csv\ntrue: x")
 @example('data: "a\\0b.csv"')
@@ -222,7 +222,7 @@ def test_task_files(text: str) -> None:
             {i: text for i, (text, _) in enumerate(_ROWS)},
             {i: label for i, (_, label) in enumerate(_ROWS)},
         )
-        patch.setattr(api, "make_backend", lambda *_: oracle)
+        patch.setattr(assembly, "make_backend", lambda *_: oracle)
         (home / "rows.csv").write_text(_CSV)
         (home / "task.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
         run("task files", "--task", str(home / "task.yaml"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import cast
 
 from promptfront.search.contracts import (
@@ -28,9 +29,12 @@ ENGLISH = (
 CHINESE = "请阅读评论（全文）。判断情感。"
 
 
+_load = cache(load)  # reading what is installed takes longer than most mutations
+
+
 def make(name: str) -> Mutator:
     """Return a new mutator as the search makes it."""
-    return cast("Callable[[], Mutator]", load("promptfront.mutators", name))()
+    return cast("Callable[[], Mutator]", _load("promptfront.mutators", name))()
 
 
 def reply(prompts: Sequence[Text], _: int) -> list[str]:
