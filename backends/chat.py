@@ -136,7 +136,7 @@ class Templated:
 
 def fill(text: str, contents: Sequence[str]) -> str:
     """Return a rendered template's text with contents in its slots."""
-    return _SLOT.sub(lambda found: contents[int(found.group(1))], text)
+    return _SLOT.sub(lambda slot: contents[int(slot.group(1))], text)
 
 
 def _forms(roles: Sequence[str]) -> Iterator[list[dict[str, Any]]]:

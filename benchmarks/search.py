@@ -167,7 +167,7 @@ def run_piece(
         "proposer_seconds": round(arena.proposer_seconds, 1),
         "dev": held[-1].quality,
         "held": tested,
-        "front": [(found["tokens"], found["accuracy"]) for found in front if found],
+        "front": [(record["tokens"], record["accuracy"]) for record in front if record],
         "start": _test(evaluator, Incumbent(0, 0, task.start, 0.0)),
     }
 

@@ -89,7 +89,9 @@ def _at(records: Sequence[Record], tasks: Sequence[str], share: float) -> float 
     """Return the mean accuracy with a part of the budget, if there is one for each task."""
     held = [(record["task"], record["held"].get(str(share))) for record in records]
     means = [
-        _mean([found["accuracy"] for name, found in held if name == task and found])
+        _mean(
+            [held_prompt["accuracy"] for name, held_prompt in held if name == task and held_prompt]
+        )
         for task in tasks
     ]
     known = [mean for mean in means if mean is not None]

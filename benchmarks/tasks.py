@@ -107,14 +107,14 @@ def _entry(entry: Entry) -> dict[str, Any]:
     return entry.to_dict() | {"demonstrations": len(entry.prompt.demonstrations)}
 
 
-def row(found: dict[str, Any]) -> str:
+def row(record: dict[str, Any]) -> str:
     """Return a run as a row of a Markdown table."""
-    start, best = found["start"], found["best"]
-    known = "" if found["gold"] is None else f"{found['gold']:.2f} / {found['empty']:.2f}"
+    start, best = record["start"], record["best"]
+    known = "" if record["gold"] is None else f"{record['gold']:.2f} / {record['empty']:.2f}"
     kept = best["test"]["constraints_met"]
     cells = (
-        found["task"],
-        found["scorer"],
+        record["task"],
+        record["scorer"],
         known,
         f"{start['test']['score']:.3f}",
         f"{best['test']['score']:.3f} ({best['test']['low']:.3f}-{best['test']['high']:.3f})",
@@ -123,8 +123,8 @@ def row(found: dict[str, Any]) -> str:
         f"{start['tokens']} → {best['tokens']}",
         best["demonstrations"],
         "" if kept is None else f"{kept:.0%}",
-        found["front"],
-        found["seconds"],
+        record["front"],
+        record["seconds"],
     )
     return "| " + " | ".join(map(str, cells)) + " |"
 

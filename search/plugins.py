@@ -33,15 +33,15 @@ def available(group: str) -> dict[str, EntryPoint]:
     InputError
         If two distributions provide the same name.
     """
-    found: dict[str, EntryPoint] = {}
+    points: dict[str, EntryPoint] = {}
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
-        other = found.setdefault(point.name, point)
+        other = points.setdefault(point.name, point)
         if other.value != point.value:
             raise InputError(
                 f"{group}: {point.name!r} is provided by both {_distribution(other)} and "
                 f"{_distribution(point)}; uninstall one of them"
             )
-    return found
+    return points
 
 
 def load(group: str, name: str) -> object:
@@ -52,18 +52,18 @@ def load(group: str, name: str) -> object:
     InputError
         If nothing of that name is installed, or it cannot be imported.
     """
-    found = available(group)
-    if name not in found:
+    points = available(group)
+    if name not in points:
         kind = group.rsplit(".", 1)[1].removesuffix("s")
         raise InputError(
-            f"unknown {kind} {name!r}{closest(name, found)}; "
-            f"installed: {', '.join(found) or 'none'}"
+            f"unknown {kind} {name!r}{closest(name, points)}; "
+            f"installed: {', '.join(points) or 'none'}"
         )
     try:
-        return found[name].load()
+        return points[name].load()
     except Exception as error:  # (a plugin's own code, run for the first time)
         raise InputError(
-            f"{group}: {name!r} of {_distribution(found[name])} cannot be imported: "
+            f"{group}: {name!r} of {_distribution(points[name])} cannot be imported: "
             f"{type(error).__name__}: {error}"
         ) from error
 
@@ -104,10 +104,10 @@ def from_file(option: str, text: str) -> object:
         raise InputError(f"`{option}` {text}: there is no file {path}")
     try:
         with redirect_stdout(sys.stderr):  # what it prints is not a result
-            found: object = getattr(_run(Path(path).resolve()), name)
+            plugin: object = getattr(_run(Path(path).resolve()), name)
     except (Exception, SystemExit) as error:  # (the user's own code, run for the first time)
         raise InputError(f"`{option}` {text}: {type(error).__name__}: {error}") from error
-    return found
+    return plugin
 
 
 def _run(path: Path) -> ModuleType:
@@ -164,8 +164,10 @@ def package_of(group: str, text: str) -> str | None:
     That is None where all is promptfront's.
     """
     names = {part.rpartition("*")[2].strip() for part in text.split("+")} if "*" in text else {text}
-    found = [point.dist for name, point in available(group).items() if name in names and point.dist]
-    others = sorted(f"{dist.name} {dist.version}" for dist in found if dist.name != _OURS)
+    distributions = [
+        point.dist for name, point in available(group).items() if name in names and point.dist
+    ]
+    others = sorted(f"{dist.name} {dist.version}" for dist in distributions if dist.name != _OURS)
     return ", ".join(others) or None
 
 

@@ -34,13 +34,13 @@ def source_hash(texts: Sequence[str]) -> str | None:
     files = [Path(path).resolve() for text in texts for path in files_named(text)]
     if not files:
         return None
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in files:
         for name, source in sorted(_closure(file).items()):
-            found.update(
+            digest.update(
                 f"{name}\0{hashlib.sha256(source).hexdigest()}\n".encode("utf-8", "surrogatepass")
             )
-    return found.hexdigest()[:32]
+    return digest.hexdigest()[:32]
 
 
 def modules_beside(file: Path) -> set[str]:
@@ -52,20 +52,22 @@ def modules_beside(file: Path) -> set[str]:
 
 def _closure(file: Path) -> dict[str, bytes]:
     """Return the sources of a file and of all it imports from its folder, by path there."""
-    root, waiting, found = file.parent, [file], dict[str, bytes]()
+    root, waiting, contents = file.parent, [file], dict[str, bytes]()
     while waiting:
         path = waiting.pop()
         name = path.relative_to(root).as_posix()
-        if name in found:
+        if name in contents:
             continue
         try:
-            found[name] = b"\n".join(path.read_bytes().splitlines())
+            contents[name] = b"\n".join(path.read_bytes().splitlines())
         except OSError:
-            found[name] = b""
+            contents[name] = b""
         waiting += [
-            module for module in _imported(path, root, found[name]) if module.is_relative_to(root)
+            module
+            for module in _imported(path, root, contents[name])
+            if module.is_relative_to(root)
         ]
-    return found
+    return contents
 
 
 def _imported(path: Path, root: Path, source: bytes) -> Iterator[Path]:

@@ -114,19 +114,19 @@ def _unscored(frontier: Frontier, *, many: bool) -> list[str]:
     """Return what the starting and the best prompt left without a score, many rows or few."""
     named = {frontier.start.number: ("the starting prompt", frontier.start)}
     named.setdefault(frontier.best.number, ("the best prompt", frontier.best))
-    found = []
+    lines = []
     for who, entry in named.values():
         rows = frontier.config.sizes.dev
         shown = 0 if frontier.held_out else len(entry.prompt.demonstrations)
         splits = [("dev", rows - shown, entry.trial.reasons)]
         if frontier.held_out and entry.test:
             splits.append(("test", entry.test.n + entry.test.unscored, entry.test.reasons))
-        found += [
+        lines += [
             _rest(rows, split, who, reasons)
             for split, rows, reasons in splits
             if reasons and too_many(reasons, rows) == many
         ]
-    return found
+    return lines
 
 
 def _rest(rows: int, split: str, who: str, reasons: Mapping[str, int]) -> str:

@@ -125,8 +125,8 @@ def cross_fit(evaluator: Evaluator, frontier: Frontier, entries: Sequence[Entry]
         The fully evaluated prompts.
     """
     rows = evaluator.task.dev
-    found = [evaluator.evaluate(entry.prompt, rows) for entry in entries]
-    chosen = [_choices(evaluator, entries, found, fold) for fold in _folds(len(rows))]
+    evaluations = [evaluator.evaluate(entry.prompt, rows) for entry in entries]
+    chosen = [_choices(evaluator, entries, evaluations, fold) for fold in _folds(len(rows))]
     ours = tuple(
         scored_mean([choice[i] for choice in chosen if i in choice]) for i in range(len(rows))
     )
@@ -161,27 +161,32 @@ def _folds(rows: int) -> list[list[int]]:
 
 
 def _choices(
-    evaluator: Evaluator, entries: Sequence[Entry], found: Sequence[Evaluation], fold: Sequence[int]
+    evaluator: Evaluator,
+    entries: Sequence[Entry],
+    evaluations: Sequence[Evaluation],
+    fold: Sequence[int],
 ) -> dict[int, float]:
     """Return, for each row of a fold, the score of the prompt that the other rows rank first of those that do not show it.
 
     A row that this prompt leaves without a score is left out.
     """
-    others = [i for i in range(len(found[0].values)) if i not in fold]
+    others = [i for i in range(len(evaluations[0].values)) if i not in fold]
     rows = [evaluator.task.dev[i] for i in others]
-    means = [evaluator.mean([one.values[i] for i in others], rows) for one in found]
+    means = [evaluator.mean([one.values[i] for i in others], rows) for one in evaluations]
     order = sorted(
         range(len(entries)), key=lambda c: (math.isnan(means[c]), -means[c], entries[c].tokens)
     )
     choices = {
-        i: next((found[c].values[i] for c in order if not _shows(found[c], i)), math.nan)
+        i: next(
+            (evaluations[c].values[i] for c in order if not _shows(evaluations[c], i)), math.nan
+        )
         for i in fold
     }
     return {i: value for i, value in choices.items() if not math.isnan(value)}
 
 
-def _shows(found: Evaluation, row: int) -> bool:
-    return math.isnan(found.values[row]) and found.reasons[row] is None
+def _shows(evaluation: Evaluation, row: int) -> bool:
+    return math.isnan(evaluation.values[row]) and evaluation.reasons[row] is None
 
 
 def _held_out_score(
@@ -229,7 +234,7 @@ def held_out(
     values: list[float] = []
     reasons: list[Reason | None] = []
     for start in range(0, len(rows), _CHUNK):
-        found = evaluator.evaluate(prompt, rows[start : start + _CHUNK], offsets)
-        values += found.values
-        reasons += found.reasons
+        evaluation = evaluator.evaluate(prompt, rows[start : start + _CHUNK], offsets)
+        values += evaluation.values
+        reasons += evaluation.reasons
     return Evaluation(tuple(values), offsets, tuple(reasons))

@@ -242,12 +242,12 @@ def load_prompt(path: str | Path) -> ExportedPrompt:
         ) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: {NOT_AN_EXPORT}, but it is not JSON ({error})") from None
-    found = document.get("schema_version") if isinstance(document, dict) else None
-    if not isinstance(found, int):
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if not isinstance(version, int):
         raise InputError(f"{path}: {NOT_AN_EXPORT}, but it has no schema_version")
-    if found > SCHEMA_VERSION:
+    if version > SCHEMA_VERSION:
         raise InputError(
-            f"{path}: has schema version {found}, this promptfront reads up to {SCHEMA_VERSION}: "
+            f"{path}: has schema version {version}, this promptfront reads up to {SCHEMA_VERSION}: "
             "upgrade it"
         )
     try:

@@ -63,16 +63,16 @@ def renamed(document: dict[str, Any], prompt: Prompt, style: str) -> dict[str, s
 
 def notes(document: dict[str, Any], prompt: Prompt, style: str) -> list[str]:
     """Return what a user of a format must know about it."""
-    found = [
+    lines = [
         f"the field {field!r} is called {name} there"
         for field, name in renamed(document, prompt, style).items()
     ]
     if style in ("text", "messages", "langchain"):
-        found.append(
+        lines.append(
             "values stand as they are given: "
             "strip them, and indent their further lines by two spaces"
         )
-    return found
+    return lines
 
 
 def _names(document: dict[str, Any], prompt: Prompt, style: str) -> dict[str, str]:
@@ -125,7 +125,7 @@ def _jinja(prompt: Prompt, names: Mapping[str, str]) -> str:
     def escape(text: str) -> str:
         # Jinja drops a template's last line break, changes others, and reads its own syntax in
         # data: such text becomes a string expression.
-        return _JINJA_SYNTAX.sub(lambda found: "{{ " + json.dumps(found.group()) + " }}", text)
+        return _JINJA_SYNTAX.sub(lambda match: "{{ " + json.dumps(match.group()) + " }}", text)
 
     def slot(field: str) -> str:
         # Its idea of a line is that of `literal`.

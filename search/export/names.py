@@ -69,13 +69,13 @@ def placeholders(fields: Sequence[str], texts: Iterable[str]) -> dict[str, str]:
 def _named(
     fields: Sequence[str], fits: Callable[[str], bool], make: Callable[[str], str]
 ) -> dict[str, str]:
-    found = {field: field for field in fields if fits(field)}
+    names = {field: field for field in fields if fits(field)}
     for field in fields:
-        if field not in found:
+        if field not in names:
             made = make(field)
             tries = [made, *(f"{made}_{number}" for number in range(2, len(fields) + 1000))]
-            found[field] = next(name for name in tries if name not in found.values() and fits(name))
-    return {field: found[field] for field in fields}
+            names[field] = next(name for name in tries if name not in names.values() and fits(name))
+    return {field: names[field] for field in fields}
 
 
 def _is_identifier(name: str) -> bool:

@@ -63,8 +63,8 @@ def mutate(mutator: Mutator, prompt: Prompt, context: MutationContext) -> Prompt
     except Exception as error:  # (the one boundary to code that is not ours)
         raise MutatorFailedError(f"raised {type(error).__name__}: {error}") from error
     if not isinstance(changed, Prompt):
-        found = type(changed).__name__
-        raise MutatorFailedError(f"must return a Prompt, but returned {found}")
+        kind = type(changed).__name__
+        raise MutatorFailedError(f"must return a Prompt, but returned {kind}")
     if not _well_formed(changed):
         raise MutatorFailedError("returned a Prompt with a gene of the wrong type")
     others = [gene for gene in GENES if gene != mutator.gene]

@@ -42,7 +42,7 @@ class DirectedMutators:
 
     def __init__(self, mutators: Mapping[str, Mutator]) -> None:
         directions = {name: usage_of(mutator).direction for name, mutator in mutators.items()}
-        self.directions = {name: found for name, found in directions.items() if found}
+        self.directions = {name: direction for name, direction in directions.items() if direction}
 
     def choose(
         self, context: MutationContext, history: History, used: Collection[str]

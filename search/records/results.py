@@ -228,12 +228,12 @@ class Frontier:
             return self.front[0]
         if which == "knee":
             return self.front[knee([(e.quality, e.tokens) for e in self.front])]
-        found = {str(entry.number): entry for entry in (self.start, *self.front)}
-        if which not in found:
+        entries = {str(entry.number): entry for entry in (self.start, *self.front)}
+        if which not in entries:
             raise InputError(
-                f"`pick`: expected best, knee, shortest or one of the trials {', '.join(found)}, found {which!r}"
+                f"`pick`: expected best, knee, shortest or one of the trials {', '.join(entries)}, found {which!r}"
             )
-        return found[which]
+        return entries[which]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain values for JSON; no times, so that equal fronts print the same bytes."""

@@ -32,10 +32,10 @@ _ADVICE: dict[Reason, str] = {
 
 def count(reasons: Sequence[Reason | None]) -> dict[str, int]:
     """Return how many rows have no score, by reason, the most frequent first."""
-    found = Counter(reason for reason in reasons if reason is not None)
+    counts = Counter(reason for reason in reasons if reason is not None)
     return {
-        reason: found[reason]
-        for reason in sorted(found, key=lambda reason: (-found[reason], reason))
+        reason: counts[reason]
+        for reason in sorted(counts, key=lambda reason: (-counts[reason], reason))
     }
 
 

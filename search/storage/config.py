@@ -97,12 +97,12 @@ def study_config(
 
 def own_sources(scorer: str, mutators: Sequence[str] = ()) -> dict[str, str]:
     """Return what identifies the code that promptfront does not bring: a key for each kind there is of it."""
-    found = {
+    hashes = {
         "scorer_source": source_hash([scorer]),
         "mutator_source": source_hash(mutators),
         "scorer_package": package_of("promptfront.scorers", scorer),
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in hashes.items() if value}
 
 
 def undated(backend: Backend) -> str:
@@ -138,7 +138,7 @@ def study_name(config: StudyConfig) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of what decides the numbers."""
-    found = {"python": platform.python_version()}
+    releases = {"python": platform.python_version()}
     for name in (
         "promptfront",
         "optuna",
@@ -151,7 +151,7 @@ def versions() -> dict[str, str]:
         "openai",
     ):
         try:
-            found[name] = version(name)
+            releases[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return releases

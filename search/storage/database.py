@@ -108,18 +108,18 @@ class Store:
 
     def read_scores(self, fingerprint: str, keys: Sequence[str]) -> dict[str, Outputs]:
         """Return the stored log-likelihoods or replies of those keys that have any."""
-        found: dict[str, Outputs] = {}
+        outputs: dict[str, Outputs] = {}
         with self.reading() as connection:
             for start in range(0, len(keys), _KEYS):
                 query = sa.select(SCORES.c.key, SCORES.c.outputs).where(
                     SCORES.c.fingerprint == fingerprint,
                     SCORES.c.key.in_(keys[start : start + _KEYS]),
                 )
-                found.update(
+                outputs.update(
                     (row.key, _outputs(json.loads(row.outputs)))
                     for row in connection.execute(query)
                 )
-        return found
+        return outputs
 
     def write_scores(self, fingerprint: str, outputs: Mapping[str, Outputs]) -> None:
         """Store log-likelihoods or replies in one transaction. What another worker stored meanwhile is kept."""
@@ -144,10 +144,10 @@ def _outputs(value: Any) -> Outputs:  # noqa: ANN401 (any JSON value)
 def _identity(path: Path | None) -> tuple[int, int] | None:
     """Return what tells a file from another of the same name; nothing where there is none, or it was emptied."""
     try:
-        found = path.stat() if path else None
+        status = path.stat() if path else None
     except OSError:
         return None
-    return (found.st_dev, found.st_ino) if found and found.st_size else None
+    return (status.st_dev, status.st_ino) if status and status.st_size else None
 
 
 def _prepare_sqlite(engine: Engine) -> None:

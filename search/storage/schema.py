@@ -56,10 +56,10 @@ def refuse_foreign(engine: Engine, url: str) -> None:
     StorageError
         If it is one.
     """
-    found = sa.inspect(engine)
-    tables = set(found.get_table_names())
+    inspector = sa.inspect(engine)
+    tables = set(inspector.get_table_names())
     studies = "studies" in tables and any(
-        column["name"] == "study_name" for column in found.get_columns("studies")
+        column["name"] == "study_name" for column in inspector.get_columns("studies")
     )
     if tables and not studies and not tables & _KNOWN:
         names = ", ".join(sorted(tables)[:3])

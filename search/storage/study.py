@@ -91,8 +91,8 @@ class Study:
                 self._study = _create(store, name)
                 self._agree(config)
             with clear_errors(store.url):
-                found = self._study.user_attrs
-        self.config = _whole(found, f"study {name!r}")
+                attrs = self._study.user_attrs
+        self.config = _whole(attrs, f"study {name!r}")
         self._read = _Read()
 
     def _agree(self, config: StudyConfig) -> None:
@@ -101,8 +101,8 @@ class Study:
         if not attrs:
             self._begin(config)
             return
-        found = _whole(attrs, f"study {self.name!r}")
-        differing = config.identity.differs(found.identity)
+        stored = _whole(attrs, f"study {self.name!r}")
+        differing = config.identity.differs(stored.identity)
         if differing:
             raise InputError(
                 f"study {self.name!r} was started with another {', '.join(differing)}: "
@@ -194,26 +194,26 @@ class Study:
         # Numbers are given in order of completion; with two workers the starting prompt's may not be the first.
         full = sorted(read.full, key=lambda one: (one[0] != FIRST, one[1].number))
         entries = [entry for _, entry in full]
-        found = Frontier.of(
+        frontier = Frontier.of(
             self.config, entries, study=self.name, trials=read.candidates, evaluations=evaluations
         )
-        confirmed = self.results("confirm", finalists(found))
+        confirmed = self.results("confirm", finalists(frontier))
         entries = [
             replace(e, confirmation=ConfirmationScore(**confirmed[str(e.number)]))
             if str(e.number) in confirmed
             else e
             for e in entries
         ]
-        found = Frontier.of(
+        frontier = Frontier.of(
             self.config, entries, study=self.name, trials=read.candidates, evaluations=evaluations
         )
-        tests = self.results("test", (found.start, found.best, *found.front))
+        tests = self.results("test", (frontier.start, frontier.best, *frontier.front))
         return replace(
-            found,
+            frontier,
             choice=Choice(**tests["choice"]) if "choice" in tests else None,
-            start=_tested(found.start, tests),
-            best=_tested(found.best, tests),
-            front=tuple(_tested(entry, tests) for entry in found.front),
+            start=_tested(frontier.start, tests),
+            best=_tested(frontier.best, tests),
+            front=tuple(_tested(entry, tests) for entry in frontier.front),
         )
 
     def scored(self) -> list[tuple[Trial, int]]:
@@ -314,8 +314,8 @@ def latest_study(store: Store) -> str:
 def _studies(store: Store) -> dict[str, float]:
     """Return the names of promptfront's studies, and when each was started."""
     with clear_errors(store.url):
-        found = optuna.get_all_study_summaries(store.optuna)
-    ours = {s.study_name: s.user_attrs[CONFIG] for s in found if CONFIG in s.user_attrs}
+        summaries = optuna.get_all_study_summaries(store.optuna)
+    ours = {s.study_name: s.user_attrs[CONFIG] for s in summaries if CONFIG in s.user_attrs}
     return {
         name: config.get("started", 0.0) if isinstance(config, dict) else 0.0
         for name, config in ours.items()
@@ -372,9 +372,9 @@ def _readable(what: str) -> Iterator[None]:
 
 
 def _tested(entry: Entry, tests: dict[str, Any]) -> Entry:
-    found = tests.get(str(entry.number))
-    if found is None:
+    test = tests.get(str(entry.number))
+    if test is None:
         return entry
     return replace(
-        entry, test=HeldOutScore(**found["test"]), gain=found["gain"], p_value=found["p_value"]
+        entry, test=HeldOutScore(**test["test"]), gain=test["gain"], p_value=test["p_value"]
     )
