@@ -12,9 +12,9 @@ from .budget import Grant, Ledger, LimitReached
 from .errors import InputError, InterruptedCallError, PromptfrontError, StorageError
 from .evaluation.holdout import confirm, confirmation_rows, cross_fit, held_out_scores
 from .evaluation.racing import race
-from .evaluation.statistics import scored
+from .evaluation.statistics import mean_interval, scored
 from .records.results import finalists
-from .records.trials import Trial, Tried, proposed_from_json, proposed_to_json
+from .records.trials import Interval, Trial, Tried, proposed_from_json, proposed_to_json
 from .records.unscored import count, nothing_scored
 from .storage.study import FIRST, batch_name, entries_name
 
@@ -135,7 +135,15 @@ class Search:
             front = self._study.front(without=batch.name)
             references = self._study.complete(without=batch.name)
             raced = race(self._evaluator, rows, front, references, self._before_block)
-        return [_raced(trial, raced) for trial in proposed]
+        return [self._with_interval(_raced(trial, raced)) for trial in proposed]
+
+    def _with_interval(self, trial: Trial) -> Trial:
+        """Return a candidate with the interval of its dev mean, if it saw all dev rows."""
+        if trial.prompt is None or not trial.complete:
+            return trial
+        values = scored(self._evaluator.evaluate(trial.prompt, self._evaluator.task.dev).values)
+        low, high = mean_interval(values, trial.dev_mean)
+        return replace(trial, interval=Interval(low, high, len(values)))
 
     def _tell(self, batch: Batch, trials: Sequence[Trial]) -> None:
         """Store a batch's trials; those that a killed worker stored already stay as they are."""

@@ -7,12 +7,13 @@ from typing import Any
 from promptfront.search.contracts import Prompt
 from promptfront.search.records.config import Identity, Sizes, StudyConfig
 from promptfront.search.records.results import Entry
-from promptfront.search.records.trials import Trial
+from promptfront.search.records.trials import Interval, Trial
 
 
 def trial(number: int, prompt: Prompt, score: float, tokens: int, **fields: Any) -> Trial:
     """Return a trial with one score for dev mean and estimate: complete unless it was stopped."""
-    return Trial(prompt, number=number, dev_mean=score, estimate=score, tokens=tokens, **fields)
+    told: dict[str, Any] = {"interval": Interval(score - 0.1, score + 0.1, 40)} | fields
+    return Trial(prompt, number=number, dev_mean=score, estimate=score, tokens=tokens, **told)
 
 
 def entry(number: int, prompt: Prompt, score: float, tokens: int, **fields: Any) -> Entry:

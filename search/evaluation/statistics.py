@@ -73,13 +73,21 @@ def label_scores(
     }
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+def mean_interval(values: Sequence[float], mean: float | None = None) -> tuple[float, float]:
     """Return a 95 % interval of the mean of values in [0, 1].
 
     Wilson's for 0/1, else the bootstrap's BCa (Efron 1987).
+
+    Parameters
+    ----------
+    values
+        The values.
+    mean
+        What Wilson's interval is around, where that is another than the values' own mean.
     """
     if {*values} <= {0.0, 1.0} or len({*values}) == 1:
-        return wilson_interval(sum(values), len(values))
+        successes = sum(values) if mean is None else mean * len(values)
+        return wilson_interval(successes, len(values))
     resampled = bootstrap(
         (values,), fmean, vectorized=False, n_resamples=_RESAMPLES, rng=np.random.default_rng(0)
     )

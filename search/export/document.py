@@ -7,10 +7,9 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InputError
-from ..evaluation.statistics import wilson_interval
 from ..prompts.render import (
     Slot,
     Turn,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from ..contracts import Prompt, Structure
     from ..records.config import StudyConfig
     from ..records.results import Entry, Frontier
+    from ..records.trials import Interval
 
 SCHEMA_VERSION = 1
 NOT_AN_EXPORT = "expected a file written by `optimize export`"
@@ -154,23 +154,26 @@ def _calibration(config: StudyConfig, entry: Entry) -> dict[str, Any]:
 
 
 def _scores(frontier: Frontier, entry: Entry) -> dict[str, Any]:
-    n = frontier.config.sizes.dev - entry.unscored
-    low, high = wilson_interval(entry.quality * n, n)
     start = frontier.start.test
     return {
-        "dev": {
-            "score": entry.quality,
-            "low": low,
-            "high": high,
-            "n": n,
-            "unscored": entry.unscored,
-            "reasons": entry.trial.reasons,
-        },
+        "dev": _dev_score(entry, frontier.config.sizes.dev),
         "confirmation": asdict(entry.confirmation) if entry.confirmation else None,
         "test": asdict(entry.test) if entry.test else None,
         "gain": entry.gain,
         "p_value": entry.p_value,
         "start": asdict(start) if start else None,
+    }
+
+
+def _dev_score(entry: Entry, rows: int) -> dict[str, Any]:
+    """Return the dev score with its interval, and what became of the rows it is not of."""
+    interval = cast("Interval", entry.trial.interval)
+    return {
+        "score": entry.quality,
+        **interval._asdict(),
+        "unscored": entry.unscored,
+        "shown": rows - interval.n - entry.unscored,
+        "reasons": entry.trial.reasons,
     }
 
 

@@ -112,7 +112,7 @@ def _scored_again(evaluator: Evaluator, exported: ExportedPrompt, split: str) ->
     """Return on how many rows of the split the prompt is scored, and its mean."""
     score = exported.document["scores"][split]
     rows: tuple[Example, ...] = getattr(evaluator.task, split)
-    rows = rows[: score["n"] + score.get("unscored", 0)]
+    rows = rows[: score["n"] + score.get("unscored", 0) + score.get("shown", 0)]
     values = held_out(evaluator, exported.prompt, exported.offsets, rows).values
     return len(rows), scored_mean(values) if split == "test" else evaluator.mean(values, rows)
 
@@ -154,6 +154,7 @@ def _check(document: dict[str, Any]) -> None:
 
 def _is_score(score: Mapping[str, Any]) -> bool:
     """Whether a score is a number on some rows."""
-    value, rows, unscored = score["score"], score["n"], score.get("unscored", 0)
+    value, rows = score["score"], score["n"]
+    others = score.get("unscored", 0), score.get("shown", 0)
     is_number = isinstance(value, int | float) and math.isfinite(value)
-    return is_number and 0 < rows < _MOST_ROWS and unscored >= 0
+    return is_number and 0 < rows < _MOST_ROWS and min(others) >= 0

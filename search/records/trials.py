@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..contracts import GENES, Gene, Prompt
 from ..prompts.render import prompt_from_dict, prompt_to_dict, zero_shot
@@ -17,6 +17,14 @@ SLOTS = 256
 REMEMBERED = 512
 """The latest trials that sampler and bandit learn from: more would cost more for every candidate."""
 _MEASURED = ("rows", "tokens", "dev_mean", "estimate", "potential")
+
+
+class Interval(NamedTuple):
+    """A 95 % interval of a mean score, and the number of scores it is of."""
+
+    low: float
+    high: float
+    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,8 @@ class Trial:
     dev_mean, estimate, potential
         Its mean score on those rows, the score it would have on all dev rows, and the same were its label bias
         taken away; all are missing where it was not scored.
+    interval
+        Of the dev mean, once it saw all dev rows.
     offsets
         Its calibration; empty for none.
     stopped
@@ -57,6 +67,7 @@ class Trial:
     dev_mean: float | None = None
     estimate: float | None = None
     potential: float | None = None
+    interval: Interval | None = None
     offsets: tuple[float, ...] = ()
     stopped: str = ""
     reasons: dict[str, int] = field(default_factory=dict)
@@ -177,6 +188,7 @@ def told_to_json(trial: Trial) -> dict[str, Any]:
         return values | {"error": trial.error}
     values |= {name: getattr(trial, name) for name in _MEASURED}
     values |= {"offsets": list(trial.offsets), "stopped": trial.stopped}
+    values |= {"interval": trial.interval} if trial.interval else {}
     return values | ({"reasons": trial.reasons} if trial.reasons else {})
 
 
@@ -193,6 +205,7 @@ def told_from_json(values: Mapping[str, Any], number: int) -> Trial:
     return replace(
         trial,
         **{name: values[name] for name in _MEASURED},
+        interval=Interval(*values["interval"]) if "interval" in values else None,
         offsets=tuple(values["offsets"]),
         stopped=values["stopped"],
         reasons=values.get("reasons", {}),

@@ -60,6 +60,20 @@ def test_the_interval_of_graded_values_covers() -> None:
     assert mean_interval([0.3] * 9)[0] < 0.3 < mean_interval([0.3] * 9)[1]
 
 
+def test_graded_values_are_no_successes() -> None:
+    """Of scores that differ little the interval is narrow, where Wilson's takes them for 0/1."""
+    values = [0.06, 0.1, 0.14, 0.18, 0.25] * 16
+    assert mean_interval(values) == pytest.approx((0.132, 0.161), abs=0.002)
+    assert wilson_interval(sum(values), 80) == pytest.approx((0.085, 0.240), abs=0.001)
+
+
+def test_wilsons_interval_is_around_the_mean_that_is_told() -> None:
+    """Where labels are weighted by their shares, the mean is not that of the values."""
+    values = [0.0, 1.0] * 20
+    assert mean_interval(values, 0.6) == wilson_interval(24, 40)
+    assert mean_interval(values) == wilson_interval(20, 40)
+
+
 def test_looking_after_every_row_raises_few_false_alarms() -> None:
     """Without a difference evidence ever reaches 20 in at most 5 % of races."""
     rng = random.Random(0)

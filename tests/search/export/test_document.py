@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pytest
 
+from promptfront.search.api import export_prompt, optimize
+from promptfront.search.assembly import make_evaluator
 from promptfront.search.cli.main import main
 from promptfront.search.contracts import Constraint, Example, Prompt, Structure
 from promptfront.search.errors import InputError
+from promptfront.search.evaluation.statistics import mean_interval, wilson_interval
 from promptfront.search.export.document import SCHEMA_VERSION, export, load_prompt, write_text
 from promptfront.search.export.formats import FORMATS, format_prompt
 from promptfront.search.prompts.render import render
 from promptfront.search.records.results import Entry, Frontier, HeldOutScore
 from tests.processes import Command
 from tests.records import config, trial
+from tests.search.evaluation.test_racing import ROWS, TASK, KnownModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,3 +183,18 @@ def test_verify_reproduces_the_number_and_notices_changes(
     (tmp_path / "films.jsonl").write_text("\n".join(json.dumps(row) for row in rows[:-2]))
     assert 1 == main(["verify", "best.json"])
     assert "measured on other rows" in capsys.readouterr().err
+
+
+def test_a_graded_dev_score_has_the_interval_of_its_rows(tmp_path: Path) -> None:
+    """Not that of as many successes: scores that differ little are known well."""
+    (tmp_path / "s.py").write_text("def said(reply, example):\n    return float(reply)\n")
+    scorer, storage = f"{tmp_path}/s.py:said", f"sqlite:///{tmp_path}/x.db"
+    task = replace(TASK, labels=(), scorer=scorer, dev=ROWS[10:70], test=ROWS[70:90])
+    optimize(task, backend=KnownModel(), budget=1, storage=storage)
+    dev = export_prompt(storage)[0]["scores"]["dev"]
+    evaluator = make_evaluator(task, backend=KnownModel())
+    values = evaluator.evaluate(task.start, evaluator.task.dev).values
+    assert (dev["low"], dev["high"]) == mean_interval(values)
+    assert (dev["n"], dev["unscored"], dev["shown"]) == (60, 0, 0)
+    wilson = wilson_interval(sum(values), 60)
+    assert wilson[0] < dev["low"] < dev["score"] < dev["high"] < wilson[1]
