@@ -241,8 +241,8 @@ def _as_text(ask: Text) -> Text:
 class Plan:
     """What a search is about to spend, shown before it begins.
 
-    ``evaluations`` and ``tokens`` are estimates of what is left. ``reasons`` count the dev rows that the starting
-    prompt left without a score, where an earlier run has scored it.
+    ``evaluations`` and ``tokens`` are estimates of what is left. ``reasons`` count the dev rows
+    that the starting prompt left without a score, where an earlier run has scored it.
     """
 
     study: str

@@ -1,8 +1,8 @@
 """One ledger: who may ask for how many evaluations, who spends them, and what is left.
 
-An *evaluation* is one prompt scored on one example. A batch of candidates asks for two kinds: those of its
-mutators (an allowance) and those of its race (the race budget). Finalists ask for confirmation rows at the
-end, which are kept for them from the start.
+An *evaluation* is one prompt scored on one example. A batch of candidates asks for two kinds: those
+of its mutators (an allowance) and those of its race (the race budget). Finalists ask for
+confirmation rows at the end, which are kept for them from the start.
 """
 
 from __future__ import annotations
@@ -24,9 +24,15 @@ BATCH = 8
 FIRST_BLOCK = 10
 """The dev examples that every candidate is scored on."""
 _GROWTH = 1.5
-"""Times the examples of a block that the next one ends with; chosen by benchmarks/racing_rules.py."""
+"""Times the examples of a block that the next one ends with.
+
+Chosen by benchmarks/racing_rules.py.
+"""
 _FULL = 1.5
-"""Full evaluations that a batch shares after its first block; chosen by benchmarks/racing_rules.py."""
+"""Full evaluations that a batch shares after its first block.
+
+Chosen by benchmarks/racing_rules.py.
+"""
 _ASKED = 15
 """Evaluations for each candidate of a batch that are left to its mutators at least."""
 _CONFIRMING = 7
@@ -93,7 +99,10 @@ class Allowance:
     limit: int | None = None
 
     def grant(self, evaluations: int | None) -> None:
-        """Let so many more be asked for from here on; as many as before where they are not limited."""
+        """Let so many more be asked for from here on.
+
+        As many as before where they are not limited.
+        """
         if evaluations is not None:
             self.limit = self.spent + evaluations
 

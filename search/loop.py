@@ -1,4 +1,7 @@
-"""The loop: ask for candidates, race them, tell the study, stop; then confirm and test the front once."""
+"""The loop: ask for candidates, race them, tell the study, stop.
+
+Then confirm and test the front once.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,8 @@ class Search:
     on_progress
         Called after each step.
     should_stop
-        Asked before each batch; true ends the search after the batch in flight, without the final test.
+        Asked before each batch; true ends the search after the batch in flight, without the final
+        test.
     """
 
     def __init__(
@@ -177,7 +181,10 @@ class Search:
         return trial
 
     def _tried_in(self, batches: Sequence[Batch]) -> Tried:
-        """Return what was written down in the first batches; what was read before is not read again."""
+        """Return what was written down in the first batches.
+
+        What was read before is not read again.
+        """
         if len(batches) < self._tried_batches:
             self._tried, self._tried_batches = Tried(), 0
         for batch in batches[self._tried_batches :]:
@@ -253,7 +260,10 @@ class Ending:
     def _once(
         self, kind: Kind, entries: Sequence[Entry], work: Callable[[], dict[str, Any]]
     ) -> None:
-        """Do the work for these entries, unless it is done; another worker's result is waited for."""
+        """Do the work for these entries, unless it is done.
+
+        Another worker's result is waited for.
+        """
         name, batches = entries_name(entries), self._batches
         while not any(batch.name == name and batch.done for batch in batches.of(kind)):
             batch = batches.claim_abandoned(kind, name) or batches.add(kind, name, {})

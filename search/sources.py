@@ -16,7 +16,7 @@ _FILE = re.compile(r"(?:^|(?<=[*+]))\s*(?P<path>[^*+]*\.py):")
 
 def files_named(text: str) -> list[str]:
     """Return the files in ``path/to/file.py:name``, or in several of these with weights."""
-    return [found["path"] for found in _FILE.finditer(text)] if "*" in text else _path(text)
+    return [match["path"] for match in _FILE.finditer(text)] if "*" in text else _path(text)
 
 
 def _path(text: str) -> list[str]:

@@ -1,9 +1,11 @@
 """The end of a search: confirmation rows decide between the finalists, and held-out rows, scored once, say what that is worth.
 
-Where rows are too few for any to be held out, the choice of the best prompt is cross-fitted instead.
+Where rows are too few for any to be held out, the choice of the best prompt is cross-fitted
+instead.
 
-The best of many dev scores is partly luck. So the finalists are scored on more rows, which neither a race nor a mutator
-has seen: the last of train, kept back for this. What dev and confirmation rows together rank first is the best prompt.
+The best of many dev scores is partly luck. So the finalists are scored on more rows, which neither
+a race nor a mutator has seen: the last of train, kept back for this. What dev and confirmation rows
+together rank first is the best prompt.
 """
 
 from __future__ import annotations
@@ -101,7 +103,10 @@ def held_out_scores(
 
 
 def _worth(pairs: Sequence[tuple[float, float]]) -> dict[str, float | None]:
-    """Return the gain that pairs of values show, and how likely it is by chance; None of no pairs."""
+    """Return the gain that pairs of values show, and how likely it is by chance.
+
+    None of no pairs.
+    """
     if not pairs:
         return {"gain": None, "p_value": None}
     return {"gain": fmean(a - b for a, b in pairs), "p_value": paired_p_value(pairs)}
@@ -110,10 +115,12 @@ def _worth(pairs: Sequence[tuple[float, float]]) -> dict[str, float | None]:
 def cross_fit(evaluator: Evaluator, frontier: Frontier, entries: Sequence[Entry]) -> dict[str, Any]:
     """Return what choosing the best prompt by these rows is worth, measured on the same rows, by trial and as a ``choice``.
 
-    The rows are divided into folds at random, many times. The rows outside a fold choose among all fully evaluated prompts,
-    and the choice is scored on the fold: each row is scored by prompts that it had no part in choosing (cross-validation
-    of the choice; Stone 1974, Varma & Simon 2006), averaged over the divisions. That mutators saw all rows is not undone:
-    a little optimism is left. The best prompt, where it is another than the start, has the score and gain of the choice.
+    The rows are divided into folds at random, many times. The rows outside a fold choose among all
+    fully evaluated prompts, and the choice is scored on the fold: each row is scored by prompts
+    that it had no part in choosing (cross-validation of the choice; Stone 1974, Varma & Simon
+    2006), averaged over the divisions. That mutators saw all rows is not undone: a little optimism
+    is left. The best prompt, where it is another than the start, has the score and gain of the
+    choice.
 
     Parameters
     ----------

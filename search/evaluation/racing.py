@@ -1,17 +1,18 @@
 """Racing: candidates are scored in growing blocks of dev examples, and most never see the last block.
 
-All of a batch see the first block; after that those *contend* that may still be the best. What is compared
-are estimates of the score on all dev examples (`estimates.py`), as leads over the incumbent: the best front
-member of not much greater cost (as in epsilon-dominance; Laumanns et al. 2002). A lead is given or taken a
-doubt that shrinks with the examples seen. The next block goes to the contender with the highest upper bound
-and to the leader (after LUCB; Kalyanakrishnan et al. 2012), until one saw all examples and nobody may pass
-it, none may pass the front, or the race budget is used. Who is left there was *stopped*: a decision about
-the budget and no claim about the prompt. A candidate is *eliminated* when the evidence that it is worse than
-its incumbent reaches ``1 / ALPHA``; the evidence is an e-process, so looking after every block is accounted
-for. Only candidates that saw all dev examples can enter the front.
+All of a batch see the first block; after that those *contend* that may still be the best. What is
+compared are estimates of the score on all dev examples (`estimates.py`), as leads over the
+incumbent: the best front member of not much greater cost (as in epsilon-dominance; Laumanns et al.
+2002). A lead is given or taken a doubt that shrinks with the examples seen. The next block goes to
+the contender with the highest upper bound and to the leader (after LUCB; Kalyanakrishnan et al.
+2012), until one saw all examples and nobody may pass it, none may pass the front, or the race
+budget is used. Who is left there was *stopped*: a decision about the budget and no claim about the
+prompt. A candidate is *eliminated* when the evidence that it is worse than its incumbent reaches
+``1 / ALPHA``; the evidence is an e-process, so looking after every block is accounted for. Only
+candidates that saw all dev examples can enter the front.
 
-Nobody wins by examples without a score: who leaves more than a tenth of them so, and more than its incumbent
-does, is stopped.
+Nobody wins by examples without a score: who leaves more than a tenth of them so, and more than its
+incumbent does, is stopped.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def race(
     references
         Other fully evaluated prompts, which tell how hard the dev examples are.
     before_block
-        Called with the prompts and examples of a block before it is scored; it may raise to end the search.
+        Called with the prompts and examples of a block before it is scored; it may raise to end the
+        search.
 
     Returns
     -------
@@ -118,7 +120,8 @@ def _flaws(
     Raises
     ------
     PromptfrontError
-        If none of several can be, and the starting prompt no more either: then no other would fare better.
+        If none of several can be, and the starting prompt no more either: then no other would fare
+        better.
     """
     # All in one call; whose fault an error is shows when each is scored.
     flaw(lambda: evaluator.measure(prompts, block))
@@ -134,8 +137,8 @@ def _flaws(
 def _next(standing: Mapping[Challenger, Standing], examples: int, budget: int) -> list[Challenger]:
     """Return who sees the next block: the leader, and the contender with the highest upper bound.
 
-    Only those that the race budget can still evaluate in full: more rows of the others are better left to
-    the next batch.
+    Only those that the race budget can still evaluate in full: more rows of the others are better
+    left to the next batch.
     """
     alive = {one: at for one, at in standing.items() if not at.trial.stopped}
     left = {one: examples - at.trial.rows for one, at in alive.items()}

@@ -42,7 +42,8 @@ class Challenger:
     prompt, tokens
         The candidate and its cost.
     incumbent
-        The best front member of no much greater cost, which it has to beat; missing in an empty front.
+        The best front member of no much greater cost, which it has to beat; missing in an empty
+        front.
     cheapest
         Whether it costs less than the whole front: it extends the front however it scores.
     """
@@ -173,8 +174,8 @@ def _differences(evaluator: Evaluator, ours: Prompt, theirs: Prompt, end: int) -
 def _spread(evaluator: Evaluator, rows: Mapping[Challenger, int]) -> float:
     """Return the pooled standard deviation of the differences to incumbents.
 
-    It is pooled with one more that is that of labels. Graded scores of free text differ far less than those
-    of labels: with their spread no race of few rows would end.
+    It is pooled with one more that is that of labels. Graded scores of free text differ far less
+    than those of labels: with their spread no race of few rows would end.
     """
     squares, free = _SPREAD**2, 1
     for challenger, end in rows.items():

@@ -31,8 +31,9 @@ class ReplyLimits:
 class Identity:
     """What must be the same for a run to continue another.
 
-    ``data`` is a hash of the rows, ``model`` and ``proposer`` are fingerprints; ``proposer`` is missing where
-    the model proposes itself. The last three identify code that promptfront does not bring.
+    ``data`` is a hash of the rows, ``model`` and ``proposer`` are fingerprints; ``proposer`` is
+    missing where the model proposes itself. The last three identify code that promptfront does not
+    bring.
     """
 
     task: str

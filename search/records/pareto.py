@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def non_dominated(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Mark the points that no other point dominates.
 
-    A point dominates another if it is no worse in both objectives and better in one. Equal points do not dominate
-    each other. A point with a NaN is never marked and dominates nothing.
+    A point dominates another if it is no worse in both objectives and better in one. Equal points
+    do not dominate each other. A point with a NaN is never marked and dominates nothing.
 
     Parameters
     ----------
@@ -42,7 +42,10 @@ def non_dominated(points: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def front_indices(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Return the indices of the front in order of tokens; of equal points the first stands for all."""
+    """Return the indices of the front in order of tokens.
+
+    Of equal points the first stands for all.
+    """
     array = np.asarray(points, dtype=np.float64).reshape(len(points), 2)
     indices = sorted(np.flatnonzero(non_dominated(array)), key=lambda i: (array[i, 1], i))
     return [
@@ -53,7 +56,8 @@ def front_indices(points: Sequence[tuple[float, float]]) -> list[int]:
 def knee(points: Sequence[tuple[float, float]]) -> int:
     """Return the index of the front's knee: the point farthest above the line between its two ends.
 
-    Both objectives are scaled to [0, 1] over the front (Das 1999, "On characterizing the knee of the Pareto curve").
+    Both objectives are scaled to [0, 1] over the front (Das 1999, "On characterizing the knee of
+    the Pareto curve").
     """
     array = np.asarray(points, dtype=np.float64)
     span = np.ptp(array, axis=0)

@@ -25,11 +25,12 @@ FINALISTS = 3
 class HeldOutScore:
     """A score on the held-out test split with its 95 % interval.
 
-    ``n`` rows were scored and ``unscored`` could not be, counted by ``reasons``. ``uncalibrated`` is the score of the same prompt read without
-    calibration (not where the score is cross-fitted), ``constraints_met`` the share of its constraints that replies
-    meet before they are cut to their limits, where these can be measured, ``parts`` the mean of each scorer of several
-    with weights (on held-out rows). Of labels there are also the mean of their F1 scores and Matthews' correlation
-    coefficient (over all labels; Gorodkin 2004).
+    ``n`` rows were scored and ``unscored`` could not be, counted by ``reasons``. ``uncalibrated``
+    is the score of the same prompt read without calibration (not where the score is cross-fitted),
+    ``constraints_met`` the share of its constraints that replies meet before they are cut to their
+    limits, where these can be measured, ``parts`` the mean of each scorer of several with weights
+    (on held-out rows). Of labels there are also the mean of their F1 scores and Matthews'
+    correlation coefficient (over all labels; Gorodkin 2004).
     """
 
     score: float
@@ -47,7 +48,10 @@ class HeldOutScore:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationScore:
-    """A finalist's mean score on ``n`` rows that no race has seen; ``unscored`` could not be scored, counted by ``reasons``."""
+    """A finalist's mean score on ``n`` rows that no race has seen.
+
+    ``unscored`` could not be scored, counted by ``reasons``.
+    """
 
     score: float
     n: int
@@ -77,7 +81,8 @@ class Entry:
     test
         Its held-out score, once the search has ended.
     gain, p_value
-        Held-out gain over the starting prompt on the same rows, and the two-sided exact paired p-value.
+        Held-out gain over the starting prompt on the same rows, and the two-sided exact paired
+        p-value.
     """
 
     trial: Trial
@@ -148,7 +153,8 @@ class Frontier:
     start
         The starting prompt.
     best
-        The prompt of the front that dev and confirmation rows together rank first; of equals the shortest.
+        The prompt of the front that dev and confirmation rows together rank first; of equals the
+        shortest.
     front
         The Pareto front in order of tokens.
     config
@@ -172,7 +178,10 @@ class Frontier:
 
     @property
     def held_out(self) -> bool:
-        """Whether rows were held out; if not, `Entry.test` and its gain are cross-fitted (`holdout.cross_fit`)."""
+        """Whether rows were held out.
+
+        If not, `Entry.test` and its gain are cross-fitted (`holdout.cross_fit`).
+        """
         return bool(self.config.sizes.test)
 
     @classmethod
@@ -236,7 +245,10 @@ class Frontier:
         return entries[which]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values for JSON; no times, so that equal fronts print the same bytes."""
+        """Return the result as plain values for JSON.
+
+        No times, so that equal fronts print the same bytes.
+        """
         return {
             "study": self.study,
             "task": self.task,
@@ -255,8 +267,8 @@ class Frontier:
 def front_of(entries: Sequence[Entry], rows: int) -> list[Entry]:
     """Return the Pareto front in order of tokens.
 
-    The mean of a prompt that leaves many of its ``rows`` without a score is of those that were easy for it: where other
-    prompts do not, it is not compared with them.
+    The mean of a prompt that leaves many of its ``rows`` without a score is of those that were easy
+    for it: where other prompts do not, it is not compared with them.
     """
     sound = [entry for entry in entries if not too_many(entry.trial.reasons, rows)] or entries
     return [sound[i] for i in front_indices([(entry.quality, entry.tokens) for entry in sound])]

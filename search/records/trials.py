@@ -44,8 +44,8 @@ class Trial:
     tokens
         Its cost, once it is known.
     dev_mean, estimate, potential
-        Its mean score on those rows, the score it would have on all dev rows, and the same were its label bias
-        taken away; all are missing where it was not scored.
+        Its mean score on those rows, the score it would have on all dev rows, and the same were its
+        label bias taken away; all are missing where it was not scored.
     interval
         Of the dev mean, once it saw all dev rows.
     offsets

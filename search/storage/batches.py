@@ -40,8 +40,8 @@ _KEYS = 500
 class Batch:
     """A unit of work: written down with its owner before it is begun.
 
-    ``name`` orders a study's batches of one kind; ``payload`` is what the worker needs to do the work again from
-    nothing.
+    ``name`` orders a study's batches of one kind; ``payload`` is what the worker needs to do the
+    work again from nothing.
     """
 
     kind: Kind

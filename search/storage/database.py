@@ -1,7 +1,8 @@
 """What outlives the process, in one database: the Optuna study, per-example scores, and batches of work.
 
-Optuna's tables hold the finished trials; beside them stand our own (`schema.py`): ``promptfront_scores`` (model x
-rendered request -> log-likelihoods or reply) and ``promptfront_batches`` (`batches.py`).
+Optuna's tables hold the finished trials; beside them stand our own (`schema.py`):
+``promptfront_scores`` (model x rendered request -> log-likelihoods or reply) and
+``promptfront_batches`` (`batches.py`).
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Store:
     Raises
     ------
     StorageError
-        If the URL is not one, its driver is not installed, or the database cannot be opened or written.
+        If the URL is not one, its driver is not installed, or the database cannot be opened or
+        written.
     """
 
     def __init__(self, url: str, *, create: bool = True) -> None:
@@ -88,7 +90,10 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Let the block write; a database that cannot be written, or is no longer there, is a `StorageError`."""
+        """Let the block write.
+
+        A database that cannot be written, or is no longer there, is a `StorageError`.
+        """
         self.check()
         with clear_errors(self.url):
             yield
@@ -142,7 +147,10 @@ def _outputs(value: Any) -> Outputs:  # noqa: ANN401 (any JSON value)
 
 
 def _identity(path: Path | None) -> tuple[int, int] | None:
-    """Return what tells a file from another of the same name; nothing where there is none, or it was emptied."""
+    """Return what tells a file from another of the same name.
+
+    Nothing where there is none, or it was emptied.
+    """
     try:
         status = path.stat() if path else None
     except OSError:

@@ -72,7 +72,8 @@ class Study:
     name
         The study's name.
     config
-        What it is started with; given, the study is created if it is new and must agree with it if it is not.
+        What it is started with; given, the study is created if it is new and must agree with it if
+        it is not.
 
     Raises
     ------
@@ -110,7 +111,10 @@ class Study:
             )
 
     def _begin(self, config: StudyConfig) -> None:
-        """Write the configuration into a study that holds nothing; another program's is left as it is."""
+        """Write the configuration into a study that holds nothing.
+
+        Another program's is left as it is.
+        """
         with clear_errors(self.store.url):
             directions, trials = (
                 tuple(self._study.directions),
@@ -231,12 +235,12 @@ class Study:
     def lineage(self, entry: Entry) -> list[dict[str, Any]]:
         """Return the trials an entry descends from, nearest first."""
         trials = {t.number: t.user_attrs.get(CANDIDATE, {}) for t in self.trials()}
-        found: list[dict[str, Any]] = []
+        ancestors: list[dict[str, Any]] = []
         parents = list(entry.trial.parents)
         while parents:
             number = parents[0]
             attrs = trials[number]
-            found.append(
+            ancestors.append(
                 {
                     "trial": number,
                     "mutators": attrs["mutators"],
@@ -245,7 +249,7 @@ class Study:
                 }
             )
             parents = attrs["parents"]
-        return found
+        return ancestors
 
     def _latest(self) -> _Read:
         for trial in self.trials()[self._read.trials :]:
@@ -254,7 +258,10 @@ class Study:
         return self._read
 
     def results(self, kind: Kind, entries: Sequence[Entry]) -> dict[str, Any]:
-        """Return what came of confirming or testing these entries, by trial; nothing before it is done."""
+        """Return what came of confirming or testing these entries, by trial.
+
+        Nothing before it is done.
+        """
         name = entries_name(entries)
         for batch in self.batches.of(kind):
             if batch.name == name and batch.done:
@@ -268,7 +275,10 @@ class Study:
 
 
 class _Read:
-    """What the search needs of the finished trials; each is read once, for a finished trial never changes."""
+    """What the search needs of the finished trials.
+
+    Each is read once, for a finished trial never changes.
+    """
 
     def __init__(self) -> None:
         self.trials = self.candidates = 0
