@@ -85,7 +85,7 @@ def test_looking_after_every_row_raises_few_false_alarms() -> None:
 
 
 def test_a_real_difference_is_found() -> None:
-    """A prompt that is 30 points worse is told from its incumbent within 100 rows, most of the time."""
+    """A prompt that is 30 points worse is told from its incumbent within 100 rows, mostly."""
     rng = random.Random(0)
     found = sum(e_value(rng.choices((-1.0, 0.0, 1.0), (1, 5, 4), k=100)) >= 20 for _ in range(100))
     assert found > 80
