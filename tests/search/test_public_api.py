@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent.parent
 MODULES = sorted(
-    f"promptfront.{path.parent.name}.{path.stem}"
+    ".".join(("promptfront", *path.relative_to(ROOT).with_suffix("").parts))
     for folder in ("search", "mutators", "scorers", "backends")
-    for path in (ROOT / folder).glob("*.py")
-    if path.stem != "__init__"
+    for path in (ROOT / folder).rglob("*.py")
+    if not path.stem.startswith("__") and "_top" not in path.parts
 )
 
 
