@@ -76,12 +76,8 @@ def read_task_file(path: str) -> TaskFile:
     return _Reader(path, values, {key.value: node for key, node in root.value}).read()
 
 
-class _Reader:
-    """Checks the values of a task file one by one, and gives each its one shape.
-
-    A JSON schema would know neither a value's line, nor YAML's types (dates, keys that are numbers,
-    ``yes``), nor the several shapes that most keys may have.
-    """
+class _Values:
+    """The values of a task file, each with its line."""
 
     def __init__(
         self, path: str, values: Mapping[str, Any], nodes: Mapping[str, yaml.Node]
@@ -89,6 +85,29 @@ class _Reader:
         self._path = path
         self._values = values
         self._nodes = nodes
+
+    def _wrong(self, key: str, expected: str, number: int | None = None) -> InputError:
+        """Return what to raise about a key's value, or about one item of its list."""
+        value, node = self._values[key], self._nodes[key]
+        if number is not None:
+            value, node = value[number], node.value[number]
+        return InputError(
+            f"{self._path}:{line_of(node)}: {key}: expected {expected}, found {_shown(value)}"
+        )
+
+    def _text(self, key: str) -> str | None:
+        value = self._values.get(key)
+        if value is not None and not isinstance(value, str):
+            raise self._wrong(key, "text (quote it)")
+        return value
+
+
+class _Reader(_Values):
+    """Checks the values of a task file one by one, and gives each its one shape.
+
+    A JSON schema would know neither a value's line, nor YAML's types (dates, keys that are numbers,
+    ``yes``), nor the several shapes that most keys may have.
+    """
 
     def read(self) -> TaskFile:
         inputs, (target, target_label) = self._inputs(), self._target()
@@ -116,21 +135,6 @@ class _Reader:
             stop=self._stop(),
             sizes=self._sizes(),
         )
-
-    def _wrong(self, key: str, expected: str, number: int | None = None) -> InputError:
-        """Return what to raise about a key's value, or about one item of its list."""
-        value, node = self._values[key], self._nodes[key]
-        if number is not None:
-            value, node = value[number], node.value[number]
-        return InputError(
-            f"{self._path}:{line_of(node)}: {key}: expected {expected}, found {_shown(value)}"
-        )
-
-    def _text(self, key: str) -> str | None:
-        value = self._values.get(key)
-        if value is not None and not isinstance(value, str):
-            raise self._wrong(key, "text (quote it)")
-        return value
 
     def _source(self, key: str) -> str | None:
         value = self._text(key)
