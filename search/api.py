@@ -28,7 +28,8 @@ from .proposals.sampler import make_sampler
 from .secrets import without_secrets
 from .storage.config import keep_day, study_config, study_name
 from .storage.database import Store
-from .storage.study import Study, latest_study
+from .storage.opening import latest_study
+from .storage.study import Study
 
 if TYPE_CHECKING:
     from .records.results import Entry, Frontier

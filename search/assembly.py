@@ -27,7 +27,7 @@ from .scoring import load_scorer
 if TYPE_CHECKING:
     import random
 
-    from .contracts import Example, Prompt, Text
+    from .contracts import Example, LikelihoodRequest, Prompt, Text
     from .options import Limits, SearchOptions
     from .storage.database import Store
     from .storage.study import Study
@@ -47,12 +47,16 @@ def make_evaluator(
     A scorer that asks a model asks ``judge``, by default the same one.
     """
     check_task(task)
-    # What a task lacks for its scorer is told before a model is loaded: `asked_model` is made below.
-    scorer = load_scorer(task.scorer).prepare(task, lambda asked: asked_model.likelihoods(asked))  # noqa: PLW0108
+
+    def ask(requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...] | Unscored]:
+        return judge_model.likelihoods(requests)
+
+    # What a task lacks for its scorer is told before a model, `judge_model` below, is loaded.
+    scorer = load_scorer(task.scorer).prepare(task, ask)
     loaded = (
         make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
     )
-    asked_model = CachedModel(judge or loaded, store)
+    judge_model = CachedModel(judge or loaded, store)
     task = _legible(task, loaded)
     limit, why = field_limit(task, loaded.count_tokens, loaded.max_context, loaded.model)
     task = shorten_inputs(task, loaded.truncate, loaded.count_tokens, limit, why)

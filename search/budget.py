@@ -24,15 +24,9 @@ BATCH = 8
 FIRST_BLOCK = 10
 """The dev examples that every candidate is scored on."""
 _GROWTH = 1.5
-"""Times the examples of a block that the next one ends with.
-
-Chosen by benchmarks/racing_rules.py.
-"""
+"""A block ends with so many times the examples of the one before; benchmarks/racing_rules.py."""
 _FULL = 1.5
-"""Full evaluations that a batch shares after its first block.
-
-Chosen by benchmarks/racing_rules.py.
-"""
+"""Full evaluations that a batch shares after its first block; benchmarks/racing_rules.py."""
 _ASKED = 15
 """Evaluations for each candidate of a batch that are left to its mutators at least."""
 _CONFIRMING = 7
@@ -99,10 +93,7 @@ class Allowance:
     limit: int | None = None
 
     def grant(self, evaluations: int | None) -> None:
-        """Let so many more be asked for from here on.
-
-        As many as before where they are not limited.
-        """
+        """Let so many more be asked for from here on; without a number the limit stays."""
         if evaluations is not None:
             self.limit = self.spent + evaluations
 
@@ -222,7 +213,7 @@ class Ledger:
         )
 
     def for_each_finalist(self, finalists: int) -> int:
-        """Return the confirmation rows of each of so many: all, or what evaluations are left for."""
+        """Return the confirmation rows of each finalist: all, or what is left for them."""
         most = self._limits.max_evaluations
         if most is None:
             return self._confirmation_rows

@@ -1,7 +1,4 @@
-"""The loop: ask for candidates, race them, tell the study, stop.
-
-Then confirm and test the front once.
-"""
+"""The loop: ask for candidates, race them, tell the study, stop; then confirm and test."""
 
 from __future__ import annotations
 
@@ -63,8 +60,7 @@ class Search:
     on_progress
         Called after each step.
     should_stop
-        Asked before each batch; true ends the search after the batch in flight, without the final
-        test.
+        Asked before each batch; true ends the search without the final test.
     """
 
     def __init__(
@@ -181,10 +177,7 @@ class Search:
         return trial
 
     def _tried_in(self, batches: Sequence[Batch]) -> Tried:
-        """Return what was written down in the first batches.
-
-        What was read before is not read again.
-        """
+        """Return what was written down in the first batches, each of which is read once."""
         if len(batches) < self._tried_batches:
             self._tried, self._tried_batches = Tried(), 0
         for batch in batches[self._tried_batches :]:
@@ -260,10 +253,7 @@ class Ending:
     def _once(
         self, kind: Kind, entries: Sequence[Entry], work: Callable[[], dict[str, Any]]
     ) -> None:
-        """Do the work for these entries, unless it is done.
-
-        Another worker's result is waited for.
-        """
+        """Do the work for these entries once; another worker's result is waited for."""
         name, batches = entries_name(entries), self._batches
         while not any(batch.name == name and batch.done for batch in batches.of(kind)):
             batch = batches.claim_abandoned(kind, name) or batches.add(kind, name, {})

@@ -1,4 +1,4 @@
-"""The end of a search: confirmation rows decide between the finalists, and held-out rows, scored once, say what that is worth.
+"""The end of a search: confirmation rows choose the best prompt, held-out rows say its worth.
 
 Where rows are too few for any to be held out, the choice of the best prompt is cross-fitted
 instead.
@@ -43,7 +43,10 @@ _CONFIRMING = 3
 
 
 def confirmation_rows(task: Task) -> tuple[Example, ...]:
-    """Return the training rows that mutators are not shown: as many as dev has, a third of train at most; none where rows are shared."""
+    """Return the training rows that mutators are not shown.
+
+    They are as many as dev has, a third of train at most; none where rows are shared.
+    """
     if task.shared:
         return ()
     return task.train[len(task.train) - min(len(task.dev), len(task.train) // _CONFIRMING) :]
@@ -75,7 +78,7 @@ def confirm(evaluator: Evaluator, entries: Sequence[Entry], most: int) -> dict[s
 def held_out_scores(
     evaluator: Evaluator, frontier: Frontier, on_step: Callable[[], None]
 ) -> dict[str, Any]:
-    """Return the held-out scores of start, best and front, by trial, with the paired gain over the start.
+    """Return the held-out scores of start, best and front, by trial, with the paired gains.
 
     Raises
     ------
@@ -103,17 +106,14 @@ def held_out_scores(
 
 
 def _worth(pairs: Sequence[tuple[float, float]]) -> dict[str, float | None]:
-    """Return the gain that pairs of values show, and how likely it is by chance.
-
-    None of no pairs.
-    """
+    """Return the gain that pairs of values show, and its p-value; None of no pairs."""
     if not pairs:
         return {"gain": None, "p_value": None}
     return {"gain": fmean(a - b for a, b in pairs), "p_value": paired_p_value(pairs)}
 
 
 def cross_fit(evaluator: Evaluator, frontier: Frontier, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Return what choosing the best prompt by these rows is worth, measured on the same rows, by trial and as a ``choice``.
+    """Return what choosing by these rows is worth, on the same rows, by trial and as a ``choice``.
 
     The rows are divided into folds at random, many times. The rows outside a fold choose among all
     fully evaluated prompts, and the choice is scored on the fold: each row is scored by prompts
@@ -134,22 +134,19 @@ def cross_fit(evaluator: Evaluator, frontier: Frontier, entries: Sequence[Entry]
     rows = evaluator.task.dev
     evaluations = [evaluator.evaluate(entry.prompt, rows) for entry in entries]
     chosen = [_choices(evaluator, entries, evaluations, fold) for fold in _folds(len(rows))]
-    ours = tuple(
-        scored_mean([choice[i] for choice in chosen if i in choice]) for i in range(len(rows))
-    )
-    start, best = (
-        evaluator.evaluate(entry.prompt, rows) for entry in (frontier.start, frontier.best)
-    )
+    ours: list[float] = []
+    for i in range(len(rows)):
+        ours.append(scored_mean([choice[i] for choice in chosen if i in choice]))
+    start = evaluator.evaluate(frontier.start.prompt, rows)
+    best = evaluator.evaluate(frontier.best.prompt, rows)
     pairs = paired(ours, start.values)
     if not pairs:
         return {}
     worth = _worth(pairs)
-    reasons = tuple(
-        why if math.isnan(value) else None for value, why in zip(ours, best.reasons, strict=True)
-    )
-    choice = _held_out_score(
-        evaluator, frontier.best, rows, replace(best, values=ours, reasons=reasons)
-    )
+    known = zip(ours, best.reasons, strict=True)
+    reasons = tuple(why if math.isnan(value) else None for value, why in known)
+    crossed = replace(best, values=tuple(ours), reasons=reasons)
+    choice = _held_out_score(evaluator, frontier.best, rows, crossed)
     own = _held_out_score(evaluator, frontier.start, rows, start)
     return {
         str(frontier.best.number): {"test": asdict(choice)} | worth,
@@ -173,23 +170,25 @@ def _choices(
     evaluations: Sequence[Evaluation],
     fold: Sequence[int],
 ) -> dict[int, float]:
-    """Return, for each row of a fold, the score of the prompt that the other rows rank first of those that do not show it.
+    """Return the score on each row of a fold of the prompt that the other rows rank first.
 
-    A row that this prompt leaves without a score is left out.
+    Prompts that show the row are passed over, and a row that the chosen prompt leaves without a
+    score is left out.
     """
     others = [i for i in range(len(evaluations[0].values)) if i not in fold]
     rows = [evaluator.task.dev[i] for i in others]
     means = [evaluator.mean([one.values[i] for i in others], rows) for one in evaluations]
-    order = sorted(
-        range(len(entries)), key=lambda c: (math.isnan(means[c]), -means[c], entries[c].tokens)
-    )
-    choices = {
-        i: next(
-            (evaluations[c].values[i] for c in order if not _shows(evaluations[c], i)), math.nan
-        )
-        for i in fold
-    }
-    return {i: value for i, value in choices.items() if not math.isnan(value)}
+
+    def rank(c: int) -> tuple[bool, float, int]:
+        return math.isnan(means[c]), -means[c], entries[c].tokens
+
+    ranked = [evaluations[c] for c in sorted(range(len(entries)), key=rank)]
+    choices: dict[int, float] = {}
+    for row in fold:
+        chosen = next((one for one in ranked if not _shows(one, row)), None)
+        if chosen and not math.isnan(chosen.values[row]):
+            choices[row] = chosen.values[row]
+    return choices
 
 
 def _shows(evaluation: Evaluation, row: int) -> bool:
@@ -197,51 +196,50 @@ def _shows(evaluation: Evaluation, row: int) -> bool:
 
 
 def _held_out_score(
-    evaluator: Evaluator, entry: Entry, rows: Sequence[Example], held: Evaluation
+    evaluator: Evaluator, entry: Entry, rows: Sequence[Example], evaluation: Evaluation
 ) -> HeldOutScore:
-    known, reasons = scored(held.values), count(held.reasons)
-    plain = (
-        scored(evaluator.evaluate(entry.prompt, rows, offsets=()).values)
-        if evaluator.task.test
-        else []
-    )
-    uncalibrated = fmean(plain) if plain else None
-    unscored, kept = sum(reasons.values()), evaluator.constraints_met(entry.prompt, rows)
-    parts = evaluator.parts(entry.prompt, rows) if evaluator.task.test else {}
-    scored_rows = [
-        row for row, value in zip(rows, held.values, strict=True) if not math.isnan(value)
-    ]
-    chosen = (
-        evaluator.chosen(entry.prompt, scored_rows, entry.trial.offsets)
-        if rows == evaluator.task.test
-        else []
-    )
-    others: dict[str, Any] = {"reasons": reasons}
-    others |= (
-        label_scores([row.target for row in scored_rows], chosen, evaluator.task.labels)
-        if chosen
-        else {}
-    )
+    known, reasons = scored(evaluation.values), count(evaluation.reasons)
+    plain: list[float] = []
+    parts: dict[str, float] = {}
+    if evaluator.task.test:
+        plain = scored(evaluator.evaluate(entry.prompt, rows, offsets=()).values)
+        parts = evaluator.parts(entry.prompt, rows)
+    low, high = mean_interval(known)
     return HeldOutScore(
-        fmean(known),
-        *mean_interval(known),
-        len(known),
-        uncalibrated,
-        unscored,
-        kept,
-        parts,
-        **others,
+        score=fmean(known),
+        low=low,
+        high=high,
+        n=len(known),
+        uncalibrated=fmean(plain) if plain else None,
+        unscored=sum(reasons.values()),
+        constraints_met=evaluator.constraints_met(entry.prompt, rows),
+        parts=parts,
+        reasons=reasons,
+        **_label_scores(evaluator, entry, rows, evaluation),
     )
+
+
+def _label_scores(
+    evaluator: Evaluator, entry: Entry, rows: Sequence[Example], evaluation: Evaluation
+) -> dict[str, float]:
+    """Return what only the choice of labels on the whole test split has."""
+    if rows != evaluator.task.test:
+        return {}
+    values = zip(rows, evaluation.values, strict=True)
+    known = [row for row, value in values if not math.isnan(value)]
+    chosen = evaluator.chosen(entry.prompt, known, entry.trial.offsets)
+    golds = [row.target for row in known]
+    return label_scores(golds, chosen, evaluator.task.labels) if chosen else {}
 
 
 def held_out(
     evaluator: Evaluator, prompt: Prompt, offsets: tuple[float, ...], rows: Sequence[Example]
 ) -> Evaluation:
-    """Score a prompt on rows in calls of a fixed size, so that a later process repeats the same calls."""
+    """Score a prompt in calls of a fixed size, so that a later process repeats the same calls."""
     values: list[float] = []
     reasons: list[Reason | None] = []
     for start in range(0, len(rows), _CHUNK):
-        evaluation = evaluator.evaluate(prompt, rows[start : start + _CHUNK], offsets)
-        values += evaluation.values
-        reasons += evaluation.reasons
+        chunk = evaluator.evaluate(prompt, rows[start : start + _CHUNK], offsets)
+        values += chunk.values
+        reasons += chunk.reasons
     return Evaluation(tuple(values), offsets, tuple(reasons))

@@ -1,4 +1,4 @@
-"""Racing: candidates are scored in growing blocks of dev examples, and most never see the last block.
+"""Racing: candidates are scored in growing blocks of examples; most never see the last block.
 
 All of a batch see the first block; after that those *contend* that may still be the best. What is
 compared are estimates of the score on all dev examples (`estimates.py`), as leads over the
@@ -54,8 +54,8 @@ def race(
     references
         Other fully evaluated prompts, which tell how hard the dev examples are.
     before_block
-        Called with the prompts and examples of a block before it is scored; it may raise to end the
-        search.
+        Called with the prompts and examples of a block before it is scored; it may raise to end
+        the search.
 
     Returns
     -------
@@ -120,8 +120,8 @@ def _flaws(
     Raises
     ------
     PromptfrontError
-        If none of several can be, and the starting prompt no more either: then no other would fare
-        better.
+        If none of several can be, and the starting prompt no more either: then no other would
+        fare better.
     """
     # All in one call; whose fault an error is shows when each is scored.
     flaw(lambda: evaluator.measure(prompts, block))

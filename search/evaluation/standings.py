@@ -1,4 +1,4 @@
-"""Where the candidates of a race stand after a block, each against the front member that it has to beat."""
+"""Where the candidates of a race stand, each against the front member that it has to beat."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Challenger:
     prompt, tokens
         The candidate and its cost.
     incumbent
-        The best front member of no much greater cost, which it has to beat; missing in an empty
-        front.
+        The best front member of no much greater cost, which it has to beat; missing where the
+        front is empty.
     cheapest
         Whether it costs less than the whole front: it extends the front however it scores.
     """
@@ -67,7 +67,7 @@ class Challenger:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a candidate is, and its estimate's lead over the incumbent's, give or take a doubt."""
+    """How far a candidate is, and its estimate's lead over its incumbent, give or take a doubt."""
 
     trial: Trial
     lead: float
@@ -165,7 +165,7 @@ def _unscored(
 
 
 def _differences(evaluator: Evaluator, ours: Prompt, theirs: Prompt, end: int) -> list[float]:
-    """Return by how much one prompt did better than another on each row that both have a score of."""
+    """Return by how much one prompt did better than another on each row scored for both."""
     rows = evaluator.task.dev[:end]
     pairs = paired(evaluator.evaluate(ours, rows).values, evaluator.evaluate(theirs, rows).values)
     return [a - b for a, b in pairs]

@@ -42,10 +42,7 @@ def non_dominated(points: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def front_indices(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Return the indices of the front in order of tokens.
-
-    Of equal points the first stands for all.
-    """
+    """Return the front's indices in order of tokens; of equal points the first stands for all."""
     array = np.asarray(points, dtype=np.float64).reshape(len(points), 2)
     indices = sorted(np.flatnonzero(non_dominated(array)), key=lambda i: (array[i, 1], i))
     return [

@@ -50,7 +50,7 @@ class HeldOutScore:
 class ConfirmationScore:
     """A finalist's mean score on ``n`` rows that no race has seen.
 
-    ``unscored`` could not be scored, counted by ``reasons``.
+    ``unscored`` more could not be scored, counted by ``reasons``.
     """
 
     score: float
@@ -61,7 +61,7 @@ class ConfirmationScore:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What choosing among all prompts by the same few rows is worth over the starting prompt: cross-fitted, on ``n`` rows."""
+    """What choosing by few rows is worth over the starting prompt: cross-fitted on ``n`` rows."""
 
     gain: float
     p_value: float
@@ -178,10 +178,7 @@ class Frontier:
 
     @property
     def held_out(self) -> bool:
-        """Whether rows were held out.
-
-        If not, `Entry.test` and its gain are cross-fitted (`holdout.cross_fit`).
-        """
+        """Whether rows were held out; if not, `Entry.test` and its gain are cross-fitted."""
         return bool(self.config.sizes.test)
 
     @classmethod
@@ -203,7 +200,8 @@ class Frontier:
         """
         if not entries:
             raise InputError(
-                f"study {study!r} holds no fully evaluated prompt yet: run `optimize` again to continue it"
+                f"study {study!r} holds no fully evaluated prompt yet: "
+                "run `optimize` again to continue it"
             )
         rows = config.sizes.dev
         front = tuple(front_of(entries, rows))
@@ -240,15 +238,13 @@ class Frontier:
         entries = {str(entry.number): entry for entry in (self.start, *self.front)}
         if which not in entries:
             raise InputError(
-                f"`pick`: expected best, knee, shortest or one of the trials {', '.join(entries)}, found {which!r}"
+                f"`pick`: expected best, knee, shortest or one of the trials {', '.join(entries)}, "
+                f"found {which!r}"
             )
         return entries[which]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values for JSON.
-
-        No times, so that equal fronts print the same bytes.
-        """
+        """Return the result as plain values for JSON: equal fronts print the same bytes."""
         return {
             "study": self.study,
             "task": self.task,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SLOTS = 256
 """The number of alleles a gene can have in one study: Optuna wants it fixed."""
 REMEMBERED = 512
-"""The latest trials that sampler and bandit learn from: more would cost more for every candidate."""
+"""The latest trials that sampler and bandit learn from: more cost more for every candidate."""
 _MEASURED = ("rows", "tokens", "dev_mean", "estimate", "potential")
 
 
@@ -86,7 +86,7 @@ class Trial:
 
 @dataclass
 class History:
-    """The finished trials: the latest as they are, and of all the number of every prompt that was scored.
+    """The finished trials: the latest as they are, and the number of every scored prompt.
 
     ``made`` are each mutator's prompts, by its name.
     """
@@ -113,7 +113,7 @@ class History:
         return {zero_shot(prompt) for name in names for prompt in self.made.get(name, ())}
 
     def worth(self, trial: Trial) -> float:
-        """Return a trial's gain over the first one as a part of the largest gain so far; nothing for a loss."""
+        """Return a trial's gain as a part of the largest gain so far; nothing for a loss."""
         if trial.estimate is None or self.first is None or self.best <= self.first:
             return 0.0
         return max(0.0, (trial.estimate - self.first) / (self.best - self.first))
@@ -121,7 +121,7 @@ class History:
 
 @dataclass
 class Tried:
-    """The prompts written down so far, and the alleles of their genes, numbered in the order they were found."""
+    """The prompts written down so far, and the alleles of their genes, numbered as they came."""
 
     prompts: dict[Prompt, None] = field(default_factory=dict)
     alleles: dict[Gene, dict[Any, int]] = field(
@@ -136,7 +136,7 @@ class Tried:
                 alleles.setdefault(getattr(prompt, gene), len(alleles))
 
     def numbers(self, prompt: Prompt) -> dict[str, int] | None:
-        """Return the prompt's allele number per gene; nothing if a gene's slots were full before it."""
+        """Return the prompt's allele number per gene; nothing if a gene had no slot left."""
         try:
             return {gene: alleles[getattr(prompt, gene)] for gene, alleles in self.alleles.items()}
         except KeyError:

@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 _MANY = 0.1
 """The part of the rows that may be unscored before the scores are not those of the task."""
 _MORE_TOKENS = (
-    "the model may be one that thinks before it answers: give its replies more tokens (max_tokens in a task file), "
-    "or take another `model`"
+    "the model may be one that thinks before it answers: "
+    "give its replies more tokens (max_tokens in a task file), or take another `model`"
 )
 _ADVICE: dict[Reason, str] = {
     "empty": _MORE_TOKENS,
     "cut": _MORE_TOKENS,
     "refused": "say in the instruction what is asked for, or take another `model`",
-    "filtered": "the rows or the instruction offend the server's filter: take another `model` or other rows",
-    "no label": "name the labels and nothing else in the `instructions`, or give those it writes with `choices`",
+    "filtered": "the rows or the instruction offend the server's filter: "
+    "take another `model` or other rows",
+    "no label": "name the labels and nothing else in the `instructions`, "
+    "or give those it writes with `choices`",
     "several labels": "ask in the `instructions` for one label and nothing else",
-    "tie": "the model cannot tell the labels apart: give them other texts (labels in a task file), or take another `model`",
+    "tie": "the model cannot tell the labels apart: "
+    "give them other texts (labels in a task file), or take another `model`",
     "no number": "the `scorer` must give some replies a number from 0 to 1",
 }
 
@@ -33,10 +36,7 @@ _ADVICE: dict[Reason, str] = {
 def count(reasons: Sequence[Reason | None]) -> dict[str, int]:
     """Return how many rows have no score, by reason, the most frequent first."""
     counts = Counter(reason for reason in reasons if reason is not None)
-    return {
-        reason: counts[reason]
-        for reason in sorted(counts, key=lambda reason: (-counts[reason], reason))
-    }
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
 
 def listed(counts: Mapping[str, int]) -> str:
@@ -53,7 +53,10 @@ def too_many(counts: Mapping[str, int], rows: int) -> bool:
 def nothing_scored(who: str, rows: int, split: str, counts: Mapping[str, int]) -> str:
     """Return the sentence that ends a run in which no row could be scored."""
     advice = dict.fromkeys(text for reason, text in _ADVICE.items() if reason in counts)
-    return f"none of the {rows} {split} rows could be scored by {who}: {listed(counts)}; {'; '.join(advice)}"
+    return (
+        f"none of the {rows} {split} rows could be scored by {who}: "
+        f"{listed(counts)}; {'; '.join(advice)}"
+    )
 
 
 def is_empty(reply: str, example: Example) -> bool:

@@ -52,24 +52,6 @@ def study_config(
         What loads task and model again.
     """
     reply = None if task.labels else ReplyLimits(task.max_tokens, list(task.stop))
-    identity = Identity(
-        task=task.name,
-        data=task.data_hash,
-        starting_prompt=prompt_to_dict(task.start),
-        first_instructions=list(task.instructions),
-        constraints=[asdict(constraint) for constraint in task.constraints],
-        labels=list(task.labels),
-        scorer=task.scorer,
-        model=undated(backend),
-        seed=options.seed,
-        sampler=options.sampler,
-        mutators=list(options.mutators),
-        without=sorted(options.without),
-        max_demonstrations=options.max_demonstrations,
-        reply=reply,
-        proposer=undated(proposer) if proposer else None,
-        **own_sources(task.scorer, options.mutators),
-    )
     return StudyConfig(
         task=task.name,
         model=backend.model,
@@ -90,23 +72,51 @@ def study_config(
         load=load,
         versions=versions(),
         started=time.time(),
-        identity=identity,
+        identity=_identity(task, backend, options, proposer, reply),
         date=_day(backend, proposer),
     ).as_stored()
 
 
+def _identity(
+    task: Task,
+    backend: Backend,
+    options: SearchOptions,
+    proposer: Backend | None,
+    reply: ReplyLimits | None,
+) -> Identity:
+    """Return what must be the same for a run to continue another."""
+    return Identity(
+        task=task.name,
+        data=task.data_hash,
+        starting_prompt=prompt_to_dict(task.start),
+        first_instructions=list(task.instructions),
+        constraints=[asdict(constraint) for constraint in task.constraints],
+        labels=list(task.labels),
+        scorer=task.scorer,
+        model=undated(backend),
+        seed=options.seed,
+        sampler=options.sampler,
+        mutators=list(options.mutators),
+        without=sorted(options.without),
+        max_demonstrations=options.max_demonstrations,
+        reply=reply,
+        proposer=undated(proposer) if proposer else None,
+        **own_sources(task.scorer, options.mutators),
+    )
+
+
 def own_sources(scorer: str, mutators: Sequence[str] = ()) -> dict[str, str]:
-    """Return what identifies the code that promptfront does not bring: a key for each kind there is of it."""
-    hashes = {
+    """Return what identifies code that promptfront does not bring, by the kinds there are."""
+    sources = {
         "scorer_source": source_hash([scorer]),
         "mutator_source": source_hash(mutators),
         "scorer_package": package_of("promptfront.scorers", scorer),
     }
-    return {key: value for key, value in hashes.items() if value}
+    return {key: value for key, value in sources.items() if value}
 
 
 def undated(backend: Backend) -> str:
-    """Return a backend's fingerprint without the day that its chat template writes: a study keeps its own."""
+    """Return a backend's fingerprint without the day that its chat template writes."""
     if not (isinstance(backend, Dated) and backend.writes_date):
         return backend.fingerprint
     day, backend.date = backend.date, _ANY_DAY
@@ -138,7 +148,7 @@ def study_name(config: StudyConfig) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of what decides the numbers."""
-    releases = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in (
         "promptfront",
         "optuna",
@@ -151,7 +161,7 @@ def versions() -> dict[str, str]:
         "openai",
     ):
         try:
-            releases[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return releases
+    return installed

@@ -1,4 +1,4 @@
-"""What outlives the process, in one database: the Optuna study, per-example scores, and batches of work.
+"""What outlives the process, in one database: the Optuna study, scores, and batches of work.
 
 Optuna's tables hold the finished trials; beside them stand our own (`schema.py`):
 ``promptfront_scores`` (model x rendered request -> log-likelihoods or reply) and
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..contracts import Outputs
 
 _LOCK_TIMEOUT_SECONDS = 120.0
+"""How long a write waits for another worker's; SQLite's own 5 are too few on a busy disk."""
 _KEYS = 500
 """Keys in one query: SQLite takes 999 at least."""
 
@@ -50,8 +51,7 @@ class Store:
     Raises
     ------
     StorageError
-        If the URL is not one, its driver is not installed, or the database cannot be opened or
-        written.
+        If the URL is none, its driver is not installed, or the database cannot be opened.
     """
 
     def __init__(self, url: str, *, create: bool = True) -> None:
@@ -64,7 +64,8 @@ class Store:
         with clear_errors(self.url):
             if self._path and not create and not self._path.is_file():
                 raise StorageError(
-                    f"`storage` {self.url}: there is no such file; run `optimize --task sentiment` first or name another `storage`"
+                    f"`storage` {self.url}: there is no such file; "
+                    "run `optimize --task sentiment` first or name another `storage`"
                 )
             options: dict[str, Any] = (
                 {"connect_args": {"timeout": _LOCK_TIMEOUT_SECONDS}} if sqlite else {}
@@ -81,19 +82,17 @@ class Store:
         self._file = _identity(self._path)
 
     def check(self) -> None:
-        """Raise `StorageError` if the file was deleted or replaced: what SQLite writes from then on is lost."""
+        """Raise `StorageError` if the file is another: what SQLite writes from then on is lost."""
         if self._path and _identity(self._path) != self._file:
             raise StorageError(
-                f"`storage` {self.url}: the database was deleted or replaced during the run, so nothing can be saved; "
-                "put it back and run the same command, or name another `storage`"
+                f"`storage` {self.url}: the database was deleted or replaced during the run, "
+                "so nothing can be saved; put it back and run the same command, "
+                "or name another `storage`"
             )
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Let the block write.
-
-        A database that cannot be written, or is no longer there, is a `StorageError`.
-        """
+        """Let the block write; a database that cannot be written is a `StorageError`."""
         self.check()
         with clear_errors(self.url):
             yield
@@ -113,25 +112,22 @@ class Store:
 
     def read_scores(self, fingerprint: str, keys: Sequence[str]) -> dict[str, Outputs]:
         """Return the stored log-likelihoods or replies of those keys that have any."""
-        outputs: dict[str, Outputs] = {}
+        scores: dict[str, Outputs] = {}
         with self.reading() as connection:
             for start in range(0, len(keys), _KEYS):
-                query = sa.select(SCORES.c.key, SCORES.c.outputs).where(
-                    SCORES.c.fingerprint == fingerprint,
-                    SCORES.c.key.in_(keys[start : start + _KEYS]),
-                )
-                outputs.update(
-                    (row.key, _outputs(json.loads(row.outputs)))
-                    for row in connection.execute(query)
-                )
-        return outputs
+                some = SCORES.c.key.in_(keys[start : start + _KEYS])
+                query = sa.select(SCORES.c.key, SCORES.c.outputs)
+                query = query.where(SCORES.c.fingerprint == fingerprint, some)
+                for row in connection.execute(query):
+                    scores[row.key] = _outputs(json.loads(row.outputs))
+        return scores
 
     def write_scores(self, fingerprint: str, outputs: Mapping[str, Outputs]) -> None:
-        """Store log-likelihoods or replies in one transaction. What another worker stored meanwhile is kept."""
+        """Store log-likelihoods or replies at once; what another worker stored is kept."""
         with self.transaction() as connection:
             rows = [
-                {"fingerprint": fingerprint, "key": k, "outputs": _text(v)}
-                for k, v in outputs.items()
+                {"fingerprint": fingerprint, "key": key, "outputs": _text(one)}
+                for key, one in outputs.items()
             ]
             connection.execute(insert_or_keep(self._engine, SCORES), rows)
 
@@ -147,18 +143,15 @@ def _outputs(value: Any) -> Outputs:  # noqa: ANN401 (any JSON value)
 
 
 def _identity(path: Path | None) -> tuple[int, int] | None:
-    """Return what tells a file from another of the same name.
-
-    Nothing where there is none, or it was emptied.
-    """
+    """Return what tells a file from another of its name; nothing where it is gone or empty."""
     try:
-        status = path.stat() if path else None
+        file = path.stat() if path else None
     except OSError:
         return None
-    return (status.st_dev, status.st_ino) if status and status.st_size else None
+    return (file.st_dev, file.st_ino) if file and file.st_size else None
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    # Write-ahead logging lets a reader and a writer work at once, so that two workers do not lock each other out.
+    # Write-ahead logging lets a reader and a writer work at once, so workers do not wait.
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")

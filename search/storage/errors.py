@@ -34,7 +34,8 @@ def clear_errors(url: str) -> Iterator[None]:
         raise
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise StorageError(
-            f"`storage` {url}: the database holds a damaged value ({error}); restore it from a copy, or name another"
+            f"`storage` {url}: the database holds a damaged value ({error}); "
+            "restore it from a copy, or name another"
         ) from error
     except (
         SQLAlchemyError,
@@ -49,6 +50,7 @@ def clear_errors(url: str) -> Iterator[None]:
         cause = (error.__cause__ if isinstance(error, OptunaError) else error) or error
         reason = str(getattr(cause, "orig", None) or cause) or type(cause).__name__
         raise StorageError(
-            f"`storage` {url}: the database cannot be opened or written ({reason.splitlines()[0]}); "
+            f"`storage` {url}: the database cannot be opened or written "
+            f"({reason.splitlines()[0]}); "
             "check that the folder exists, is writable and has free space"
         ) from error

@@ -46,6 +46,7 @@ _KNOWN = frozenset({"version_info", *_METADATA.tables})
 Optuna's `studies` is looked at closer.
 """
 _CREATE_ATTEMPTS = 8
+"""How often a worker looks whether another has created the tables."""
 
 
 def refuse_foreign(engine: Engine, url: str) -> None:
@@ -64,7 +65,8 @@ def refuse_foreign(engine: Engine, url: str) -> None:
     if tables and not studies and not tables & _KNOWN:
         names = ", ".join(sorted(tables)[:3])
         raise StorageError(
-            f"`storage` {url}: this is another program's database (it holds {names}); name another file"
+            f"`storage` {url}: this is another program's database (it holds {names}); "
+            "name another file"
         )
 
 
@@ -106,7 +108,7 @@ def create_tables(engine: Engine, url: str, options: dict[str, Any]) -> RDBStora
             storage = RDBStorage(braces, engine_kwargs=options)
             _create_ours(engine)
         except (OperationalError, ProgrammingError, IntegrityError) as error:
-            # Two workers that start together on a new database both find no tables; the slower one looks again.
+            # Two workers that start together both find no tables; the slower one looks again.
             if attempt + 1 == _CREATE_ATTEMPTS or (
                 "exist" not in str(error) and "UNIQUE" not in str(error)
             ):
@@ -125,7 +127,7 @@ def _create_ours(engine: Engine) -> None:
     _METADATA.create_all(engine)
 
 
-def insert_or_keep(engine: Engine, table: sa.Table) -> Any:  # noqa: ANN401 (each dialect has a class of its own)
+def insert_or_keep(engine: Engine, table: sa.Table) -> Any:  # noqa: ANN401 (one class a dialect)
     """Return an insert that keeps the row that is there."""
     insert = sa.insert(table)
     if engine.dialect.name in {"mysql", "mariadb"}:

@@ -28,7 +28,8 @@ def parse_url(url: str) -> URL:
         parsed = sa.engine.make_url(url)
     except (ArgumentError, ValueError):
         raise StorageError(
-            "`storage`: expected a database URL such as sqlite:///promptfront.db or postgresql://user@host/name, "
+            "`storage`: expected a database URL such as sqlite:///promptfront.db "
+            "or postgresql://user@host/name, "
             f"found {re.sub(':.*@', ':***@', url)!r}"
         ) from None
     hide(parsed.password)
@@ -36,20 +37,22 @@ def parse_url(url: str) -> URL:
 
 
 def shown_url(url: str) -> str:
-    """Return the URL without what may be secret in it: the password, and for a server its options."""
+    """Return the URL without what may be secret: the password, and a server's options."""
     shown = re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)
     return shown if url.startswith("sqlite") else shown.partition("?")[0]
 
 
 def sqlite_path(parsed: URL, url: str) -> Path | None:
-    """Return the file of an SQLite URL; nothing for a `file:` URI, which is SQLite's own to read."""
+    """Return the file of an SQLite URL; nothing for a `file:` URI, which SQLite reads itself."""
     if "?" in url and not parsed.query:
         raise StorageError(
-            f"`storage` {url}: what follows ? are options of SQLite, not a name; name a file without ?"
+            f"`storage` {url}: what follows ? are options of SQLite, not a name; "
+            "name a file without ?"
         )
     name = parsed.database or ""
     if name in ("", ":memory:"):
         raise StorageError(
-            f"`storage` {url}: this database is gone with the process; name a file, such as sqlite:///promptfront.db"
+            f"`storage` {url}: this database is gone with the process; "
+            "name a file, such as sqlite:///promptfront.db"
         )
     return None if name.startswith("file:") else Path(name).absolute()

@@ -19,7 +19,8 @@ from promptfront.search.evaluation.evaluator import Evaluator
 from promptfront.search.evaluation.racing import race
 from promptfront.search.scoring import Metric
 from promptfront.search.storage.database import Store
-from promptfront.search.storage.study import CANDIDATE, Study
+from promptfront.search.storage.study import Study
+from promptfront.search.storage.trials import CANDIDATE
 from tests.search.evaluation.test_racing import START, TASK, KnownModel, prompt
 
 if TYPE_CHECKING:

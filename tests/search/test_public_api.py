@@ -151,3 +151,10 @@ def test_few_evaluations_mean_few_dev_rows_for_the_whole_study(
     assert plans[0].study == plans[1].study
     assert [30, 30] == [len(plan.task.dev) for plan in plans]
     assert any("30 of 40 dev rows" in note for note in plans[0].task.notes)
+
+
+def test_a_misspelt_task_leaves_no_database(tmp_path: Path) -> None:
+    """What is asked for is looked at before anything is created."""
+    with pytest.raises(InputError, match="unknown task 'sentimnt'"):
+        optimize("sentimnt", storage=f"sqlite:///{tmp_path}/a.db")
+    assert not list(tmp_path.iterdir())

@@ -28,7 +28,9 @@ from promptfront.search.data.load_task import load_task
 from promptfront.search.errors import InputError
 from promptfront.search.evaluation.cached_model import _key
 from promptfront.search.storage.database import Store
-from promptfront.search.storage.study import CANDIDATE, Study, latest_study
+from promptfront.search.storage.opening import latest_study
+from promptfront.search.storage.study import Study
+from promptfront.search.storage.trials import CANDIDATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

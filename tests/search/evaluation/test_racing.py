@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from promptfront.scorers.labels import LabelScorer
-from promptfront.search import Limits, optimize
-from promptfront.search.budget import blocks, most_evaluations
+from promptfront.search.budget import most_evaluations
 from promptfront.search.contracts import (
     Candidate,
     Example,
@@ -24,16 +23,13 @@ from promptfront.search.contracts import (
 from promptfront.search.errors import InputError
 from promptfront.search.evaluation.evaluator import Evaluator
 from promptfront.search.evaluation.racing import race
-from promptfront.search.loop import Search
 from promptfront.search.scoring import Metric
 from promptfront.search.storage.database import Store
-from promptfront.search.storage.study import Study
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from promptfront.search.contracts import Backend
-    from promptfront.search.proposals.composer import Composer
 
 ROWS = tuple(Example((("text", f"row {i} is {'ab'[i % 2]}"),), "ab"[i % 2]) for i in range(160))
 START = Prompt("50", Structure(("Text",), "Label"))
@@ -90,14 +86,6 @@ class KnownModel:
 def prompt(accuracy: int, words: int = 0) -> Prompt:
     """Return a prompt of that accuracy, longer by some words."""
     return replace(START, instruction=" ".join([str(accuracy), *["pad"] * words]))
-
-
-def test_blocks_grow_to_all_rows() -> None:
-    """Blocks end at 10, 15, 22 …, and the last one ends with the last row however few there are."""
-    assert [10, 15, 22, 33, 49, 100] == blocks(100)
-    assert [10, 20] == blocks(20)
-    assert [14] == blocks(14)
-    assert [3] == blocks(3)
 
 
 def test_pairs_go_to_contenders() -> None:
@@ -195,30 +183,3 @@ def test_a_prompt_over_the_context_is_told() -> None:
 
 if TYPE_CHECKING:
     _: Backend = KnownModel()
-
-
-def test_finalists_share_what_the_search_left(tmp_path: Path) -> None:
-    """Each is scored on all confirmation rows only where there are evaluations for it.
-
-    Mutators and a grown front may have used them.
-    """
-    storage = f"sqlite:///{tmp_path}/a.db"
-    task = replace(TASK, train=ROWS[:90], dev=ROWS[90:120], test=ROWS[120:])
-    front = optimize(task, budget=1, backend=cast("Backend", KnownModel()), storage=storage)
-    for most, rows in (
-        (None, 30),
-        (front.evaluations + 1000, 30),
-        (front.evaluations + 50, 16),
-        (front.evaluations, 0),
-        (1, 0),
-    ):
-        study = Study(Store(storage), front.study)
-        search = Search(
-            Evaluator(task, KnownModel(), LabelScorer()),
-            cast("Composer", None),
-            study,
-            Limits(1, most),
-            lambda _: None,
-            bool,
-        )
-        assert rows == search._ledger.for_each_finalist(3)

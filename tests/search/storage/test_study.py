@@ -9,7 +9,8 @@ import pytest
 
 from promptfront.search.errors import InputError
 from promptfront.search.storage.database import Store
-from promptfront.search.storage.study import Study, latest_study
+from promptfront.search.storage.opening import latest_study
+from promptfront.search.storage.study import Study
 from tests.records import config, identity
 
 

@@ -1,0 +1,83 @@
+"""What the search needs of the finished trials in an Optuna study."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from ..contracts import GENES
+from ..records.results import Entry
+from ..records.trials import SLOTS, History, Trial, told_from_json, told_to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..contracts import Prompt
+
+CANDIDATE = "candidate"
+"""The attribute of an Optuna trial that holds the candidate."""
+_DISTRIBUTIONS: dict[str, BaseDistribution] = {
+    gene: CategoricalDistribution(tuple(range(SLOTS))) for gene in GENES
+}
+"""Every gene's fixed number of slots: Optuna wants a parameter's choices to stay the same."""
+
+
+def to_optuna(trial: Trial, batch: str, index: int, slots: Mapping[str, int] | None) -> FrozenTrial:
+    """Return a finished candidate as one trial.
+
+    Parameters
+    ----------
+    trial
+        The candidate.
+    batch, index
+        Where it was written down.
+    slots
+        Its allele numbers; missing where a gene had no slot left.
+    """
+    state = TrialState.FAIL
+    if trial.scored:
+        state = TrialState.COMPLETE if trial.complete else TrialState.PRUNED
+    return create_trial(
+        state=state,
+        values=[Entry(trial).quality, float(trial.tokens)] if trial.complete else None,
+        params=dict(slots) if slots else None,
+        distributions=_DISTRIBUTIONS if slots else None,
+        # One attribute: storing each for itself takes several times as long.
+        user_attrs={CANDIDATE: {"batch": batch, "index": index} | told_to_json(trial)},
+    )
+
+
+class ToldTrials:
+    """The finished trials, each read once: a finished trial never changes.
+
+    ``read`` counts all, ``candidates`` those that promptfront stored. ``scored`` are the scored
+    ones, each with the rows that an earlier race had shown it; ``full`` the fully evaluated ones,
+    each with its batch; ``told`` the indices that are stored of each batch.
+    """
+
+    def __init__(self) -> None:
+        self.read = self.candidates = 0
+        self.history = History()
+        self.scored: list[tuple[Trial, int]] = []
+        self.full: list[tuple[str, Entry]] = []
+        self.told: dict[str, set[int]] = {}
+        self._rows: dict[Prompt | None, int] = {}
+
+    def add(self, stored: FrozenTrial) -> None:
+        """Take in the next trial."""
+        self.read += 1
+        if CANDIDATE not in stored.user_attrs:
+            return
+        self.candidates += 1
+        attrs: dict[str, Any] = stored.user_attrs[CANDIDATE]
+        trial = told_from_json(attrs, stored.number)
+        self.history.add(trial)
+        self.told.setdefault(attrs["batch"], set()).add(attrs["index"])
+        if trial.scored:
+            seen = self._rows.get(trial.prompt, 0)
+            self.scored.append((trial, seen))
+            self._rows[trial.prompt] = max(trial.rows, seen)
+        if trial.complete:
+            self.full.append((attrs["batch"], Entry(trial)))
