@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from ..records.results import Entry, Frontier
     from ..records.trials import Interval
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_RULES_BEFORE = {"words": "max_words", "lines": "max_lines"}
+"""Rules of constraints as version 1 names them."""
 NOT_AN_EXPORT = "expected a file written by `optimize export`"
 _HALF_CHARACTERS = "backslashreplace"
 """What UTF-8 cannot hold is written as JSON writes it."""
@@ -257,7 +259,7 @@ def load_prompt(path: str | Path) -> ExportedPrompt:
         labels = tuple(document["labels"])
         offsets = document["calibration"]["offsets"]
         return ExportedPrompt(
-            prompt=prompt_from_dict(document["prompt"]),
+            prompt=prompt_from_dict(_renamed(document["prompt"], version)),
             input_fields=tuple(document["input_fields"]),
             labels=labels,
             answers=tuple(document["answers"][label] for label in labels),
@@ -268,6 +270,17 @@ def load_prompt(path: str | Path) -> ExportedPrompt:
         raise InputError(f"{path}: {NOT_AN_EXPORT}, but {error}") from None
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: {NOT_AN_EXPORT}, but it lacks {error}") from None
+
+
+def _renamed(prompt: dict[str, Any], version: int) -> dict[str, Any]:
+    """Return a prompt of an older file in today's words."""
+    if version > 1:
+        return prompt
+    constraints = [
+        {**constraint, "rule": _RULES_BEFORE.get(constraint["rule"], constraint["rule"])}
+        for constraint in prompt["constraints"]
+    ]
+    return prompt | {"constraints": constraints}
 
 
 def _segments(prompt: Prompt, fields: Sequence[str]) -> list[dict[str, Any]]:

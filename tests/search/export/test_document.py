@@ -135,6 +135,16 @@ def test_other_files_are_told(tmp_path: Path, content: str, says: str) -> None:
         load_prompt(tmp_path / "none.json")
 
 
+def test_an_export_of_the_version_before_is_read(tmp_path: Path) -> None:
+    """Its constraints have the rules that they are called by now."""
+    limit = Constraint("short", "At most {limit} words.", 2, "max_words")
+    prompt = replace(PROMPT, constraints=(limit,))
+    older = document(prompt) | {"schema_version": 1}
+    older["prompt"]["constraints"][0]["rule"] = "words"
+    write_text(tmp_path / "best.json", json.dumps(older))
+    assert prompt == load_prompt(tmp_path / "best.json").prompt
+
+
 def test_wrong_fields_are_told(tmp_path: Path) -> None:
     """Rendering names the fields that are expected."""
     write_text(tmp_path / "best.json", format_prompt(document(PROMPT), PROMPT, "json"))
