@@ -131,17 +131,12 @@ class Batches:
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
-        """Keep this worker's batches marked as alive while the block runs."""
+        """Keep this worker's batches marked as alive while the block runs, and free them after it."""
         stop = threading.Event()
-        mine = (BATCHES.c.study == self._study, BATCHES.c.owner == self._store.owner)
 
         def beat() -> None:
             while not stop.wait(_BEAT_SECONDS):
-                alive = sa.update(BATCHES).where(*mine, BATCHES.c.done.is_(False))
-                alive = alive.values(heartbeat=time.time())
-                # What fails is tried again with the next beat.
-                with suppress(StorageError), self._store.transaction() as connection:
-                    connection.execute(alive)
+                self._mark(time.time())  # what fails is tried again with the next beat
 
         thread = threading.Thread(target=beat, name="promptfront-heartbeat", daemon=True)
         thread.start()
@@ -150,6 +145,13 @@ class Batches:
         finally:
             stop.set()
             thread.join(_BEAT_SECONDS)  # a beat may wait for another worker's lock
+            self._mark(0.0)  # nobody waits for a run that has ended, though its process lives
+
+    def _mark(self, heartbeat: float) -> None:
+        mine = (BATCHES.c.study == self._study, BATCHES.c.owner == self._store.owner)
+        unfinished = sa.update(BATCHES).where(*mine, BATCHES.c.done.is_(False))
+        with suppress(StorageError), self._store.transaction() as connection:
+            connection.execute(unfinished.values(heartbeat=heartbeat))
 
     def _rows(
         self,

@@ -210,7 +210,9 @@ def test_the_plugin_distribution_is_found(tmp_path: Path) -> None:
         "--target",
         str(tmp_path / "site"),
     ]
-    subprocess.run([*pip, str(EXAMPLES)], check=True, capture_output=True)
+    source = tmp_path / "source"  # built there, no leftovers of it lie beside the example
+    shutil.copytree(EXAMPLES, source)
+    subprocess.run([*pip, str(source)], check=True, capture_output=True)
     done = run(tmp_path, "list", "mutators", PYTHONPATH=str(tmp_path / "site"))
     assert any(
         line.split()[:2] == ["shout", "promptfront-shout"] for line in done.stdout.splitlines()

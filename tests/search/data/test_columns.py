@@ -182,7 +182,9 @@ def test_a_broken_data_set_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_an_unknown_data_set_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """An id that cannot be loaded, or no network, is one sentence."""
     pytest.importorskip("datasets")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # The variable HF_HUB_OFFLINE is read once in a process, by whoever imports the hub first.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     with pytest.raises(
         InputError, match="expected a file or the id of a Hugging Face data set"
     ) as caught:

@@ -64,3 +64,12 @@ def test_half_a_character_is_kept(url: str) -> None:
     half = {"instruction": "half \ud83d"}
     batches(url).add("search", "0", half)
     assert [half] == [batch.payload for batch in batches(url).of("search")]
+
+
+def test_a_run_that_has_ended_leaves_its_batches_to_others(url: str) -> None:
+    """A run that failed and is repeated in the same process goes on at once."""
+    ended, ours = batches(url), batches(url)
+    with ended.heartbeat():
+        batch = added(ended)
+        assert ours.claim_abandoned("search") is None
+    assert batch == ours.claim_abandoned("search")
