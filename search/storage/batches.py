@@ -131,7 +131,7 @@ class Batches:
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
-        """Keep this worker's batches marked as alive while the block runs, and free them after it."""
+        """Keep this worker's batches marked as alive while the block runs; free them after it."""
         stop = threading.Event()
 
         def beat() -> None:
