@@ -57,6 +57,16 @@ def _reviews(folder: Path) -> None:
     )
 
 
+def _questions(folder: Path) -> None:
+    """Write 160 questions on passages, to be answered in free text."""
+    from promptfront.search import load_task
+
+    lines = [
+        json.dumps(dict(row.inputs) | {"answer": row.target}) for row in load_task("qa").dev[:160]
+    ]
+    (folder / "questions.jsonl").write_text("\n".join(lines), encoding="utf-8")
+
+
 def _tiny(kind: str) -> Callable[[Path], None]:
     def prepare(folder: Path) -> None:
         from tests.tiny import save_tiny
@@ -73,10 +83,11 @@ def _tiny(kind: str) -> Callable[[Path], None]:
 
 
 _WORDS = (("warm", "good"), ("dull", "bad"), ("great", "good"), ("poor", "bad"))
+_QUESTIONS = ("--data", "questions.jsonl", "--target-column", "answer", "--scorer", "token-f1")
 _TINY = ("--data", "reviews.csv", "--model", "model", "--budget", "16")
 RUNS = {
     "sentiment": Run(("--task", "sentiment", "--budget", "40"), kills=2),
-    "free-text": Run(("--task", "qa", "--budget", "8")),
+    "free-text": Run((*_QUESTIONS, "--budget", "8"), _questions),
     "few-rows": Run(("--data", "reviews.csv", "--budget", "12"), _reviews),
     "masked": Run(_TINY, _tiny("bert")),
     "encoder-decoder": Run(_TINY, _tiny("t5")),
