@@ -12,58 +12,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from promptfront import search
+
 if TYPE_CHECKING:
-    from promptfront.search import (
-        BackendError,
-        DataOptions,
-        Example,
-        Frontier,
-        InputError,
-        Limits,
-        Prompt,
-        PromptfrontError,
-        Structure,
-        Task,
-        VerificationError,
-        load_frontier,
-        load_prompt,
-        load_task,
-        optimize,
-        verify,
-    )
+    from promptfront.search import *  # noqa: F403
 
     __version__: str
 
-__all__ = [
-    "BackendError",
-    "DataOptions",
-    "Example",
-    "Frontier",
-    "InputError",
-    "Limits",
-    "Prompt",
-    "PromptfrontError",
-    "Structure",
-    "Task",
-    "VerificationError",
-    "__version__",
-    "load_frontier",
-    "load_prompt",
-    "load_task",
-    "optimize",
-    "verify",
-]
+__all__ = ["__version__"]
+__all__ += search.__all__
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "__version__":
         from importlib.metadata import version
 
         return version("promptfront")
-    from promptfront import search
-
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(search, name)
 
 
