@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,7 @@ import pytest
 from promptfront.search.contracts import Constraint, Structure
 from promptfront.search.data.load_task import load_task
 from promptfront.search.errors import InputError
-
-
-def write(
-    path: Path, rows: list[tuple[str, str]], header: tuple[str, str] = ("text", "label")
-) -> str:
-    """Write a table and return its path."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *rows])
-    return str(path)
-
-
-def rows(count: int, start: int = 0) -> list[tuple[str, str]]:
-    """Return different texts labelled good and bad in turn."""
-    return [(f"text number {i}", ("good", "bad")[i % 2]) for i in range(start, start + count)]
+from tests.search.data.labelled import rows, write
 
 
 def test_a_task_file_says_it_all(tmp_path: Path) -> None:
