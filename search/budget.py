@@ -24,9 +24,9 @@ BATCH = 8
 FIRST_BLOCK = 10
 """The dev examples that every candidate is scored on."""
 _GROWTH = 1.5
-"""A block ends with so many times the examples of the one before; benchmarks/racing_rules.py."""
+"""A block ends with so many times the examples of the one before; set by hand."""
 _FULL = 1.5
-"""Full evaluations that a batch shares after its first block; benchmarks/racing_rules.py."""
+"""Full evaluations that a batch shares after its first block; set by hand."""
 _ASKED = 15
 """Evaluations for each candidate of a batch that are left to its mutators at least."""
 _CONFIRMING = 7

@@ -15,10 +15,7 @@ from ...search.errors import BackendError
 AUTO = "auto"
 DTYPES = (AUTO, "float32", "bfloat16", "float16", "int8")
 _MULTIPLIES_BFLOAT16 = frozenset({"amx_tile", "amx_bf16"})
-"""Flags of a processor with a tile unit (AMX) for bfloat16.
-
-Seen on one: matrix products 4 times as fast as in float32, searches 2.3 times.
-"""
+"""Flags of a processor with a tile unit (AMX) for bfloat16."""
 _CPUINFO = Path("/proc/cpuinfo")
 
 

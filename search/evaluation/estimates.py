@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _ROUNDS = 8
-# Beliefs before the data, chosen on recorded searches by benchmarks/racing.py.
+# Beliefs before the data; set by hand.
 _ROW_RIDGE = 1.0
 """How much a row is drawn to the mean row of its label."""
 _SHARPNESS_RIDGE = 3.0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _FLIPS = 10_000
 """Draws of signs for a p-value: its own error at 0.05 is then 0.002."""
 _RESAMPLES = 2_000
-"""Bootstrap samples: twice what Efron (1987, section 9) calls a rough minimum for BCa."""
+"""Bootstrap samples; set by hand."""
 _ROUNDING = 1e-9
 """By how much sums of the same numbers differ by their order alone."""
 
