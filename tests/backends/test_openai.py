@@ -228,15 +228,15 @@ def test_a_server_that_stays_away_ends_the_run_and_keeps_what_it_gave(
 
 def test_the_cost_ends_the_run(address: str) -> None:
     """No request is sent once the dollars are spent; a limit needs a price."""
-    remote = OpenAIBackend(base_url=address, price=(1000.0, 1000.0), max_cost=0.2, concurrency=1)
+    remote = OpenAIBackend(base_url=address, price=(1000.0, 1000.0), max_cost=0.4, concurrency=1)
     remote._path._together = 1  # type: ignore[attr-defined]
     asked = [LikelihoodRequest(f"Review {i}: great fun\nSentiment:", (" good",)) for i in range(30)]
     with pytest.raises(
-        InterruptedCallError, match=r"`max_cost` 0\.2: 0\.\d+ dollars are spent"
+        InterruptedCallError, match=r"`max_cost` 0\.4: 0\.\d+ dollars are spent"
     ) as caught:
         remote.loglikelihoods(asked)
-    assert 0.2 <= remote._client.cost < 0.25
-    assert 5 < len(caught.value.answered) < 30
+    assert 0.4 <= remote._client.cost < 0.45
+    assert 10 < len(caught.value.answered) < 30
     with pytest.raises(BackendError, match="`max_cost`: expected `price` too"):
         OpenAIBackend(base_url=address, max_cost=1.0)
 

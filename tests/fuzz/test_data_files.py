@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.fuzz.tables import File
 
 
-@few(30)
+@few(70)
 @given(
     file=st.one_of(
         tables.separated(), tables.raw_tsv(), tables.json_files(), tables.parquet_files()
@@ -42,7 +42,7 @@ def test_what_was_written_is_read(file: File) -> None:
         assert done.dev() == pytest.approx(1.0)
 
 
-@few(50)
+@few(100)
 @given(file=tables.damaged(), guess=st.integers(0, 3))
 def test_a_damaged_file_is_one_sentence_at_most(file: File, guess: int) -> None:
     """Whatever the bytes: a table, or one sentence."""
@@ -55,7 +55,7 @@ def test_a_damaged_file_is_one_sentence_at_most(file: File, guess: int) -> None:
         run("damaged data files", "--data", str(data), *columns)
 
 
-@few(50)
+@few(100)
 @given(records=tables.odd_records(), scorer=st.sampled_from([None, None, "exact-match"]))
 def test_values_of_every_type(records: str, scorer: str | None) -> None:
     """Whatever the values: a table, or one sentence."""

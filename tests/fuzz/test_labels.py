@@ -53,7 +53,7 @@ def label_sets(draw: st.DrawFn) -> list[str]:
     return found
 
 
-@few(50)
+@few(110)
 @given(
     labels=label_sets(),
     rows=st.lists(st.integers(0, 6), min_size=8, max_size=20),

@@ -297,7 +297,7 @@ def _llama(template: str | None = None, **parts: Any) -> dict[str, Any]:
     }
 
 
-@few(30)
+@few(60)
 @example(_llama("{{ bos_token + 1 }}"), ("good", "bad"), "exact-match")
 @example(_llama("{% for i in range(1000000) %}x{% endfor %}"), ("good", "bad"), "exact-match")
 @example(_llama(tokenizer_config__json={"pad_token": 0}), ("good", "bad"), None)

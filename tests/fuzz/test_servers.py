@@ -278,7 +278,7 @@ def _search(kind: str, address: str, *words: str) -> Done:
         return done
 
 
-@few(25)
+@few(40)
 @given(
     said=servers(),
     model=st.sampled_from(["m:1", "m:1", None]),
@@ -296,7 +296,7 @@ def test_servers(said: tuple[Answer, list[Answer]], model: str | None, scorer: s
         _search("servers", address, *words)
 
 
-@few(10)
+@few(20)
 @given(
     form=st.sampled_from(_WAYS),
     parts=st.booleans(),

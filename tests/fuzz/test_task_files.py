@@ -209,7 +209,7 @@ def task_files(draw: st.DrawFn) -> str:
     )
 
 
-@few(70)
+@few(150)
 @given(text=task_files())
 @example("data: rows.csv\ntrue: x")
 @example('data: "a\\0b.csv"')

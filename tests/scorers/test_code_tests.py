@@ -177,13 +177,24 @@ def test_right_programs_pass_and_wrong_ones_do_not() -> None:
 
 
 @pytest.mark.usefixtures("jail")
+@pytest.mark.parametrize(
+    ("cpu", "wall"),
+    [
+        (1, 4),
+        pytest.param(code_tests._SECONDS, code_tests._WALL_SECONDS, marks=pytest.mark.slow),
+    ],
+)
 def test_hostile_programs_fail_and_harm_nothing(
-    tmp_path: Path, listener: tuple[int, list[bytes]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    listener: tuple[int, list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+    cpu: int,
+    wall: int,
 ) -> None:
     """All of them at once; afterwards files, processes and the listener are as before."""
     monkeypatch.setenv("SECRET", "x")
-    monkeypatch.setattr(code_tests, "_WALL_SECONDS", 4)
-    monkeypatch.setitem(code_tests._LIMITS, "CPU", 1)
+    monkeypatch.setattr(code_tests, "_WALL_SECONDS", wall)
+    monkeypatch.setitem(code_tests._LIMITS, "CPU", cpu)
     outside = tmp_path / "outside"
     outside.write_text("untouched")
     facts = {"outside": str(outside), "port": listener[0], "pid": os.getpid()}

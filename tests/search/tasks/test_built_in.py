@@ -92,13 +92,14 @@ def test_rows_are_clean_and_apart(task: Task) -> None:
     assert all(row.target in task.labels for row in rows) or not task.labels
 
 
-def test_gold_is_one_and_nothing_is_zero(task: Task) -> None:
-    """Of a label task every label occurs."""
+@pytest.mark.parametrize("programs", [10, pytest.param(100, marks=pytest.mark.slow)])
+def test_gold_is_one_and_nothing_is_zero(task: Task, programs: int) -> None:
+    """Of a label task every label occurs; programs take their time, so that many are slow."""
     scorer = load_scorer(task.scorer)
     if not isinstance(scorer, ReplyScorer):
         assert {*task.labels} == {row.target for row in task.train}
         return
-    rows = task.test[: 10 if task.scorer == "tests" else 100]  # programs take their time
+    rows = task.test[: programs if task.scorer == "tests" else 100]
     values = scorer.score_replies(rows, [row.target for row in rows])
     assert math.isclose(fmean(value or 0.0 for value in values), 1)
     assert {0.0} == {*scorer.score_replies(rows, [""] * len(rows))}
