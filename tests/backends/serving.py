@@ -53,11 +53,17 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    """Lets as many connections wait as clients open at once: of more, some would be reset."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+
 @contextmanager
 def running(handler: type[Handler], port: int = 0) -> Iterator[ThreadingHTTPServer]:
     """Serve on loopback while the block runs."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", port), handler)
     thread = threading.Thread(
         target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
     )
