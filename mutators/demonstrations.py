@@ -189,7 +189,9 @@ class DebiasDemonstrations:
         if len(shown) < _FEW or rng.random() < _REDRAWN:
             most = _affordable(_REDRAWN_WORDS, train)
             count = max(_FEW, min(rng.choice(_REDRAWN_COUNTS), most))
-            shown = _balanced(by_label(task, train), rng, count)
+            drawn = _balanced(by_label(task, train), rng, count)
+            fitted = context.fit(replace(prompt, demonstrations=drawn))
+            shown = fitted.demonstrations if fitted else ()
         if not task.labels or len(shown) < 2:
             return prompt
 

@@ -130,6 +130,7 @@ def optimize(
         backend_options=backend_options,
         judge=writer,
         store=store,
+        max_prompt_tokens=limits.max_prompt_tokens,
     )
     config = study_config(
         evaluator.task,
@@ -138,6 +139,7 @@ def optimize(
         name=backend_name(backend),
         proposer=writer,
         dev_rows=affordable_dev_rows(limits, len(evaluator.task.dev)),
+        max_prompt_tokens=limits.max_prompt_tokens,
         load=_sources(task, data, model, proposer, backend_options),
     )
     held = Study(store, study or study_name(config), config)

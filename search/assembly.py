@@ -13,7 +13,7 @@ from .contracts import Backend, MutationContext, Mutator, NextTokens, Task, Unsc
 from .data.checks import check_task
 from .data.lengths import field_limit, shorten_inputs
 from .data.splits import by_turns
-from .errors import BackendError, InputError, InterruptedCallError
+from .errors import BackendError, InputError, InterruptedCallError, flaw
 from .evaluation.cached_model import TEMPERATURE, CachedModel
 from .evaluation.evaluator import Evaluator
 from .evaluation.holdout import confirmation_rows, train_rows
@@ -41,6 +41,7 @@ def make_evaluator(
     backend_options: dict[str, Any] | None = None,
     judge: Backend | None = None,
     store: Store | None = None,
+    max_prompt_tokens: int | None = None,
 ) -> Evaluator:
     """Load the model and return what scores prompts on the task, whose long inputs are shortened.
 
@@ -60,8 +61,11 @@ def make_evaluator(
     task = _legible(task, loaded)
     limit, why = field_limit(task, loaded.count_tokens, loaded.max_context, loaded.model)
     task = shorten_inputs(task, loaded.truncate, loaded.count_tokens, limit, why)
-    evaluator = Evaluator(replace(task, dev=by_turns(task.dev)), loaded, scorer, store)
+    task = replace(task, dev=by_turns(task.dev))
+    evaluator = Evaluator(task, loaded, scorer, store, max_prompt_tokens)
     evaluator.check_answers(task.start)
+    if why := flaw(lambda: evaluator.tokens.of_prompt(task.start)):
+        raise InputError(f"the starting prompt cannot be used: {why}; shorten it")
     return evaluator
 
 
@@ -196,6 +200,7 @@ class _Contexts:
     ) -> None:
         self._task = replace(evaluator.task, train=train_rows(evaluator.task))
         self._probes = evaluator.probes
+        self._tokens = evaluator.tokens
         self._proposer = proposer
         self._study = study
         self._token_readers = token_readers
@@ -210,6 +215,7 @@ class _Contexts:
             self._probes.losses,
             self._label_bias,
             self._next_tokens,
+            self._tokens.fit,
         )
 
     def _propose(self, rng: random.Random, prompts: Sequence[Text], max_tokens: int) -> list[str]:

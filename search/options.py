@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from .errors import InputError
@@ -83,16 +83,19 @@ class Limits:
         Tokens of those evaluations, counted as if nothing were shared.
     timeout
         Seconds of this run's search.
+    max_prompt_tokens
+        Tokens that a prompt, its demonstrations and chat turns included, may add to an input: no
+        candidate has more. Unlike the others it decides what is tried: a study keeps it.
     """
 
     budget: int = 200
     max_evaluations: int | None = None
     max_tokens: int | None = None
     timeout: float | None = None
+    max_prompt_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("budget", "max_evaluations", "max_tokens", "timeout"):
-            value = getattr(self, name)
+        for name, value in asdict(self).items():
             if value is not None or name == "budget":
                 above_zero(name, value, whole=name != "timeout")
 

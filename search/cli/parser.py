@@ -149,6 +149,9 @@ def _add_limits(search: _Adder) -> None:
     _option(search, "--max-evaluations", "N", "evaluations (prompt x example) at most", type=int)
     _option(search, "--max-tokens", "N", "tokens of those evaluations at most", type=int)
     _option(search, "--timeout", "SECONDS", "seconds to search at most", type=float)
+    _option(
+        search, "--max-prompt-tokens", "N", "tokens a prompt may add to an input at most", type=int
+    )
 
 
 def _add_proposals(search: _Adder) -> None:

@@ -40,7 +40,13 @@ def refuse_empty(options: argparse.Namespace) -> None:
 
 def limits(options: argparse.Namespace) -> Limits:
     """Return when the search ends."""
-    return Limits(options.budget, options.max_evaluations, options.max_tokens, options.timeout)
+    return Limits(
+        options.budget,
+        options.max_evaluations,
+        options.max_tokens,
+        options.timeout,
+        options.max_prompt_tokens,
+    )
 
 
 def data_options(options: argparse.Namespace) -> DataOptions:

@@ -39,13 +39,17 @@ class MutationContext:
     label_bias
         ``label_bias(prompt) -> floats``: how much more likely than the others the prompt makes each
         label, whatever the input, in nats and in the order of the task's labels; empty for free
-        text. Costs evaluations where the prompt was not scored; empty where none are left for
-        mutators.
+        text and of a prompt that does not ``fit``. Costs evaluations where the prompt was not
+        scored; empty where none are left for mutators.
     next_tokens
         ``next_tokens(prompt, examples) -> NextTokens``: which words the model would write after
         the prompt, without its demonstrations, with each example. Costs evaluations where the
         prompt was not read before; empty where none are left for mutators, and from backends that
         are no `NextTokenReader`.
+    fit
+        ``fit(prompt) -> prompt``: with as many of its demonstrations, the first ones, as
+        ``max_prompt_tokens`` lets it show; None where it is too long without any. What a mutator
+        returns is fitted like this; one that asks the model about a prompt fits it before.
     """
 
     task: Task
@@ -57,6 +61,7 @@ class MutationContext:
     next_tokens: Callable[[Prompt, Sequence[Example]], NextTokens] = lambda _, __: NextTokens(
         (), []
     )
+    fit: Callable[[Prompt], Prompt | None] = lambda prompt: prompt
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class Evaluator:
         backend: Backend,
         scorer: LikelihoodScorer | ReplyScorer,
         store: Store | None = None,
+        max_prompt_tokens: int | None = None,
     ) -> None:
         self.task = task
         self.backend = backend
@@ -68,7 +69,7 @@ class Evaluator:
             self.scoring, reply = ReplyScores(scorer), task.max_tokens
         else:
             self.scoring, reply = AnswerScores(scorer), 0
-        self.tokens = TokenCounts(task, backend, reply)
+        self.tokens = TokenCounts(task, backend, reply, max_prompt_tokens)
         self.probes = Probes(self)
 
     def limit_dev(self, rows: int) -> None:

@@ -32,8 +32,9 @@ class Probes:
         """Return how much more likely than the others the prompt makes each label, in nats.
 
         That is the mean over the first block of dev inputs, whose labels are not looked at; empty
-        for free text, where none of them has finite log-likelihoods, and where mutators have no
-        evaluations left. A prompt that is not ``known`` counts as scored for a mutator.
+        for free text, where none of them has finite log-likelihoods, where mutators have no
+        evaluations left, and of a prompt that is longer than prompts may be. A prompt that is not
+        ``known`` counts as scored for a mutator.
 
         Raises
         ------
@@ -44,6 +45,8 @@ class Probes:
         if not task.labels:
             return ()
         examples = task.dev[:FIRST_BLOCK]
+        if self._evaluator.tokens.fit(prompt) != prompt:
+            return ()
         self._evaluator.tokens.of_prompt(prompt)
         if not known and not self.allowance.take(len(examples)):
             return ()

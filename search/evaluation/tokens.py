@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import InputError, flaw
 from ..prompts.render import render
 
 if TYPE_CHECKING:
@@ -22,11 +24,14 @@ class TokenCounts:
         What is searched, and for which model.
     reply
         The most tokens of a reply, for which the context keeps room.
+    most
+        The most tokens of a prompt, where that is limited.
     """
 
-    def __init__(self, task: Task, backend: Backend, reply: int) -> None:
+    def __init__(self, task: Task, backend: Backend, reply: int, most: int | None = None) -> None:
         self._fields = task.input_fields
         self._backend = backend
+        self._most = most
         self._known: dict[Prompt | Example, int] = {}
         self._longest = max(self.of_examples((*task.dev, *task.test)), default=0) + reply
 
@@ -44,12 +49,14 @@ class TokenCounts:
         Raises
         ------
         InputError
-            If the prompt with the longest example would not fit into the model's context.
+            If it costs more than it may, or if with the longest example it would not fit into the
+            model's context.
         """
-        if prompt not in self._known:
-            empty = render(prompt, dict.fromkeys(self._fields, ""))
-            self._known[prompt] = self._backend.count_tokens([empty])[0]
-        tokens = self._known[prompt]
+        tokens = self._count(prompt)
+        if self._most is not None and tokens > self._most:
+            raise InputError(
+                f"the prompt has {tokens} tokens, but `max_prompt_tokens` allows {self._most}"
+            )
         if tokens + self._longest > self._backend.max_context:
             raise InputError(
                 f"the prompt has {tokens} tokens and the longest input and answer {self._longest}, "
@@ -57,6 +64,28 @@ class TokenCounts:
             )
         return tokens
 
+    def fit(self, prompt: Prompt) -> Prompt | None:
+        """Return the prompt with as many of its demonstrations, the first ones, as it may cost.
+
+        None where it costs too much without any, or the model cannot be given it.
+        """
+        most, shown = self._most, prompt.demonstrations
+        if most is None:
+            return prompt
+        if flaw(lambda: self._count(prompt)):
+            return None
+        if self._count(prompt) <= most:
+            return prompt
+        fewer = [replace(prompt, demonstrations=shown[:count]) for count in range(len(shown))]
+        fitting = bisect_right(fewer, most, key=self._count)
+        return fewer[fitting - 1] if fitting else None
+
     def logical(self, prompt: Prompt, examples: Sequence[Example]) -> int:
         """Return the tokens of the prompt with each example, as if no prefix were shared."""
         return len(examples) * self.of_prompt(prompt) + sum(self.of_examples(examples))
+
+    def _count(self, prompt: Prompt) -> int:
+        if prompt not in self._known:
+            empty = render(prompt, dict.fromkeys(self._fields, ""))
+            self._known[prompt] = self._backend.count_tokens([empty])[0]
+        return self._known[prompt]

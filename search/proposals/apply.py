@@ -30,13 +30,16 @@ class Mutation:
     error: str = ""
 
     def by(self, name: str, mutators: Mapping[str, Mutator], context: MutationContext) -> bool:
-        """Let one more mutator change the prompt; false where it fails."""
+        """Let one more mutator change the prompt; false where it fails.
+
+        A change that makes the prompt too long for any demonstration is none.
+        """
         try:
-            changed = mutate(mutators[name], self.prompt, context)
+            changed = context.fit(mutate(mutators[name], self.prompt, context))
         except MutatorFailedError as error:
             self.applied, self.error = (*self.applied, name), f"mutator {name!r} {error}"
             return False
-        if changed != self.prompt:
+        if changed not in (self.prompt, None):
             self.prompt, self.applied = changed, (*self.applied, name)
         return True
 

@@ -148,9 +148,9 @@ class Composer:
     ) -> Trial:
         """Recombine or mutate until the prompt is one that was not tried before."""
         rng = context.rng
-        if sampled not in seen and rng.random() < _RECOMBINED:
-            return Trial(sampled)
-        base = sampled
+        base = context.fit(sampled) or context.task.start
+        if base not in seen and rng.random() < _RECOMBINED:
+            return Trial(base)
         if rng.random() >= _SAMPLED_BASE and context.front:
             base = rng.choice(context.front).prompt
         mutation = Mutation(base)

@@ -32,8 +32,8 @@ class Identity:
     """What must be the same for a run to continue another.
 
     ``data`` is a hash of the rows, ``model`` and ``proposer`` are fingerprints; ``proposer`` is
-    missing where the model proposes itself. The last three identify code that promptfront does not
-    bring.
+    missing where the model proposes itself. The three from ``scorer_source`` on identify code that
+    promptfront does not bring.
     """
 
     task: str
@@ -54,6 +54,7 @@ class Identity:
     scorer_source: str | None = None
     mutator_source: str | None = None
     scorer_package: str | None = None
+    max_prompt_tokens: int | None = None
 
     def differs(self, other: Identity) -> list[str]:
         """Return the names of what is not the same, as a person reads them."""

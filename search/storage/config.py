@@ -32,6 +32,7 @@ def study_config(
     name: str,
     proposer: Backend | None,
     dev_rows: int,
+    max_prompt_tokens: int | None,
     load: dict[str, Any],
 ) -> StudyConfig:
     """Return a study's configuration.
@@ -48,6 +49,8 @@ def study_config(
         As the search was asked for.
     dev_rows
         How many of the dev rows are used.
+    max_prompt_tokens
+        The longest prompt that may be tried, where that is limited.
     load
         What loads task and model again.
     """
@@ -72,7 +75,7 @@ def study_config(
         load=load,
         versions=versions(),
         started=time.time(),
-        identity=_identity(task, backend, options, proposer, reply),
+        identity=_identity(task, backend, options, proposer, reply, max_prompt_tokens),
         date=_day(backend, proposer),
     ).as_stored()
 
@@ -83,6 +86,7 @@ def _identity(
     options: SearchOptions,
     proposer: Backend | None,
     reply: ReplyLimits | None,
+    max_prompt_tokens: int | None,
 ) -> Identity:
     """Return what must be the same for a run to continue another."""
     return Identity(
@@ -101,6 +105,7 @@ def _identity(
         max_demonstrations=options.max_demonstrations,
         reply=reply,
         proposer=undated(proposer) if proposer else None,
+        max_prompt_tokens=max_prompt_tokens,
         **own_sources(task.scorer, options.mutators),
     )
 
@@ -142,8 +147,12 @@ def keep_day(day: str | None, *backends: Backend | None) -> None:
 
 def study_name(config: StudyConfig) -> str:
     """Return the name a study has by default: the same for the same identity."""
-    identity = json.dumps(asdict(config.identity), sort_keys=True)
-    return f"{config.task}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+    identity = asdict(config.identity)
+    # What later versions added says nothing by default, so that names stay.
+    if config.identity.max_prompt_tokens is None:
+        del identity["max_prompt_tokens"]
+    text = json.dumps(identity, sort_keys=True)
+    return f"{config.task}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def versions() -> dict[str, str]:
