@@ -29,8 +29,10 @@ _FULL = 1.5
 """Full evaluations that a batch shares after its first block; set by hand."""
 _ASKED = 15
 """Evaluations for each candidate of a batch that are left to its mutators at least."""
+_CONFIRMED = FINALISTS + 1
+"""Prompts that are scored on confirmation rows: the finalists, and the start beside them."""
 _CONFIRMING = 7
-"""One evaluation of this many is kept for the finalists together."""
+"""One evaluation of this many is kept for all of these together; set by hand."""
 _LEAST_DEV = 30
 """How few dev rows a study may have."""
 _FULL_EVALUATIONS = 10
@@ -72,16 +74,16 @@ def affordable_dev_rows(limits: Limits, rows: int) -> int:
 
 
 def confirming_evaluations(limits: Limits, rows: int) -> int:
-    """Return the evaluations kept for each finalist: one per confirmation row, or its part."""
+    """Return the evaluations kept for each that is confirmed: one per row, or its part."""
     if limits.max_evaluations is None:
         return rows
-    return min(rows, limits.max_evaluations // (_CONFIRMING * FINALISTS))
+    return min(rows, limits.max_evaluations // (_CONFIRMING * _CONFIRMED))
 
 
 def planned_evaluations(limits: Limits, done: int, rows: int, confirmation_rows: int) -> int:
     """Return the evaluations that are left to spend after so many candidates, at most."""
     racing = most_evaluations(limits.budget - done, rows, BATCH)
-    planned = racing + FINALISTS * confirming_evaluations(limits, confirmation_rows)
+    planned = racing + _CONFIRMED * confirming_evaluations(limits, confirmation_rows)
     return min(planned, limits.max_evaluations or planned)
 
 
@@ -172,6 +174,8 @@ class Ledger:
             The sizes of those that are not done.
         """
         size = min(BATCH, self._limits.budget - sum(composed))
+        if self._waited_enough():
+            size = 0
         left = self._left(racing) if composed else None
         if left is None:
             return Grant(size, None)
@@ -212,13 +216,18 @@ class Ledger:
             told.tokens + self._in_flight.tokens,
         )
 
-    def for_each_finalist(self, finalists: int) -> int:
-        """Return the confirmation rows of each finalist: all, or what is left for them."""
+    def for_each_confirmed(self, prompts: int) -> int:
+        """Return the confirmation rows of each of the prompts: all, or what is left for them."""
         most = self._limits.max_evaluations
         if most is None:
             return self._confirmation_rows
         left = max(0, most - self.spent.evaluations)
-        return min(self._confirmation_rows, left // finalists)
+        return min(self._confirmation_rows, left // prompts)
+
+    def _waited_enough(self) -> bool:
+        """Whether as many candidates as one is patient for brought nothing better."""
+        patience = self._limits.patience
+        return patience is not None and self._study.waited() >= patience
 
     def _told_by_study(self) -> Spent:
         evaluations, tokens = self._told
@@ -234,8 +243,8 @@ class Ledger:
         """Return the evaluations that the next batch can have; nothing where there is no limit."""
         if self._limits.max_evaluations is None:
             return None
-        finalists = min(FINALISTS, len(self._study.front()) + 1)
-        kept = finalists * confirming_evaluations(self._limits, self._confirmation_rows)
+        confirmed = min(_CONFIRMED, len(self._study.front()) + 2)
+        kept = confirmed * confirming_evaluations(self._limits, self._confirmation_rows)
         kept += sum(self._race(size) for size in racing)
         return self._limits.max_evaluations - self.spent.evaluations - kept
 

@@ -13,7 +13,7 @@ from .errors import InputError, InterruptedCallError, PromptfrontError, StorageE
 from .evaluation.holdout import confirm, confirmation_rows, cross_fit, held_out_scores
 from .evaluation.racing import race
 from .evaluation.statistics import mean_interval, scored
-from .records.results import finalists
+from .records.results import finalists, with_start
 from .records.trials import Interval, Trial, Tried, proposed_from_json, proposed_to_json
 from .records.unscored import count, nothing_scored
 from .storage.study import FIRST, batch_name, entries_name
@@ -224,11 +224,12 @@ class Ending:
             raise type(error)(f"{error}; {kept}") from error
 
     def _confirm(self) -> None:
-        """Score the finalists on confirmation rows."""
-        entries = finalists(self._study.frontier())
+        """Score the start and the finalists on confirmation rows."""
+        frontier = self._study.frontier()
+        entries = with_start(frontier, finalists(frontier))
 
         def work() -> dict[str, Any]:
-            most = self._ledger.for_each_finalist(len(entries))
+            most = self._ledger.for_each_confirmed(len(entries))
             results = confirm(self._evaluator, entries, most)
             evaluations = sum(score["n"] + score["unscored"] for score in results.values())
             return {"results": results, "evaluations": evaluations}

@@ -86,6 +86,9 @@ class Limits:
     max_prompt_tokens
         Tokens that a prompt, its demonstrations and chat turns included, may add to an input: no
         candidate has more. Unlike the others it decides what is tried: a study keeps it.
+    patience
+        So many candidates in a row, of which none was better on all dev rows than the best before
+        them, end the search with their batch.
     """
 
     budget: int = 200
@@ -93,6 +96,7 @@ class Limits:
     max_tokens: int | None = None
     timeout: float | None = None
     max_prompt_tokens: int | None = None
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

@@ -152,6 +152,7 @@ def _add_limits(search: _Adder) -> None:
     _option(
         search, "--max-prompt-tokens", "N", "tokens a prompt may add to an input at most", type=int
     )
+    _option(search, "--patience", "N", "end after N candidates in a row without a gain", type=int)
 
 
 def _add_proposals(search: _Adder) -> None:

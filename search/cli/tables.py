@@ -153,7 +153,7 @@ def verdict(frontier: Frontier) -> str:
     """Return in one sentence what the held-out rows say of the best prompt."""
     best, start = frontier.best, frontier.start
     if best.number == start.number:
-        return "no significant gain: nothing better than the starting prompt was found"
+        return f"no significant gain: {_why_start(frontier)}"
     if best.test is None or start.test is None or best.gain is None or best.p_value is None:
         tested = best.test is not None and start.test is not None
         return (
@@ -175,6 +175,18 @@ def verdict(frontier: Frontier) -> str:
     return (
         f"gain over the starting prompt: {points:+.1f} points on {where} (p = {best.p_value:.2g}); "
         f"the best prompt is {size}"
+    )
+
+
+def _why_start(frontier: Frontier) -> str:
+    """Return why the starting prompt is the best."""
+    refuted = [entry for entry in frontier.front if entry.refuted]
+    if not refuted:
+        return "nothing better than the starting prompt was found"
+    n = max(entry.confirmation.n for entry in refuted if entry.confirmation)
+    return (
+        "the starting prompt is returned, as what was better on dev rows "
+        f"did worse than it on {n} confirmation rows"
     )
 
 

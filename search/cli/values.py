@@ -46,6 +46,7 @@ def limits(options: argparse.Namespace) -> Limits:
         options.max_tokens,
         options.timeout,
         options.max_prompt_tokens,
+        options.patience,
     )
 
 

@@ -58,19 +58,23 @@ def train_rows(task: Task) -> tuple[Example, ...]:
 
 
 def confirm(evaluator: Evaluator, entries: Sequence[Entry], most: int) -> dict[str, Any]:
-    """Return each finalist's score on up to ``most`` confirmation rows, by trial.
+    """Return each prompt's score on up to ``most`` confirmation rows, by trial.
 
-    There is nothing where train has no rows to spare.
+    The first of ``entries`` is the starting prompt, which the others are compared with. There is
+    nothing where train has no rows to spare.
     """
     shown = {example.inputs for entry in entries for example in entry.prompt.demonstrations}
     rows = [row for row in confirmation_rows(evaluator.task) if row.inputs not in shown][:most]
     results = dict[str, Any]()
+    start: tuple[float, ...] = ()
     for entry in entries if rows else ():
         evaluation = held_out(evaluator, entry.prompt, entry.trial.offsets, rows)
+        start = start or evaluation.values
         known, reasons = len(scored(evaluation.values)), count(evaluation.reasons)
         if known:
             mean = evaluator.mean(evaluation.values, rows)
-            score = ConfirmationScore(mean, known, sum(reasons.values()), reasons)
+            gain = _worth(paired(evaluation.values, start))["gain"]
+            score = ConfirmationScore(mean, known, sum(reasons.values()), reasons, gain)
             results[str(entry.number)] = asdict(score)
     return results
 

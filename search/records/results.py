@@ -50,13 +50,15 @@ class HeldOutScore:
 class ConfirmationScore:
     """A finalist's mean score on ``n`` rows that no race has seen.
 
-    ``unscored`` more could not be scored, counted by ``reasons``.
+    ``unscored`` more could not be scored, counted by ``reasons``. ``gain`` is its mean gain over
+    the starting prompt on the rows that are scored for both.
     """
 
     score: float
     n: int
     unscored: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    gain: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,12 @@ class Entry:
         """How many dev rows could not be scored."""
         return sum(self.trial.reasons.values())
 
+    @property
+    def refuted(self) -> bool:
+        """Whether it did worse than the starting prompt on rows that no race has seen."""
+        gain = self.confirmation.gain if self.confirmation else None
+        return gain is not None and gain < 0
+
     def confirmed(self, dev_rows: int) -> float:
         """Return the mean score over dev and confirmation rows."""
         if self.confirmation is None:
@@ -154,7 +162,8 @@ class Frontier:
         The starting prompt.
     best
         The prompt of the front that dev and confirmation rows together rank first; of equals the
-        shortest.
+        shortest. One that did worse than the start on confirmation rows is passed over, and where
+        all did, it is the start.
     front
         The Pareto front in order of tokens.
     config
@@ -205,8 +214,9 @@ class Frontier:
             )
         rows = config.sizes.dev
         front = tuple(front_of(entries, rows))
-        finalists = [entry for entry in front if entry.confirmation] or front
-        best = max(finalists, key=lambda entry: (entry.confirmed(rows), -entry.tokens))
+        confirmed = [entry for entry in front if entry.confirmation] or front
+        held_up = [entry for entry in confirmed if not entry.refuted] or entries[:1]
+        best = max(held_up, key=lambda entry: (entry.confirmed(rows), -entry.tokens))
         return cls(
             study=study,
             task=config.task,
@@ -273,3 +283,9 @@ def front_of(entries: Sequence[Entry], rows: int) -> list[Entry]:
 def finalists(frontier: Frontier) -> list[Entry]:
     """Return the members of the front with the best dev scores."""
     return sorted(frontier.front, key=lambda entry: (-entry.quality, entry.tokens))[:FINALISTS]
+
+
+def with_start(frontier: Frontier, entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries and, first, the starting prompt that they are compared with."""
+    start = frontier.start
+    return [start, *(entry for entry in entries if entry.number != start.number)]

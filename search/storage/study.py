@@ -16,6 +16,7 @@ from ..records.results import (
     HeldOutScore,
     finalists,
     front_of,
+    with_start,
 )
 from .batches import Batches
 from .errors import clear_errors
@@ -124,7 +125,7 @@ class Study:
         evaluations += self.mutator_evaluations() + self.confirmed_evaluations()
         counts = {"trials": told.candidates, "evaluations": evaluations}
         frontier = Frontier.of(self.config, entries, study=self.name, **counts)
-        confirmed = self.results("confirm", finalists(frontier))
+        confirmed = self.results("confirm", with_start(frontier, finalists(frontier)))
         entries = [_confirmed(entry, confirmed) for entry in entries]
         frontier = Frontier.of(self.config, entries, study=self.name, **counts)
         tests = self.results("test", (frontier.start, frontier.best, *frontier.front))
@@ -139,6 +140,10 @@ class Study:
     def scored(self) -> list[tuple[Trial, int]]:
         """Return each scored candidate, and how many rows an earlier race had shown it."""
         return self._latest().scored
+
+    def waited(self) -> int:
+        """Return how many candidates were told since the last that was better than all before."""
+        return self._latest().waited
 
     def mutator_evaluations(self) -> int:
         """Return the evaluations that mutators asked for (to find hard examples)."""

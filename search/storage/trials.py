@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -10,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ..contracts import GENES
 from ..records.results import Entry
 from ..records.trials import SLOTS, History, Trial, told_from_json, told_to_json
+from ..records.unscored import too_many
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +56,8 @@ class ToldTrials:
 
     ``read`` counts all, ``candidates`` those that promptfront stored. ``scored`` are the scored
     ones, each with the rows that an earlier race had shown it; ``full`` the fully evaluated ones,
-    each with its batch; ``told`` the indices that are stored of each batch.
+    each with its batch; ``told`` the indices that are stored of each batch. ``waited`` counts the
+    candidates since the last that was better than all before it.
     """
 
     def __init__(self) -> None:
@@ -63,7 +66,9 @@ class ToldTrials:
         self.scored: list[tuple[Trial, int]] = []
         self.full: list[tuple[str, Entry]] = []
         self.told: dict[str, set[int]] = {}
+        self.waited = 0
         self._rows: dict[Prompt | None, int] = {}
+        self._best = -math.inf
 
     def add(self, stored: FrozenTrial) -> None:
         """Take in the next trial."""
@@ -79,5 +84,13 @@ class ToldTrials:
             seen = self._rows.get(trial.prompt, 0)
             self.scored.append((trial, seen))
             self._rows[trial.prompt] = max(trial.rows, seen)
+        self.waited += 1
         if trial.complete:
             self.full.append((attrs["batch"], Entry(trial)))
+            self._count(Entry(trial))
+
+    def _count(self, entry: Entry) -> None:
+        """Begin to count anew where a prompt is better than all before it."""
+        # A mean of the rows that were easy for a prompt is not compared with others.
+        if entry.quality > self._best and not too_many(entry.trial.reasons, entry.trial.rows):
+            self.waited, self._best = 0, entry.quality

@@ -31,9 +31,19 @@ PROMPT = Prompt("Rate.", Structure(("Text",), "Label"))
 class Told:
     """What a made-up study holds: scored trials, and what mutators and finalists have used."""
 
-    def __init__(self, *scored: tuple[Trial, int], mutators: int = 0, confirmed: int = 0) -> None:
+    def __init__(
+        self,
+        *scored: tuple[Trial, int],
+        mutators: int = 0,
+        confirmed: int = 0,
+        waited: int = 0,
+    ) -> None:
         self.trials = list(scored)
-        self._mutators, self._confirmed = mutators, confirmed
+        self._mutators, self._confirmed, self._waited = mutators, confirmed, waited
+
+    def waited(self) -> int:
+        """Return how many candidates were told since the last that was better."""
+        return self._waited
 
     def scored(self) -> list[tuple[Trial, int]]:
         """Return the scored trials, and what they had seen before."""
@@ -75,16 +85,16 @@ def test_a_race_costs_its_first_block_and_a_half_more_than_one_full_evaluation()
 
 
 def test_few_evaluations_are_still_several_full_ones() -> None:
-    """A tenth of them are dev rows, but no fewer than 30; a seventh is kept for the finalists."""
+    """A tenth of them are dev rows, but no fewer than 30; a seventh is kept for confirmation."""
     assert [affordable_dev_rows(Limits(max_evaluations=n), 200) for n in (100, 1000, 9000)] == [
         30,
         100,
         200,
     ]
     assert affordable_dev_rows(Limits(), 200) == 200
-    assert confirming_evaluations(Limits(max_evaluations=210), 30) == 10
+    assert confirming_evaluations(Limits(max_evaluations=280), 30) == 10
     assert confirming_evaluations(Limits(), 30) == 30
-    assert planned_evaluations(Limits(budget=8), 0, 100, 30) == 215 + 90
+    assert planned_evaluations(Limits(budget=8), 0, 100, 30) == 215 + 120
     assert planned_evaluations(Limits(budget=8, max_evaluations=50), 0, 100, 30) == 50
 
 
@@ -94,15 +104,22 @@ def test_a_batch_is_as_large_as_its_race_can_be_paid_for() -> None:
     assert free.grant([1, 8, 8], []) == (3, None)
     told = Told((Trial(PROMPT, rows=100, tokens=5, estimate=0.5), 0))
     tight = ledger(Limits(budget=20, max_evaluations=1000), told)
-    kept = 2 * 30
+    kept = 3 * 30
     assert tight.grant([1], []) == (8, 1000 - 100 - kept - 215)
     assert tight.grant([1, 8], [8]) == (8, 1000 - 100 - kept - 2 * 215)
     small = ledger(Limits(budget=20, max_evaluations=300), told)
     size, for_mutators = small.grant([1], [])
-    left = 300 - 100 - 2 * (300 // 21)
+    left = 300 - 100 - 3 * (300 // 28)
     assert 0 < size < 8
     assert for_mutators == left - race_budget(size, 100)
     assert race_budget(size + 1, 100) + 15 * (size + 1) > left
+
+
+def test_patience_ends_a_search_that_stopped_gaining() -> None:
+    """As many candidates without a gain as one is patient for are the last."""
+    limits = Limits(budget=20, patience=5)
+    assert 3 == ledger(limits, Told(waited=4)).grant([1, 8, 8], []).candidates
+    assert 0 == ledger(limits, Told(waited=5)).grant([1, 8, 8], []).candidates
 
 
 @pytest.mark.parametrize(
@@ -134,7 +151,7 @@ def test_finalists_share_what_the_search_left() -> None:
     told = Told((Trial(PROMPT, rows=100, tokens=5, estimate=0.5), 0))
     for most, rows in ((None, 30), (1100, 30), (150, 16), (100, 0), (1, 0)):
         limits = Limits(budget=1, max_evaluations=most)
-        assert rows == ledger(limits, told).for_each_finalist(3)
+        assert rows == ledger(limits, told).for_each_confirmed(3)
 
 
 def test_mutators_are_answered_as_far_as_their_allowance_goes() -> None:

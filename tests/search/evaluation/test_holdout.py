@@ -47,6 +47,22 @@ def test_without_confirmation_rows_dev_decides() -> None:
     assert frontier((0.5, None), (0.8, None), (0.9, None)).best.number == 2
 
 
+def test_what_confirmation_rows_say_is_worse_than_the_start_is_not_returned() -> None:
+    """It loses to the next finalist that held up, and at last to the start."""
+    start, better, luckier = entries((0.5, 0.5), (0.8, 0.52), (0.9, 0.49))
+
+    def best(gain: float) -> int:
+        known = [(start, 0.0), (better, gain), (luckier, -0.01)]
+        told = [
+            replace(one, confirmation=replace(one.confirmation, gain=gain))
+            for one, gain in known
+            if one.confirmation
+        ]
+        return Frontier.of(config(100), told, study="s", trials=9, evaluations=9).best.number
+
+    assert [1, 1, 0] == [best(0.02), best(0.0), best(-0.02)]
+
+
 def test_the_best_of_the_front_are_finalists() -> None:
     """They are told by their dev scores; dominated prompts are none."""
     found = finalists(frontier((0.5, None), (0.6, None), (0.7, None), (0.4, None), (0.9, None)))
@@ -66,7 +82,10 @@ def test_confirmation_rows_are_kept_from_mutators() -> None:
     dev = tuple(Example((("text", f"{i} dev"),), "ab"[i % 2]) for i in range(20))
     task = Task("t", "here", START, ("text",), "label", ("a", "b"), train, dev, ())
     shown = entry(1, Prompt("60", START.structure, train[-2:]), 0.6, 5)
-    entries = [shown, entry(2, replace(START, instruction="70"), 0.7, 1)]
+    start = entry(0, replace(START, instruction="50"), 0.5, 1)
+    entries = [start, shown, entry(2, replace(START, instruction="70"), 0.7, 1)]
     found = confirm(Evaluator(task, KnownModel(), LabelScorer()), entries, 20)
-    assert {"1": 2, "2": 2} == {trial: score["n"] for trial, score in found.items()}
+    assert {"0": 2, "1": 2, "2": 2} == {trial: score["n"] for trial, score in found.items()}
+    gains = {trial: score["score"] - found["0"]["score"] for trial, score in found.items()}
+    assert gains == {trial: score["gain"] for trial, score in found.items()}
     assert (train[:8], train[8:]) == (train_rows(task), confirmation_rows(task))
