@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..search.prompts.sentences import join_sentences, split_sentences
 from .lexicon import (
     FILLER,
     PARENTHESIS,
@@ -19,7 +20,6 @@ from .lexicon import (
     names_all_or_none,
     task_is_chinese,
 )
-from .sentences import join_sentences, split_sentences
 
 if TYPE_CHECKING:
     from ..search.contracts import Gene, MutationContext, Prompt, Task

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..search.prompts.sentences import split_sentences
 from .lexicon import capitalized, label_texts, names
-from .sentences import split_sentences
 
 if TYPE_CHECKING:
     from ..search.contracts import Example, Structure, Task

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from promptfront.mutators.examples import example_words
 from promptfront.mutators.lexicon import is_chinese, names
-from promptfront.mutators.sentences import join_sentences
 from promptfront.search.contracts import Example
 from promptfront.search.prompts.cjk import cjk_count, has_cjk, mostly_cjk, word_count
+from promptfront.search.prompts.sentences import join_sentences
 
 
 def test_japanese_is_written_without_spaces_too() -> None:

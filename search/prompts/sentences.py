@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..search.prompts.cjk import CJK
+from .cjk import CJK
 
 _END = re.compile(
     # Not after "e.g." and "i.e." nor after the number that begins an item of a list.

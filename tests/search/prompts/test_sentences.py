@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promptfront.mutators.sentences import join_sentences, split_sentences
+from promptfront.search.prompts.sentences import join_sentences, split_sentences
 from tests.mutators.any_task import CHINESE
 
 
