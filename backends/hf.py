@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from ..search.contracts import NextTokens
+from ..search.contracts import Greedy, NextTokens
 from ..search.errors import BackendError
 from .chat import Templated
 from .default_model import NAME, PACKAGE
-from .logprobs import ended
+from .logprobs import ended, greedy_chain
 from .models.device import AUTO
 from .models.engines import make_engine, within_memory
 from .models.generate import Ends, generate
@@ -105,6 +105,30 @@ class HFBackend(Templated):
         if self._kind == "masked":  # it reads each answer up to its end already
             return scored
         return [ended(request, scores) for request, scores in zip(encoded, scored, strict=True)]
+
+    @property
+    def reads_greedily(self) -> bool:
+        """Whether it can say which answer is written: of causal models."""
+        return isinstance(self._engine, (PackedEngine, PlainEngine))
+
+    def greedy(self, requests: Sequence[LikelihoodRequest]) -> list[Greedy]:
+        """Return what `loglikelihoods` does, and which continuation the model would write.
+
+        Raises
+        ------
+        BackendError
+            If the model is not a causal one.
+        """
+        if not isinstance(self._engine, (PackedEngine, PlainEngine)):
+            raise BackendError(f"{self.model}: what it would write is known by writing alone")
+        encoded = self._encoder.encode(requests, self.max_context)
+        ends = [Ends(self._model, self._tokenizer, request.stop).at_once for request in requests]
+        call = partial(greedy_chain, encoded, self._engine.compute, ends)
+        scored = within_memory(self._engine, self._model.device, call) if encoded else []
+        return [
+            Greedy(ended(request, logs), written)
+            for request, (logs, written) in zip(encoded, scored, strict=True)
+        ]
 
     def answer_tokens(self, request: LikelihoodRequest) -> list[AnswerTokens]:
         """Return how the model reads each continuation of a request."""

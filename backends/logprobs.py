@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Wanted = dict["Tokens", set[int]]
 """Contexts, and the next tokens whose log-probabilities are wanted after each."""
+LIKELIEST = -1
+"""Wanted of a context: its most likely next token, which stands where a log-probability would."""
 LogProbs = dict["Tokens", dict[int, float]]
 Pair = tuple["Tokens", "Tokens"]
 """A context, and what may follow it."""
@@ -46,6 +48,46 @@ def chained(request: Encoded, logprobs: LogProbs) -> tuple[float, ...]:
         steps = enumerate(continuation)
         sums.append(sum(logprobs[request.prompt + continuation[:i]][token] for i, token in steps))
     return tuple(sums)
+
+
+def greedy_chain(
+    requests: Sequence[Encoded],
+    compute: Callable[[Wanted], LogProbs],
+    ends: Sequence[Callable[[int], bool]],
+) -> list[tuple[tuple[float, ...], int | None]]:
+    """Return the same, and which continuation of each request is what would be written greedily.
+
+    Parameters
+    ----------
+    requests
+        What is scored.
+    compute
+        Returns log-probabilities, and the likeliest tokens.
+    ends
+        For each request, whether a token ends a reply.
+    """
+    wanted: Wanted = {}
+    for request in requests:
+        for continuation in request.continuations:
+            for i, token in enumerate(continuation):
+                context = request.prompt + continuation[:i]
+                wanted.setdefault(context, set()).update((token, LIKELIEST))
+            wanted.setdefault(request.prompt + continuation, set()).add(LIKELIEST)
+    logprobs = compute(wanted)
+    return [
+        (chained(request, logprobs), _written(request, logprobs, is_end))
+        for request, is_end in zip(requests, ends, strict=True)
+    ]
+
+
+def _written(request: Encoded, logprobs: LogProbs, is_end: Callable[[int], bool]) -> int | None:
+    """Return the continuation of which each token is the likeliest, and then an end."""
+    for position, continuation in enumerate(request.continuations):
+        contexts = [request.prompt + continuation[:i] for i in range(len(continuation) + 1)]
+        *written, end = [int(logprobs[context][LIKELIEST]) for context in contexts]
+        if tuple(written) == continuation and is_end(end):
+            return position
+    return None
 
 
 def chain_or_whole(
@@ -107,7 +149,7 @@ def read(
     logits
         Shape ``(n, vocabulary)``.
     wanted
-        ``n`` places with the tokens that are wanted there.
+        ``n`` places with the tokens that are wanted there, or `LIKELIEST`.
 
     Raises
     ------
@@ -126,6 +168,11 @@ def read(
     logprobs: dict[Place, dict[int, float]] = {}
     for (i, token), value in zip(pairs, values, strict=True):
         logprobs.setdefault(wanted[i][0], {})[token] = value
+    greedy = [i for i, (_, tokens) in enumerate(wanted) if LIKELIEST in tokens]
+    if greedy:
+        likeliest = logits[greedy].argmax(dim=-1).tolist()
+        for i, token in zip(greedy, likeliest, strict=True):
+            logprobs[wanted[i][0]][LIKELIEST] = token
     return logprobs
 
 

@@ -86,6 +86,7 @@ class Verbalizers:
     """Other texts for the labels; a question that lists the old ones lists the new."""
 
     gene: Gene = "structure"
+    usage = Usage(needs_likelihood=True)
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with other verbalizers, or with those the task began with."""
@@ -141,7 +142,7 @@ class Calibration:
     """Batch calibration on or off."""
 
     gene: Gene = "structure"
-    usage = Usage(rereads=True)
+    usage = Usage(needs_likelihood=True, rereads=True)
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with its calibration switched; free text has no labels to calibrate."""

@@ -49,6 +49,7 @@ class FitVerbalizers:
     gene: Gene = "structure"
     usage = Usage(
         needs_unshown_rows=True,
+        needs_likelihood=True,
         direction=Direction(
             fewest_labels=2,
             # What a second fit to the same examples finds is much the same.

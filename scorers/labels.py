@@ -28,6 +28,8 @@ class LabelScorer(LikelihoodScorer):
     are the most likely, none is chosen and nothing scored.
     """
 
+    is_accuracy = True
+
     def answers(
         self,
         prompt: Prompt,

@@ -16,7 +16,7 @@ from .assembly import (
     make_proposer,
 )
 from .budget import affordable_dev_rows
-from .contracts import Backend, Task
+from .contracts import Answers, Backend, Task
 from .data.load_task import load_task
 from .errors import InputError, StorageError
 from .export.document import export
@@ -48,6 +48,7 @@ def optimize(
     mutators: Sequence[str] = (),
     without: Sequence[str] = (),
     max_demonstrations: int | None = None,
+    answers: Answers | None = None,
     data: DataOptions | None = None,
     limits: Limits | None = None,
     storage: str = DEFAULT_STORAGE,
@@ -87,6 +88,11 @@ def optimize(
     max_demonstrations
         Demonstrations a prompt may show at most; 0 for instruction, constraints and structure
         alone.
+    answers
+        How the answer to a task with labels is had, and so what makes it right: ``"written"``, what
+        is written says the label (the default where scorer and model allow it); ``"choice"``, the
+        label is the likeliest of the labels; ``"likelihood"``, the same after calibration and with
+        words for labels that the prompt need not name.
     data
         The user's own data, instruction and labels.
     limits
@@ -120,7 +126,11 @@ def optimize(
     make_sampler(sampler, seed)
     load_mutators(mutators, without, max_demonstrations)
     # A task that is not there leaves no database behind.
-    loaded = task if isinstance(task, Task) else load_task(task, **asdict(data), seed=seed)
+    loaded = (
+        replace(task, answers=answers or task.answers)
+        if isinstance(task, Task)
+        else load_task(task, **asdict(data), answers=answers, seed=seed)
+    )
     store, backend_options = Store(storage), backend_options or {}
     writer = make_proposer(proposer, backend, backend_options)
     evaluator = make_evaluator(

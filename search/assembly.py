@@ -9,7 +9,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from .budget import planned_evaluations
-from .contracts import Backend, MutationContext, Mutator, NextTokens, Task, Unscored, usage_of
+from .contracts import (
+    Backend,
+    LikelihoodScorer,
+    MutationContext,
+    Mutator,
+    NextTokens,
+    ReplyScorer,
+    Task,
+    Unscored,
+    usage_of,
+)
 from .data.checks import check_task
 from .data.lengths import field_limit, shorten_inputs
 from .data.splits import by_turns
@@ -58,7 +68,7 @@ def make_evaluator(
         make_backend(backend, model, backend_options or {}) if isinstance(backend, str) else backend
     )
     judge_model = CachedModel(judge or loaded, store)
-    task = _legible(task, loaded)
+    task = _legible(_with_answers(task, scorer, loaded), loaded)
     limit, why = field_limit(task, loaded.count_tokens, loaded.max_context, loaded.model)
     task = shorten_inputs(task, loaded.truncate, loaded.count_tokens, limit, why)
     task = replace(task, dev=by_turns(task.dev))
@@ -67,6 +77,31 @@ def make_evaluator(
     if why := flaw(lambda: evaluator.tokens.of_prompt(task.start)):
         raise InputError(f"the starting prompt cannot be used: {why}; shorten it")
     return evaluator
+
+
+def _with_answers(task: Task, scorer: LikelihoodScorer | ReplyScorer, backend: Backend) -> Task:
+    """Return the task with how its answers are had: written, unless scorer or model forbid it.
+
+    Raises
+    ------
+    InputError
+        If they forbid what was asked for.
+    """
+    if not task.labels or isinstance(scorer, ReplyScorer):
+        if task.answers not in (None, "written"):
+            raise InputError(
+                f"`answers` {task.answers}: it is for labels, and the scorer {task.scorer!r} "
+                "scores replies, which are always written; leave it out"
+            )
+        return replace(task, answers=None)
+    why_not = ""
+    if not scorer.is_accuracy:
+        why_not = f"the scorer {task.scorer!r} scores log-likelihoods, not labels"
+    elif not backend.writes:
+        why_not = f"{backend.model} writes no replies"
+    if task.answers == "written" and why_not:
+        raise InputError(f"`answers` written: {why_not}; choose choice or likelihood")
+    return replace(task, answers=task.answers or ("likelihood" if why_not else "written"))
 
 
 def _legible(task: Task, backend: Backend) -> Task:
@@ -80,10 +115,10 @@ def _legible(task: Task, backend: Backend) -> Task:
         backend.count_tokens([render(task.start, task.dev[0].inputs)])
     except BackendError as error:
         structure = replace(task.start.structure, layout="plain")
-        note = f"{error}; the search starts from plain text"
-        return replace(
-            task, start=replace(task.start, structure=structure), notes=(*task.notes, note)
-        )
+        notes = task.notes
+        if backend.writes:  # a masked model is never given turns
+            notes = (*notes, f"{error}; the search starts from plain text")
+        return replace(task, start=replace(task.start, structure=structure), notes=notes)
     return task
 
 
@@ -153,7 +188,7 @@ def make_composer(
         The model that writes proposals.
     """
     most = _most_shown(task, options.max_demonstrations)
-    mutators = suited(load_mutators(options.mutators, options.without, most), task)
+    mutators = suited(load_mutators(options.mutators, options.without, most), evaluator.task)
     mutators = _able(mutators, proposer, evaluator)
     return Composer(
         mutators,

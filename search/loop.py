@@ -280,7 +280,7 @@ def _score_start(evaluator: Evaluator, start: Prompt) -> Trial:
     if not scored(evaluation.values):
         raise InputError(nothing_scored("the starting prompt", len(dev), "dev", reasons))
     mean = potential = evaluator.mean(evaluation.values, dev)
-    if evaluator.task.labels:
+    if evaluator.knows_log_odds:
         potential = evaluator.estimates({start: len(dev)})[start].potential
     return Trial(
         start,

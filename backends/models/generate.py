@@ -43,6 +43,14 @@ class Ends:
             return True
         return bool(self.stop) and self._before(last := self.text(reply[-self._window :])) != last
 
+    def at_once(self, token: int) -> bool:
+        """Return whether a token that follows a whole answer ends the reply there.
+
+        Spaces before a text that ends it are no part of an answer.
+        """
+        said = self.text([token]).lstrip(" ")
+        return token in self.tokens or any(said.startswith(end) for end in self.stop)
+
     def text(self, reply: Sequence[int]) -> str:
         """Return what tokens say, without those of control."""
         return str(self.tokenizer.decode(reply, skip_special_tokens=True))

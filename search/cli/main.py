@@ -143,6 +143,7 @@ def _search(options: argparse.Namespace) -> Frontier:
                 mutators=options.mutator,
                 without=options.without,
                 max_demonstrations=options.max_demonstrations,
+                answers=options.answers,
                 data=data,
                 limits=limit,
                 storage=options.storage,

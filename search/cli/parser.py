@@ -134,6 +134,12 @@ def _add_data(data: _Adder) -> None:
         "the instruction to start from; repeat for others to try first",
     )
     _option(data, "--choices", "A,B,C", "the labels, as in 'a,\"b, c\"' (default: those seen)")
+    data.add_argument(
+        "--answers",
+        choices=("written", "choice", "likelihood"),
+        help="what makes a label right: it is what the model writes (the default), the likeliest "
+        "of the labels, or that after calibration and in words that the prompt need not name",
+    )
     _option(
         data,
         "--scorer",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..records.results import Entry, Frontier
 
 _SIGNIFICANT = 0.05
+_NOTEWORTHY = 0.02
+"""By how much what is written may differ from the score without a word."""
 _WIDTH = 60
 _UNPAIRED = "no gain can be told: no row has a score of both prompts"
 
@@ -30,6 +32,7 @@ def plan_lines(plan: Plan) -> list[str]:
         f"model      {plan.model} on {plan.backend}"
         + (f", proposals by {plan.proposer}" if plan.proposer != plan.model else ""),
         f"scoring    {plan.scoring}",
+        *_answers(task),
         f"start      {task.start.instruction or '(no instruction)'!r}, {plan.start_tokens} tokens",
         f"budget     {plan.budget} candidates by {plan.sampler}: "
         f"about {plan.evaluations:,} evaluations and at least {plan.tokens:,} tokens"
@@ -42,6 +45,17 @@ def plan_lines(plan: Plan) -> list[str]:
             f"{listed(plan.reasons)}"
         )
     return lines + [f"note       {with_flags(note)}" for note in task.notes]
+
+
+_ANSWERS = {
+    "written": "a label is right when the model's reply says it",
+    "choice": "a label is right when it is the likeliest of the labels",
+    "likelihood": "a label is right when it is the likeliest of the labels, after calibration",
+}
+
+
+def _answers(task: Task) -> list[str]:
+    return [f"answers    {task.answers}: {_ANSWERS[task.answers]}"] if task.answers else []
 
 
 def _splits(task: Task) -> str:
@@ -87,7 +101,7 @@ def result_lines(frontier: Frontier) -> list[str]:
         for row in rows
     ]
     first, others = _unscored(frontier, many=True), _unscored(frontier, many=False)
-    others += [*_label_scores(frontier), *_parts(frontier), *_choice(frontier)]
+    others += [*_written(frontier), *_label_scores(frontier), *_parts(frontier), *_choice(frontier)]
     return [*first, *([""] if first else []), *table, "", *others, verdict(frontier)]
 
 
@@ -99,6 +113,20 @@ def _label_scores(frontier: Frontier) -> list[str]:
         f"macro-F1 {before.macro_f1:.3f} -> {after.macro_f1:.3f}, "
         f"Matthews {before.matthews:.3f} -> {after.matthews:.3f} (start -> best)"
     ]
+
+
+def _written(frontier: Frontier) -> list[str]:
+    """Return what the prompts score when they are pasted, and where that is another number."""
+    named = {"best": frontier.best, "start": frontier.start}
+    lines: list[str] = []
+    tested = {who: entry.test for who, entry in named.items() if entry.test}
+    for who, test in tested.items():
+        if test.written is not None and abs(gap := test.written_gap or 0.0) > _NOTEWORTHY:
+            lines.append(
+                f"pasted, the {who} prompt scores {test.written:.3f} on {test.written_n} rows by "
+                f"what the model writes, not {test.written + gap:.3f}"
+            )
+    return lines
 
 
 def _parts(frontier: Frontier) -> list[str]:

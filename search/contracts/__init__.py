@@ -11,15 +11,19 @@ from .backends import (
     Form,
     FormWriter,
     GenerateRequest,
+    Greedy,
+    GreedyReader,
     LikelihoodRequest,
     NextTokenReader,
     NextTokens,
     TokenReader,
 )
 from .data import (
+    ANSWERS,
     GENES,
     REASONS,
     RULES,
+    Answers,
     Candidate,
     Constraint,
     Example,
@@ -33,6 +37,7 @@ from .data import (
     Task,
     Text,
     Unscored,
+    Written,
 )
 from .mutators import (
     Direction,
@@ -48,10 +53,12 @@ from .scorers import (
 )
 
 __all__ = [
+    "ANSWERS",
     "GENES",
     "REASONS",
     "RULES",
     "AnswerTokens",
+    "Answers",
     "Backend",
     "Candidate",
     "Constraint",
@@ -62,6 +69,8 @@ __all__ = [
     "FormWriter",
     "Gene",
     "GenerateRequest",
+    "Greedy",
+    "GreedyReader",
     "LikelihoodRequest",
     "LikelihoodScorer",
     "Likelihoods",
@@ -81,5 +90,6 @@ __all__ = [
     "TokenReader",
     "Unscored",
     "Usage",
+    "Written",
     "usage_of",
 ]

@@ -27,11 +27,14 @@ class LikelihoodRequest:
     whole
         Whether a continuation is to be the whole answer: one whose tokens begin another's ("1" and
         "10") has the probability that it is written and does not go on as the other.
+    stop
+        Texts that end an answer, besides the model's own end; only `GreedyReader` looks at them.
     """
 
     prompt: Text
     continuations: tuple[str, ...]
     whole: bool = False
+    stop: tuple[str, ...] = ()
 
 
 class Form(NamedTuple):
@@ -64,8 +67,8 @@ class GenerateRequest:
 class Backend(Protocol):
     """A language model. Its methods are batched and keep order: one result per request.
 
-    What it may do besides has Protocols of its own: `NextTokenReader`, `TokenReader`, `Dated`,
-    `FormWriter`.
+    What it may do besides has Protocols of its own: `GreedyReader`, `NextTokenReader`,
+    `TokenReader`, `Dated`, `FormWriter`.
     """
 
     @property
@@ -129,6 +132,31 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Give back what it holds: called when the run ends, on a backend that promptfront made."""
+        ...
+
+
+class Greedy(NamedTuple):
+    """The log-likelihoods of continuations, and which of them is what the model would write.
+
+    ``written`` is the position of the continuation of which each token is the most likely of the
+    whole vocabulary, and after which the reply ends; missing where none is that.
+    """
+
+    logs: tuple[float, ...]
+    written: int | None
+
+
+@runtime_checkable
+class GreedyReader(Protocol):
+    """What a backend may do besides: say, while it scores answers, which of them is written."""
+
+    @property
+    def reads_greedily(self) -> bool:
+        """Whether it can; it depends on the model."""
+        ...
+
+    def greedy(self, requests: Sequence[LikelihoodRequest]) -> Sequence[Greedy | Unscored]:
+        """Return what `Backend.loglikelihoods` does, and which continuation would be written."""
         ...
 
 

@@ -66,9 +66,33 @@ class Unscored:
     reason: Reason
 
 
-Outputs = tuple[float, ...] | str | Unscored
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a model writes where it is to answer with a label.
+
+    Parameters
+    ----------
+    reply
+        The text that it writes, the most likely token each time.
+    logs
+        The log-likelihood of each answer in nats; empty where only the reply is known.
+    """
+
+    reply: str
+    logs: tuple[float, ...] = ()
+
+
+Outputs = tuple[float, ...] | str | Written | Unscored
 """What a backend answers about an example: the log-likelihood of each answer, or a reply (several
-as a JSON list), or why there is none."""
+as a JSON list), or both, or why there is none."""
+
+Answers = Literal["written", "choice", "likelihood"]
+"""How the answer to a task with labels is had from the model, and so what makes it right.
+
+``"written"``: the reply, read as a program would read it, says the label. ``"choice"``: the label
+is the likeliest of the labels. ``"likelihood"``: the same after calibration, and with words for
+labels that the prompt need not name."""
+ANSWERS: tuple[Answers, ...] = ("written", "choice", "likelihood")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +229,8 @@ class Task:
     once, at the end. No input is in two splits - or, where rows are few, all of them are train and
     dev at once and ``test`` is empty. ``instructions`` are others than the starting prompt's, tried
     first. A task without ``labels`` asks for free text: replies of at most ``max_tokens`` tokens,
-    each up to the first of ``stop``.
+    each up to the first of ``stop``. ``answers`` says how a label is had from the model; without
+    it, as the scorer and the model allow: written, or else by likelihood.
     """
 
     name: str
@@ -223,6 +248,7 @@ class Task:
     notes: tuple[str, ...] = ()
     max_tokens: int = 128
     stop: tuple[str, ...] = ()
+    answers: Answers | None = None
 
     @property
     def data_hash(self) -> str:

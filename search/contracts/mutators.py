@@ -114,6 +114,9 @@ class Usage:
         It calls `MutationContext.propose`: left out where the proposer cannot write.
     needs_unshown_rows
         It learns from rows that must not judge it: left out where train and dev are the same rows.
+    needs_likelihood
+        Its prompts are right only where answers are had by likelihood: it calibrates, or has labels
+        stand for words that the prompt does not name. Left out otherwise.
     rereads
         It only changes how outputs are read: each fully evaluated prompt is also tried with it,
         which costs no new evaluation.
@@ -123,6 +126,7 @@ class Usage:
 
     asks_model: bool = False
     needs_unshown_rows: bool = False
+    needs_likelihood: bool = False
     rereads: bool = False
     direction: Direction | None = None
 

@@ -27,6 +27,14 @@ class LikelihoodScorer(Protocol):
         return True
 
     @property
+    def is_accuracy(self) -> bool:
+        """Whether it gives 1 for the right label and 0 for another.
+
+        Then a label may also be read off a reply.
+        """
+        return False
+
+    @property
     def asks_model(self) -> bool:
         """Whether it asks the ``judge`` of `prepare`."""
         return False

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from ..contracts import Example, Prompt, Structure, Task
+from ..contracts import ANSWERS, Answers, Example, Prompt, Structure, Task
 from ..errors import InputError
 from ..plugins import load
 from ..prompts.cjk import word_count
@@ -18,6 +18,7 @@ from .examples import Columns, Labels, choose_columns, choose_labels, read_examp
 from .labels import placement
 from .rows import Row, labelled, read_rows
 from .splits import Sizes, Splits, given_splits, shared_rows, split_rows
+from .start import as_asked
 from .task_file import TaskFile, read_task_file
 
 _MAX_REPLY_TOKENS = 1024
@@ -39,6 +40,7 @@ def load_task(
     instructions: Sequence[str] = (),
     choices: Sequence[str] = (),
     scorer: str | None = None,
+    answers: Answers | None = None,
     seed: int = 0,
 ) -> Task:
     """Load a task.
@@ -49,6 +51,8 @@ def load_task(
         The name of an installed task, a task file, or nothing where ``data`` or ``train`` is given.
     data, train, dev, test, input_columns, target_column, instructions, choices, scorer
         See `DataOptions`; they go before what a task or task file says.
+    answers
+        How a label is had from the model; see `Task`.
     seed
         Decides the splits.
 
@@ -61,6 +65,8 @@ def load_task(
         raise InputError(
             "expected either `data` (to be split) or `train` (already split), found both"
         )
+    if answers not in (None, *ANSWERS):
+        raise InputError(f"`answers`: expected one of {', '.join(ANSWERS)}, found {answers!r}")
     if bool(dev) != bool(test) and not train and not _is_file(task):
         raise InputError(
             "expected both `dev` and `test`, or `train` with one of them; "
@@ -73,7 +79,8 @@ def load_task(
     else:
         installed = _installed_task(task, seed)
         if not (data or train or dev):
-            return _with_options(installed, instructions, choices, scorer)
+            chosen = _with_options(installed, instructions, choices, scorer)
+            return as_asked(replace(chosen, answers=answers))
         spec = _spec_of(installed)
     spec = replace(
         spec,
@@ -87,7 +94,7 @@ def load_task(
         labels=tuple((c, dict(spec.labels).get(c, c)) for c in choices) or spec.labels,
         scorer=scorer or spec.scorer,
     )
-    return _build(spec, seed)
+    return as_asked(replace(_build(spec, seed), answers=answers))
 
 
 def _is_file(task: str | None) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..contracts import LikelihoodRequest, TokenReader, Unscored
 from ..data.labels import unreadable
 from ..errors import InputError
+from ..prompts.reading import unnamed
 from ..prompts.render import continuation, render
 from ..scoring import users_code
 from .scores import Scores, Scoring, numbers, shown
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         Structure,
         Task,
     )
+    from .cached_model import Asked
 
 
 class AnswerScores(Scoring):
@@ -35,7 +37,16 @@ class AnswerScores(Scoring):
         self._scorer = scorer
         self._flaws: dict[Structure, str] = {}
 
-    def request(self, task: Task, prompt: Prompt, example: Example) -> LikelihoodRequest:
+    @property
+    def reads_labels(self) -> bool:
+        """Whether a reply that says the right label is right, and one that says another is not."""
+        return self._scorer.is_accuracy
+
+    def request(self, task: Task, prompt: Prompt, example: Example) -> Asked:
+        """Return what the model is asked."""
+        return self.likelihoods(task, prompt, example)
+
+    def likelihoods(self, task: Task, prompt: Prompt, example: Example) -> LikelihoodRequest:
         """Return the request for an example's answers: for whole ones where one begins another."""
         return _request(prompt, example, self._answers(task, prompt, example))
 
@@ -63,7 +74,11 @@ class AnswerScores(Scoring):
             return Scores(self._values(task, examples, outputs, offsets), offsets)
 
     def chosen(
-        self, task: Task, outputs: Sequence[Outputs], offsets: tuple[float, ...]
+        self,
+        task: Task,
+        prompt: Prompt,  # noqa: ARG002
+        outputs: Sequence[Outputs],
+        offsets: tuple[float, ...],
     ) -> list[str]:
         """Return the label that each example is given; nothing where the scorer chooses none."""
         return self._scorer.choose(task, numbers(outputs), offsets)
@@ -75,9 +90,11 @@ class AnswerScores(Scoring):
         ------
         InputError
             If labels have no texts of their own, or texts that the model does not know or cannot
-            tell apart.
+            tell apart, or if the prompt needs more than its text to be answered.
         """
-        request = self.request(task, replace(prompt, demonstrations=()), task.dev[0])
+        if task.labels and task.answers in ("written", "choice"):
+            _check_text(task, prompt)
+        request = self.likelihoods(task, replace(prompt, demonstrations=()), task.dev[0])
         if not task.labels or not isinstance(backend, TokenReader):
             return
         if prompt.structure not in self._flaws:
@@ -118,6 +135,20 @@ class AnswerScores(Scoring):
         for i, score in zip(rows, scores, strict=True):
             values[i] = none if score is None else score
         return values
+
+
+def _check_text(task: Task, prompt: Prompt) -> None:
+    """Refuse a prompt whose answers nobody would give who has its text alone."""
+    structure, start = prompt.structure, task.start.structure
+    if structure.calibration != "none":
+        raise InputError("calibration needs `answers` likelihood: no text can carry it")
+    if structure.verbalizers == start.verbalizers:
+        return
+    if texts := unnamed(prompt, task.labels, task.input_fields):
+        raise InputError(
+            f"{', '.join(texts)} stand for labels but nowhere in the prompt: "
+            "that needs `answers` likelihood"
+        )
 
 
 def _request(prompt: Prompt, example: Example, answers: Sequence[str]) -> LikelihoodRequest:

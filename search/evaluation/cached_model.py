@@ -6,9 +6,18 @@ import hashlib
 import json
 import math
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from ..contracts import FormWriter, GenerateRequest, LikelihoodRequest, Outputs, Unscored
+from ..contracts import (
+    FormWriter,
+    GenerateRequest,
+    Greedy,
+    GreedyReader,
+    LikelihoodRequest,
+    Outputs,
+    Unscored,
+    Written,
+)
 from ..errors import InterruptedCallError
 
 if TYPE_CHECKING:
@@ -17,7 +26,24 @@ if TYPE_CHECKING:
     from ..contracts import Backend, Text
     from ..storage.database import Store
 
-Asked = LikelihoodRequest | GenerateRequest
+
+class WrittenRequest(NamedTuple):
+    """A prompt, and the answers of which its most likely reply is to be one.
+
+    The reply is written only where the backend cannot say, while it scores the answers, that it
+    would be one of them.
+    """
+
+    likelihoods: LikelihoodRequest
+    reply: GenerateRequest
+
+    @property
+    def prompt(self) -> Text:
+        """The prompt, which both ask about."""
+        return self.reply.prompt
+
+
+Asked = LikelihoodRequest | GenerateRequest | WrittenRequest
 TEMPERATURE = 0.8
 """At which replies are drawn at random (pass@k of large k; Chen et al. 2021, arXiv 2107.03374)."""
 
@@ -25,9 +51,10 @@ TEMPERATURE = 0.8
 class CachedModel:
     """A backend whose answers are kept.
 
-    One call of `outputs` is at most one call of the backend for each way a reply may end, and what
-    each answers is stored in one transaction: a call that was interrupted is repeated exactly, so a
-    resumed run sees the same numbers as an undisturbed one.
+    One call of `outputs` is at most one call of the backend for each way a reply may end (and one
+    more where labels are written), and what each answers is stored in one transaction: a call that
+    was interrupted is repeated exactly, so a resumed run sees the same numbers as an undisturbed
+    one.
 
     Parameters
     ----------
@@ -74,12 +101,41 @@ class CachedModel:
         kind, prompts = requests[0], [request.prompt for request in requests]
         if isinstance(kind, GenerateRequest):
             return self._write(kind, prompts)
+        if isinstance(kind, WrittenRequest):
+            return self._answer([r for r in requests if isinstance(r, WrittenRequest)])
         answered = self.backend.loglikelihoods(
             [request for request in requests if isinstance(request, LikelihoodRequest)]
         )
         return [
             Unscored("no number") if _without_number(outputs) else outputs for outputs in answered
         ]
+
+    def _answer(self, requests: Sequence[WrittenRequest]) -> Sequence[Outputs]:
+        """Return what is written to each prompt, with the answers' log-likelihoods where known."""
+        asked, backend = [request.likelihoods for request in requests], self.backend
+        scored: Sequence[Greedy | Unscored] = [Greedy((), None)] * len(asked)
+        if isinstance(backend, GreedyReader) and backend.reads_greedily:
+            scored = backend.greedy(asked)
+        answers: dict[int, Outputs] = {}
+        for i, one in enumerate(scored):
+            if isinstance(one, Unscored) or any(map(math.isnan, one.logs)):
+                answers[i] = one if isinstance(one, Unscored) else Unscored("no number")
+            elif one.written is not None:
+                answers[i] = Written(asked[i].continuations[one.written].strip(), one.logs)
+        others = [i for i in range(len(asked)) if i not in answers]
+
+        def taken(replies: Mapping[int, Outputs]) -> dict[int, Outputs]:
+            for place, reply in replies.items():
+                logs = cast("Greedy", scored[others[place]]).logs
+                answers[others[place]] = Written(reply, logs) if isinstance(reply, str) else reply
+            return answers
+
+        try:
+            prompts = [requests[i].prompt for i in others]
+            replies = self._write(requests[0].reply, prompts) if others else ()
+        except InterruptedCallError as error:
+            raise InterruptedCallError(str(error), taken(error.answered)) from error
+        return [answer for _, answer in sorted(taken(dict(enumerate(replies))).items())]
 
     def _write(self, kind: GenerateRequest, prompts: Sequence[Text]) -> Sequence[Outputs]:
         """Return the replies to prompts: each of the kind's samples, or the most likely one."""
@@ -108,11 +164,10 @@ def _calls(requests: dict[str, Asked]) -> list[dict[str, Asked]]:
     """Return the requests by what a backend can answer in one call."""
     calls: dict[Any, dict[str, Asked]] = defaultdict(dict)
     for key, request in requests.items():
-        kind = (
-            (request.max_tokens, request.stop, request.form, request.samples)
-            if isinstance(request, GenerateRequest)
-            else None
-        )
+        reply = request.reply if isinstance(request, WrittenRequest) else request
+        kind: Any = None
+        if isinstance(reply, GenerateRequest):
+            kind = (type(request), reply.max_tokens, reply.stop, reply.form, reply.samples)
         calls[kind][key] = request
     return list(calls.values())
 
@@ -140,7 +195,10 @@ def _without_number(outputs: tuple[float, ...] | Unscored) -> bool:
 
 
 def _key(request: Asked) -> str:
-    if isinstance(request, GenerateRequest):
+    parts: list[Any]
+    if isinstance(request, WrittenRequest):
+        parts = ["written", _key(request.likelihoods), _key(request.reply)]
+    elif isinstance(request, GenerateRequest):
         parts = [
             request.prompt,
             request.max_tokens,

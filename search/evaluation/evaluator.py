@@ -6,17 +6,19 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from ..contracts import Example, Outputs, Prompt, ReplyScorer, Task
+from ..contracts import Example, GreedyReader, Outputs, Prompt, ReplyScorer, Task
+from ..prompts.reading import label_tokens
 from .answers import AnswerScores
 from .cached_model import CachedModel
 from .estimates import Estimate, estimate
 from .probes import Probes
 from .replies import ReplyScores
-from .scores import Scoring, shown
-from .statistics import scored_mean, stratum_weights
+from .scores import Scoring, logs_of, shown
+from .statistics import scored, scored_mean, stratum_weights
 from .tokens import TokenCounts
+from .written import WrittenScores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +69,9 @@ class Evaluator:
         self.scoring: Scoring
         if isinstance(scorer, ReplyScorer):
             self.scoring, reply = ReplyScores(scorer), task.max_tokens
+        elif task.answers == "written":
+            self.scoring = WrittenScores(scorer)
+            reply = label_tokens(task.start.structure, task.labels)
         else:
             self.scoring, reply = AnswerScores(scorer), 0
         self.tokens = TokenCounts(task, backend, reply, max_prompt_tokens)
@@ -151,8 +156,18 @@ class Evaluator:
         # Rounding must not carry it beyond what it is the mean of.
         return min(max(mean, min(scores)), max(scores))
 
+    @property
+    def knows_log_odds(self) -> bool:
+        """Whether labels have log-likelihoods, from which a prompt's score is estimated."""
+        if not self.task.labels or self.task.answers != "written":
+            return bool(self.task.labels)
+        return isinstance(self.backend, GreedyReader) and self.backend.reads_greedily
+
     def estimates(self, seen: Mapping[Prompt, int]) -> dict[Prompt, Estimate]:
-        """Return what each prompt would score on all dev examples; only for tasks with labels.
+        """Return what each prompt would score on all dev examples; only with `knows_log_odds`.
+
+        Written, that is what it would score by the likeliest label, times the share of that which
+        it also writes.
 
         Parameters
         ----------
@@ -160,12 +175,20 @@ class Evaluator:
             On how many of the dev examples each prompt is read; what was not scored yet is.
         """
         dev, labels = self.task.dev, self.task.labels
+        gold = [labels.index(example.target) for example in dev]
         outputs: list[list[list[float] | None]] = []
+        shares: list[float] = []
         for prompt, rows in seen.items():
             measured = self.measure([prompt], dev[:rows])[0]
-            outputs.append(_calibrated(measured, self.evaluate(prompt, dev[:rows])))
-        gold = [labels.index(example.target) for example in dev]
-        return dict(zip(seen, estimate(outputs, gold, self._weights(dev)), strict=True))
+            evaluation = self.evaluate(prompt, dev[:rows])
+            outputs.append(_calibrated(measured, evaluation))
+            shares.append(_share_written(outputs[-1], gold, evaluation.values))
+        estimates = estimate(outputs, gold, self._weights(dev))
+        if self.task.answers != "written":
+            return dict(zip(seen, estimates, strict=True))
+        parts = zip(estimates, shares, strict=True)
+        written = [Estimate(*(min(1.0, s * value) for value in one)) for one, s in parts]
+        return dict(zip(seen, written, strict=True))
 
     def chosen(
         self, prompt: Prompt, examples: Sequence[Example], offsets: tuple[float, ...]
@@ -174,7 +197,8 @@ class Evaluator:
 
         Nothing where the scorer chooses none.
         """
-        return self.scoring.chosen(self.task, self.measure([prompt], examples)[0], offsets)
+        outputs = self.measure([prompt], examples)[0]
+        return self.scoring.chosen(self.task, prompt, outputs, offsets)
 
     def constraints_met(self, prompt: Prompt, examples: Sequence[Example]) -> float | None:
         """Return the share of the prompt's constraints that whole replies meet.
@@ -200,10 +224,25 @@ def _calibrated(outputs: Sequence[Outputs], evaluation: Evaluation) -> list[list
         if math.isnan(value):
             calibrated.append(None)
             continue
-        logs = cast("tuple[float, ...]", output)
+        logs = logs_of(output)
         offsets = evaluation.offsets or (0.0,) * len(logs)
         calibrated.append([log - offset for log, offset in zip(logs, offsets, strict=True)])
     return calibrated
+
+
+def _share_written(
+    outputs: Sequence[Sequence[float] | None], gold: Sequence[int], values: Sequence[float]
+) -> float:
+    """Return how many right answers are written for one that is the likeliest of the labels.
+
+    As if one more were both.
+    """
+    likeliest = sum(
+        max(range(len(logs)), key=logs.__getitem__) == label
+        for logs, label in zip(outputs, gold, strict=False)
+        if logs
+    )
+    return (sum(scored(values)) + 1) / (likeliest + 1)
 
 
 def _unshown(

@@ -21,6 +21,7 @@ from ..errors import InputError
 from ..records.results import ConfirmationScore, HeldOutScore
 from ..records.unscored import count, nothing_scored
 from .evaluator import Evaluation
+from .pasted import Pasted, pasted
 from .statistics import label_scores, mean_interval, paired, paired_p_value, scored, scored_mean
 
 if TYPE_CHECKING:
@@ -205,9 +206,11 @@ def _held_out_score(
     known, reasons = scored(evaluation.values), count(evaluation.reasons)
     plain: list[float] = []
     parts: dict[str, float] = {}
+    written: Pasted | None = None
     if evaluator.task.test:
         plain = scored(evaluator.evaluate(entry.prompt, rows, offsets=()).values)
         parts = evaluator.parts(entry.prompt, rows)
+        written = pasted(evaluator, entry.prompt, rows)
     low, high = mean_interval(known)
     return HeldOutScore(
         score=fmean(known),
@@ -219,8 +222,17 @@ def _held_out_score(
         constraints_met=evaluator.constraints_met(entry.prompt, rows),
         parts=parts,
         reasons=reasons,
+        written=written.score if written else None,
+        written_n=written.n if written else 0,
+        written_gap=_gap(written, evaluation.values),
         **_label_scores(evaluator, entry, rows, evaluation),
     )
+
+
+def _gap(written: Pasted | None, values: Sequence[float]) -> float | None:
+    """Return how much higher the score of the rows is to which replies were written."""
+    known = scored(values[: written.n]) if written else []
+    return fmean(known) - written.score if written and known else None
 
 
 def _label_scores(

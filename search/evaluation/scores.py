@@ -5,19 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..contracts import Written
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..contracts import (
         Backend,
         Example,
-        GenerateRequest,
         LikelihoodRequest,
         Outputs,
         Prompt,
         Reason,
         Task,
     )
+    from .cached_model import Asked
 
 
 class Scores(NamedTuple):
@@ -31,9 +33,7 @@ class Scoring(ABC):
     """What a scorer wants to know about a prompt and an example, and what the answer is worth."""
 
     @abstractmethod
-    def request(
-        self, task: Task, prompt: Prompt, example: Example
-    ) -> LikelihoodRequest | GenerateRequest:
+    def request(self, task: Task, prompt: Prompt, example: Example) -> Asked:
         """Return what the model is asked."""
 
     @abstractmethod
@@ -51,12 +51,18 @@ class Scoring(ABC):
     ) -> Scores:
         """Return the scores of outputs, read with ``offsets`` or with those fitted to them."""
 
+    @property
+    def reads_labels(self) -> bool:
+        """Whether a reply that says the right label is right, and one that says another is not."""
+        return False
+
     def check(self, task: Task, prompt: Prompt, backend: Backend) -> None:  # noqa: B027
         """Refuse a prompt whose answers cannot be scored; by default none."""
 
     def chosen(
         self,
         task: Task,  # noqa: ARG002
+        prompt: Prompt,  # noqa: ARG002
         outputs: Sequence[Outputs],  # noqa: ARG002
         offsets: tuple[float, ...],  # noqa: ARG002
     ) -> list[str]:
@@ -91,4 +97,11 @@ def shown(prompt: Prompt, examples: Sequence[Example]) -> list[bool]:
 
 def numbers(outputs: Sequence[Outputs]) -> list[tuple[float, ...]]:
     """Return the log-likelihoods of those outputs that have any."""
-    return [output for output in outputs if isinstance(output, tuple)]
+    return [logs for output in outputs if (logs := logs_of(output))]
+
+
+def logs_of(output: Outputs) -> tuple[float, ...]:
+    """Return the log-likelihoods of an output; nothing where it has none."""
+    if isinstance(output, Written):
+        return output.logs
+    return output if isinstance(output, tuple) else ()

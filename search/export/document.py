@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ..contracts import Unscored
 from ..errors import InputError
+from ..prompts.reading import label_stops, label_tokens, said_label
 from ..prompts.render import (
     Slot,
     Turn,
@@ -84,10 +86,15 @@ class ExportedPrompt:
         return text if isinstance(text, str) else [message._asdict() for message in text]
 
     def read(self, reply: str) -> str:
-        """Return the answer in what a model wrote after the prompt; only for free text.
+        """Return the answer in what a model wrote after the prompt.
 
-        It is what follows the model's thinking, up to its end or its constraints' limits.
+        Of labels it is the one that the reply says, or nothing where it says none or several (the
+        rules are those of `promptfront.search.prompts.written_answers.read_label`). Free text is
+        what follows the model's thinking, up to its end or its constraints' limits.
         """
+        if self.labels:
+            label = said_label(self.prompt.structure, self.labels, reply)
+            return "" if isinstance(label, Unscored) else self.labels[label]
         reply, _ = without_thinking(reply)
         for end in (self.document.get("reply") or {}).get("stop", ()):
             reply = reply.split(end, 1)[0]
@@ -120,6 +127,7 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
         "answers": {
             label: continuation(structure, structure.verbalize(label)) for label in config.labels
         },
+        "answers_by": config.answers,
         "reply": _reply(config, structure),
         "calibration": _calibration(config, entry),
         "scores": _scores(frontier, entry),
@@ -139,7 +147,10 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
 
 
 def _reply(config: StudyConfig, structure: Structure) -> dict[str, Any] | None:
-    """Return where a reply of free text ends."""
+    """Return where a reply ends; nothing where none need be written."""
+    if config.answers == "written":
+        stop = list(label_stops(structure, config.labels))
+        return {"max_tokens": label_tokens(structure, config.labels), "stop": stop}
     if config.reply is None:
         return None
     stop = [*config.reply.stop, *stops(structure)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +95,7 @@ def _evaluator(path: str | Path, document: dict[str, Any], task: Task | None) ->
     """Return what scores prompts as the search did that the document comes from."""
     load = _load_of(path, document)
     task = task or _task(load, document["seed"])
+    task = replace(task, answers=document.get("answers_by", "likelihood" if task.labels else None))
     backend = {"backend": document["model"]["backend"], "backend_options": load["backend_options"]}
     judge = make_judge(task, load.get("proposer"), **backend)
     evaluator = make_evaluator(task, model=load["model"], judge=judge, **backend)

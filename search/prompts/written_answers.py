@@ -109,6 +109,12 @@ def read_label(reply: str, labels: Sequence[str]) -> int | Unscored:
     return _only(_after_marker(text, names, said) or [label for _, _, label in said])
 
 
+def labels_in(text: str, labels: Sequence[str]) -> set[int]:
+    """Return the positions of the labels that stand in a text as whole words."""
+    names = _names(tuple(labels))
+    return {said.label for said in _said(_folded(text), names)} if any(names) else set()
+
+
 def without_thinking(reply: str) -> tuple[str, bool]:
     """Return a reply less the thinking it begins with, and whether it breaks off within that."""
     opened, closed = _OPEN.match(reply), _CLOSE.search(reply)

@@ -55,11 +55,17 @@ def load_mutators(
 
 
 def suited(mutators: Mapping[str, Mutator], task: Task) -> dict[str, Mutator]:
-    """Return the mutators less those that would be scored on the rows that they learn from."""
+    """Return the mutators that a task can have.
+
+    Those are left out that would be scored on the rows that they learn from, and those whose
+    prompts need more than their text where answers are written or chosen.
+    """
+    by_text = task.answers in ("written", "choice")
     return {
         name: mutator
         for name, mutator in mutators.items()
         if not (task.shared and usage_of(mutator).needs_unshown_rows)
+        and not (by_text and usage_of(mutator).needs_likelihood)
     }
 
 

@@ -27,6 +27,10 @@ class ReplyLimits:
     stop: list[str]
 
 
+_LATER = frozenset({"max_prompt_tokens", "answers"})
+"""Keys of an identity that came later: they count only where they are set, so that names stay."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What must be the same for a run to continue another.
@@ -55,6 +59,12 @@ class Identity:
     mutator_source: str | None = None
     scorer_package: str | None = None
     max_prompt_tokens: int | None = None
+    answers: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values; of the last, which came later, what is set."""
+        values = asdict(self)
+        return {name: value for name, value in values.items() if value or name not in _LATER}
 
     def differs(self, other: Identity) -> list[str]:
         """Return the names of what is not the same, as a person reads them."""
@@ -87,6 +97,8 @@ class StudyConfig:
         What must be the same to continue it.
     date
         The day that a chat template writes, where it writes one.
+    answers
+        How a label is had from the model, as in `Task`; missing for free text.
     """
 
     task: str
@@ -110,6 +122,7 @@ class StudyConfig:
     started: float
     identity: Identity
     date: str | None = None
+    answers: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""

@@ -30,7 +30,9 @@ class HeldOutScore:
     ``constraints_met`` the share of its constraints that replies meet before they are cut to their
     limits, where these can be measured, ``parts`` the mean of each scorer of several with weights
     (on held-out rows). Of labels there are also the mean of their F1 scores and Matthews'
-    correlation coefficient (over all labels; Gorodkin 2004).
+    correlation coefficient (over all labels; Gorodkin 2004), and what the prompt scores on the
+    first ``written_n`` rows when its reply is really written and the label read off it, whatever
+    ``score`` rests on, which on these rows is ``written_gap`` higher.
     """
 
     score: float
@@ -44,6 +46,9 @@ class HeldOutScore:
     macro_f1: float | None = None
     matthews: float | None = None
     reasons: dict[str, int] = field(default_factory=dict)
+    written: float | None = None
+    written_n: int = 0
+    written_gap: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ def study_config(
         started=time.time(),
         identity=_identity(task, backend, options, proposer, reply, max_prompt_tokens),
         date=_day(backend, proposer),
+        answers=task.answers,
     ).as_stored()
 
 
@@ -106,6 +107,7 @@ def _identity(
         reply=reply,
         proposer=undated(proposer) if proposer else None,
         max_prompt_tokens=max_prompt_tokens,
+        answers=None if task.answers == "likelihood" else task.answers,
         **own_sources(task.scorer, options.mutators),
     )
 
@@ -147,12 +149,8 @@ def keep_day(day: str | None, *backends: Backend | None) -> None:
 
 def study_name(config: StudyConfig) -> str:
     """Return the name a study has by default: the same for the same identity."""
-    identity = asdict(config.identity)
-    # What later versions added says nothing by default, so that names stay.
-    if config.identity.max_prompt_tokens is None:
-        del identity["max_prompt_tokens"]
-    text = json.dumps(identity, sort_keys=True)
-    return f"{config.task}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    identity = json.dumps(config.identity.to_dict(), sort_keys=True)
+    return f"{config.task}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
 
 
 def versions() -> dict[str, str]:

@@ -13,12 +13,13 @@ import socket
 import time
 import warnings
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SAWarning
 
-from ..contracts import Unscored
+from ..contracts import Unscored, Written
 from ..errors import StorageError
 from .errors import clear_errors
 from .schema import SCORES, create_tables, insert_or_keep, refuse_foreign, refuse_other_version
@@ -133,11 +134,15 @@ class Store:
 
 
 def _text(outputs: Outputs) -> str:
-    return json.dumps({"unscored": outputs.reason} if isinstance(outputs, Unscored) else outputs)
+    if isinstance(outputs, Unscored):
+        return json.dumps({"unscored": outputs.reason})
+    return json.dumps(asdict(outputs) if isinstance(outputs, Written) else outputs)
 
 
 def _outputs(value: Any) -> Outputs:  # noqa: ANN401 (any JSON value)
     if isinstance(value, dict):
+        if "reply" in value:
+            return Written(value["reply"], tuple(value["logs"]))
         return Unscored(value["unscored"])
     return value if isinstance(value, str) else tuple(value)
 

@@ -1,0 +1,68 @@
+"""Scores by the label that the model writes: what is asked, which label a reply says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from ..contracts import GenerateRequest, Unscored, Written
+from ..prompts.reading import label_stops, label_tokens, said_label
+from .answers import AnswerScores
+from .cached_model import WrittenRequest
+from .scores import Scores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..contracts import Example, Outputs, Prompt, Reason, Task
+
+_UNREAD: frozenset[Reason] = frozenset({"no label", "several labels"})
+"""A reply that says no label is no help to a program: it is wrong, where what was never written
+(cut off in its thinking, filtered) is unknown."""
+
+
+class WrittenScores(AnswerScores):
+    """Scores prompts by whether the reply, read as a program reads it, says the right label."""
+
+    def request(self, task: Task, prompt: Prompt, example: Example) -> WrittenRequest:
+        """Return the request for what is written to an example."""
+        asked = super().likelihoods(task, prompt, example)
+        stop = label_stops(prompt.structure, task.labels)
+        most = label_tokens(prompt.structure, task.labels)
+        reply = GenerateRequest(asked.prompt, most, stop)
+        return WrittenRequest(replace(asked, stop=stop), reply)
+
+    def score(
+        self,
+        task: Task,
+        prompt: Prompt,
+        examples: Sequence[Example],
+        outputs: Sequence[Outputs],
+        offsets: tuple[float, ...] | None,  # noqa: ARG002 (what is written is not calibrated)
+    ) -> Scores:
+        """Return 1 where the right label is written, 0 where another is or none."""
+        values: list[float | Reason] = []
+        for example, output in zip(examples, outputs, strict=True):
+            label = _label(task, prompt, output)
+            if isinstance(label, Unscored) and label.reason not in _UNREAD:
+                values.append(label.reason)
+            else:
+                values.append(float(label == task.labels.index(example.target)))
+        return Scores(values)
+
+    def chosen(
+        self,
+        task: Task,
+        prompt: Prompt,
+        outputs: Sequence[Outputs],
+        offsets: tuple[float, ...],  # noqa: ARG002
+    ) -> list[str]:
+        """Return the label that is written to each example; empty where none is."""
+        labels = [_label(task, prompt, output) for output in outputs]
+        return ["" if isinstance(label, Unscored) else task.labels[label] for label in labels]
+
+
+def _label(task: Task, prompt: Prompt, output: Outputs) -> int | Unscored:
+    if isinstance(output, Unscored):
+        return output
+    return said_label(prompt.structure, task.labels, cast("Written", output).reply)
