@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 
     from ..contracts import Example, Outputs, Prompt, Reason, Task
 
-_UNREAD: frozenset[Reason] = frozenset({"no label", "several labels"})
-"""A reply that says no label is no help to a program: it is wrong, where what was never written
-(cut off in its thinking, filtered) is unknown."""
-
 
 class WrittenScores(AnswerScores):
     """Scores prompts by whether the reply, read as a program reads it, says the right label."""
@@ -40,11 +36,15 @@ class WrittenScores(AnswerScores):
         outputs: Sequence[Outputs],
         offsets: tuple[float, ...] | None,  # noqa: ARG002 (what is written is not calibrated)
     ) -> Scores:
-        """Return 1 where the right label is written, 0 where another is or none."""
+        """Return 1 where the right label is written, and 0 where another is or none.
+
+        A reply that says no label is no help to a program: it is wrong. What was not written to its
+        end (filtered, cut off in its thinking) is unknown.
+        """
         values: list[float | Reason] = []
         for example, output in zip(examples, outputs, strict=True):
             label = _label(task, prompt, output)
-            if isinstance(label, Unscored) and label.reason not in _UNREAD:
+            if isinstance(label, Unscored) and (label is output or label.reason == "cut"):
                 values.append(label.reason)
             else:
                 values.append(float(label == task.labels.index(example.target)))

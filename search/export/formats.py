@@ -72,6 +72,23 @@ def notes(document: dict[str, Any], prompt: Prompt, style: str) -> list[str]:
             "values stand as they are given: "
             "strip them, and indent their further lines by two spaces"
         )
+    return lines if style == "json" else lines + _lost(document)
+
+
+def _lost(document: Mapping[str, Any]) -> list[str]:
+    """Return what a format has no place for that the score rests on, and the score without it."""
+    test = document["scores"]["test"] or {}
+    lines: list[str] = []
+    if document["calibration"]["offsets"]:
+        without = test.get("uncalibrated")
+        so = "" if without is None else f": without it {without:.3f}, not {test['score']:.3f}"
+        lines.append(f"its calibration is lost{so}")
+    written = test.get("written")
+    if document.get("answers_by") in ("choice", "likelihood") and written is not None:
+        lines.append(
+            f"its score is by log-likelihoods; by what the model writes it is {written:.3f} "
+            f"on {test['written_n']} test rows"
+        )
     return lines
 
 
