@@ -14,7 +14,6 @@ from promptfront.search.contracts import (
     Example,
     Greedy,
     LikelihoodRequest,
-    Outputs,
     Prompt,
     Structure,
     Task,
@@ -129,7 +128,7 @@ def test_an_interrupted_call_keeps_its_answers() -> None:
     ours = evaluator(Stopping())
     with pytest.raises(InterruptedCallError) as error:
         ours.measure([START], ROWS)
-    kept: dict[int, Outputs] = error.value.answered
+    kept = error.value.answered
     assert kept[2] == Written("The answer is no.", (-0.1, -2.0))
     assert set(kept) == {0, 2, 3}
 
