@@ -195,6 +195,9 @@ class Structure:
     calibration
         ``"none"``: a label's score is its log-likelihood. ``"batch"``: minus the label's mean over
         a batch of inputs (Zhou et al. 2023, arXiv 2309.17249).
+    own
+        Whether the instruction is a whole prompt of the user's own, with places for inputs in it
+        (see `prompts.own`). The labels then stand in demonstrations alone.
     """
 
     input_labels: tuple[str, ...]
@@ -205,6 +208,7 @@ class Structure:
     question: str = ""
     verbalizers: tuple[tuple[str, str], ...] = ()
     calibration: Literal["none", "batch"] = "none"
+    own: bool = False
 
     def verbalize(self, label: str) -> str:
         """Return the text that stands for ``label``."""
@@ -222,15 +226,47 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptSource:
+    """Where a prompt of the user's own comes from: enough to write it back in the same form.
+
+    Parameters
+    ----------
+    path, text
+        The file, and what it holds.
+    kind
+        Plain text, or a format that holds the prompt as text or as a list of messages.
+    place
+        The keys that lead to it in such a file.
+    style
+        ``"jinja"``: fields stand as ``{{ field }}``. ``"format"``: as ``{field}``, and double
+        braces are literal ones. ``"braces"``: as ``{field}``, and other braces are literal.
+    spellings
+        ``(field, text)`` pairs: how a field stands in the file.
+    instruction
+        The prompt as the search holds it.
+    """
+
+    path: str
+    text: str
+    kind: Literal["text", "json", "yaml"]
+    place: tuple[str | int, ...]
+    style: Literal["jinja", "format", "braces"]
+    spellings: tuple[tuple[str, str], ...]
+    instruction: str
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What is to be solved: the data, split once by the seed, and the prompt to start from.
 
     Demonstrations and proposals come from ``train``; ``dev`` guides the search; ``test`` is scored
     once, at the end. No input is in two splits - or, where rows are few, all of them are train and
     dev at once and ``test`` is empty. ``instructions`` are others than the starting prompt's, tried
-    first. A task without ``labels`` asks for free text: replies of at most ``max_tokens`` tokens,
-    each up to the first of ``stop``. ``answers`` says how a label is had from the model; without
-    it, as the scorer and the model allow: written, or else by likelihood.
+    first, and so are whole prompts of the user's own in ``starts``; ``sources`` are the files of
+    these. The texts in ``keep`` stand in every candidate's instruction. A task without ``labels``
+    asks for free text: replies of at most ``max_tokens`` tokens, each up to the first of ``stop``.
+    ``answers`` says how a label is had from the model; without it, as the scorer and the model
+    allow: written, or else by likelihood.
     """
 
     name: str
@@ -249,6 +285,9 @@ class Task:
     max_tokens: int = 128
     stop: tuple[str, ...] = ()
     answers: Answers | None = None
+    starts: tuple[Prompt, ...] = ()
+    sources: tuple[PromptSource, ...] = ()
+    keep: tuple[str, ...] = ()
 
     @property
     def data_hash(self) -> str:

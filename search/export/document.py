@@ -13,8 +13,6 @@ from ..contracts import Unscored
 from ..errors import InputError
 from ..prompts.reading import label_stops, label_tokens, said_label
 from ..prompts.render import (
-    Slot,
-    Turn,
     continuation,
     prompt_from_dict,
     prompt_to_dict,
@@ -24,6 +22,7 @@ from ..prompts.render import (
     template,
 )
 from ..prompts.rules import bound
+from ..prompts.slots import Slot, Turn
 from ..prompts.written_answers import without_thinking
 
 if TYPE_CHECKING:

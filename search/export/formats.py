@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..contracts import Message
 from ..errors import InputError
-from ..prompts.render import Slot, Turn, template
+from ..prompts.render import template
+from ..prompts.slots import Slot, Turn
 from .names import identifiers, placeholders
 
 if TYPE_CHECKING:

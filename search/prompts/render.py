@@ -3,7 +3,8 @@
 Data is literal. Values are inserted, never formatted, so braces mean nothing; the backend tokenizes
 control tokens in them as ordinary text. Line breaks inside a value are followed by two spaces: a
 line that begins with a field label or equals a separator is therefore always the prompt's own, and
-a value cannot leave its slot. White space around a value is dropped.
+a value cannot leave its slot. White space around a value is dropped. In a prompt of the user's own
+values stand as they are: that is how the user's program puts them there.
 """
 
 from __future__ import annotations
@@ -11,32 +12,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..contracts import Constraint, Example, Message, Prompt, Structure
 from ..errors import InputError
 from .cjk import has_cjk
+from .own import arranged
+from .slots import Slot, Template, Turn, merge
 
 if TYPE_CHECKING:
     from ..contracts import Text
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-
-
-class Slot(NamedTuple):
-    """The place of an input field in a template."""
-
-    field: str
-
-
-class Turn(NamedTuple):
-    """A chat turn whose content is made of literal text and slots."""
-
-    role: Literal["system", "user", "assistant"]
-    content: tuple[str | Slot, ...]
-
-
-Template = tuple[str | Slot, ...] | tuple[Turn, ...]
 
 
 def literal(value: str) -> str:
@@ -59,7 +46,8 @@ def render(prompt: Prompt, inputs: Mapping[str, str] | Sequence[tuple[str, str]]
     InputError
         If the number of fields is not that of the prompt's input labels.
     """
-    values = dict(inputs)
+    own = prompt.structure.own
+    values = {name: value if own else literal(value) for name, value in dict(inputs).items()}
     parts = template(prompt, tuple(values))
     if prompt.structure.layout == "chat":
         return tuple(
@@ -73,6 +61,8 @@ def render(prompt: Prompt, inputs: Mapping[str, str] | Sequence[tuple[str, str]]
 def template(prompt: Prompt, fields: Sequence[str]) -> Template:
     """Return the prompt with a `Slot` for each input field, in turns where it is a chat."""
     structure = prompt.structure
+    if structure.own:
+        return _own(prompt, own_template(prompt, fields))
     if len(fields) != len(structure.input_labels):
         raise InputError(
             f"the prompt has {len(structure.input_labels)} input field(s) "
@@ -89,16 +79,19 @@ def template(prompt: Prompt, fields: Sequence[str]) -> Template:
     if structure.layout == "chat":
         return _chat(prompt, head, query)
     blocks: list[list[str | Slot]] = [[head]] if head else []
-    for example in prompt.demonstrations:
-        answer = continuation(structure, structure.verbalize(example.target))
-        blocks.append(
-            [*_example(structure, example), structure.field_separator, _lead(structure) + answer]
-        )
+    blocks += [[shown] for shown in _shown(prompt)]
     blocks.append([*query, structure.field_separator, _lead(structure)])
     parts: list[str | Slot] = []
     for block in blocks:
         parts += [structure.block_separator, *block] if parts else block
-    return _merge(parts)
+    return merge(parts)
+
+
+def own_template(
+    prompt: Prompt, fields: Sequence[str], *, open_examples: bool = False
+) -> tuple[Turn, ...]:
+    """Return the turns of a prompt of the user's own; see `own.arranged`."""
+    return arranged(prompt, fields, _shown(prompt), open_examples=open_examples)
 
 
 def stops(structure: Structure) -> tuple[str, ...]:
@@ -140,9 +133,31 @@ def _chat(prompt: Prompt, head: str, query: list[str | Slot]) -> tuple[Turn, ...
     structure = prompt.structure
     turns = [Turn("system", (head,))] if head else []
     for example in prompt.demonstrations:
-        turns.append(Turn("user", _merge(_example(structure, example))))
+        turns.append(Turn("user", merge(_example(structure, example))))
         turns.append(Turn("assistant", (literal(structure.verbalize(example.target)),)))
-    return (*turns, Turn("user", _merge(query)))
+    return (*turns, Turn("user", merge(query)))
+
+
+def _own(prompt: Prompt, turns: tuple[Turn, ...]) -> Template:
+    if prompt.structure.layout == "chat":
+        return turns
+    parts: list[str | Slot] = []
+    for turn in turns:
+        parts += ["\n\n", *turn.content] if parts else turn.content
+    *before, last = merge(parts)
+    # What follows a space is another word to a model than what follows a line's end.
+    return merge([*before, last.rstrip() if isinstance(last, str) else last])
+
+
+def _shown(prompt: Prompt) -> list[str]:
+    """Return each demonstration as plain text."""
+    structure = replace(prompt.structure, layout="plain")
+    lead, shown = _lead(structure), []
+    for example in prompt.demonstrations:
+        answer = continuation(structure, structure.verbalize(example.target))
+        parts = [*_example(structure, example), structure.field_separator, lead + answer]
+        shown.append("".join(part for part in parts if isinstance(part, str)))
+    return shown
 
 
 def _example(structure: Structure, example: Example) -> list[str | Slot]:
@@ -170,18 +185,8 @@ def _labelled(label: str, space: str) -> str:
     return f"{label}：" if has_cjk(label) else f"{label}:{space}"
 
 
-def _merge(parts: Sequence[str | Slot]) -> tuple[str | Slot, ...]:
-    merged: list[str | Slot] = []
-    for part in parts:
-        if isinstance(part, str) and merged and isinstance(merged[-1], str):
-            merged[-1] += part
-        elif part != "":
-            merged.append(part)
-    return tuple(merged)
-
-
 def _fill(parts: Sequence[str | Slot], values: Mapping[str, str]) -> str:
-    return "".join(literal(values[p.field]) if isinstance(p, Slot) else p for p in parts)
+    return "".join(values[p.field] if isinstance(p, Slot) else p for p in parts)
 
 
 def prompt_to_dict(prompt: Prompt) -> dict[str, Any]:
@@ -205,6 +210,7 @@ def prompt_to_dict(prompt: Prompt) -> dict[str, Any]:
             "question": s.question,
             "verbalizers": dict(s.verbalizers),
             "calibration": s.calibration,
+            **({"own": True} if s.own else {}),
         },
     }
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from promptfront.search.contracts import Constraint, Example, Message, Prompt, Structure
 from promptfront.search.errors import InputError
 from promptfront.search.prompts.render import (
-    Slot,
     continuation,
     prompt_from_dict,
     prompt_to_dict,
     render,
     template,
 )
+from promptfront.search.prompts.slots import Slot
 
 _STRUCTURE = Structure(("Review",), "Sentiment")
 _PROMPT = Prompt(
