@@ -18,6 +18,7 @@ from .assembly import (
 from .budget import affordable_dev_rows
 from .contracts import Answers, Backend, Task
 from .data.load_task import load_task
+from .data.own_prompts import read_prompts, with_kept, with_prompts
 from .errors import InputError, StorageError
 from .export.document import export
 from .export.places import local_files
@@ -50,6 +51,8 @@ def optimize(
     max_demonstrations: int | None = None,
     answers: Answers | None = None,
     data: DataOptions | None = None,
+    prompt: str | Sequence[str] = (),
+    keep: Sequence[str] = (),
     limits: Limits | None = None,
     storage: str = DEFAULT_STORAGE,
     study: str | None = None,
@@ -95,6 +98,11 @@ def optimize(
         words for labels that the prompt need not name.
     data
         The user's own data, instruction and labels.
+    prompt
+        A file with a prompt of the user's own, or several: the first is what the search starts
+        from, the others are tried first. A field stands in it as ``{field}`` or ``{{ field }}``.
+    keep
+        Texts that every candidate keeps as they stand in the starting prompt.
     limits
         Further limits; its ``budget`` is replaced by ``budget``.
     storage, study
@@ -122,15 +130,19 @@ def optimize(
     >>> front = optimize(task="sentiment", budget=200, seed=0)  # doctest: +SKIP
     """
     limits, data = replace(limits or Limits(), budget=budget), data or DataOptions()
+    prompts = (prompt,) if isinstance(prompt, str) else tuple(prompt)
+    data = replace(data, prompts=prompts or data.prompts, keep=tuple(keep) or data.keep)
     options = SearchOptions(seed, sampler, tuple(mutators), tuple(without), max_demonstrations)
     make_sampler(sampler, seed)
     load_mutators(mutators, without, max_demonstrations)
     # A task that is not there leaves no database behind.
-    loaded = (
-        replace(task, answers=answers or task.answers)
-        if isinstance(task, Task)
-        else load_task(task, **asdict(data), answers=answers, seed=seed)
-    )
+    if isinstance(task, Task):
+        loaded = replace(task, answers=answers or task.answers)
+        if data.prompts:
+            loaded = with_prompts(loaded, read_prompts(data.prompts))
+        loaded = with_kept(loaded, data.keep)
+    else:
+        loaded = load_task(task, **asdict(data), answers=answers, seed=seed)
     store, backend_options = Store(storage), backend_options or {}
     writer = make_proposer(proposer, backend, backend_options)
     evaluator = make_evaluator(
@@ -187,12 +199,18 @@ def _sources(
     """Return what loads task and models again."""
     sources = {
         "task": None if isinstance(task, Task) else task,
-        "data": asdict(data),
+        "data": _given(data),
         "model": model,
         "proposer": proposer if isinstance(proposer, str) else None,
     }
     options = {"backend_options": without_secrets(backend_options)}
     return sources | options | local_files(sources)
+
+
+def _given(data: DataOptions) -> dict[str, Any]:
+    """Return the data's options, less those on prompts of the user's own where there are none."""
+    options = asdict(data)
+    return {k: v for k, v in options.items() if v or k not in ("prompts", "keep")}
 
 
 def load_frontier(storage: str = DEFAULT_STORAGE, study: str | None = None) -> Frontier:

@@ -197,6 +197,7 @@ def make_composer(
         _Contexts(evaluator, proposer, study, token_readers(mutators)).make,
         favoured=set(options.mutators) & set(mutators),
         first=task.instructions,
+        starts=evaluator.task.starts,
     )
 
 

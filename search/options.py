@@ -34,6 +34,11 @@ class DataOptions:
     scorer
         An installed scorer's name or ``path/to/file.py:name``; by default the task's, which for
         data alone is the accuracy of labels.
+    prompts
+        Files with prompts of the user's own: the first is what the search starts from, the others
+        are tried first.
+    keep
+        Texts that stand in every candidate as they stand in the starting prompt.
     """
 
     data: str | None = None
@@ -45,6 +50,8 @@ class DataOptions:
     instructions: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     scorer: str | None = None
+    prompts: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ _IN_PYTHON = {
     "input_columns": "input_column",
     "instructions": "instruction",
     "mutators": "mutator",
+    "prompts": "prompt",
     "proposer": "proposer_model",
 }
 """What an option is called in Python, where that is not its name on the command line."""

@@ -133,6 +133,14 @@ def _add_data(data: _Adder) -> None:
         "TEXT",
         "the instruction to start from; repeat for others to try first",
     )
+    _repeated(
+        data,
+        "--prompt",
+        "FILE",
+        "a prompt of your own with {column} or {{ column }} in it: text, messages (JSON, YAML) or "
+        "a promptfoo configuration; repeat for others to try first",
+    )
+    _repeated(data, "--keep", "TEXT", "a text of it that every candidate keeps; repeat for more")
     _option(data, "--choices", "A,B,C", "the labels, as in 'a,\"b, c\"' (default: those seen)")
     data.add_argument(
         "--answers",

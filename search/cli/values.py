@@ -58,7 +58,7 @@ def data_options(options: argparse.Namespace) -> DataOptions:
     InputError
         If neither a task nor data are named.
     """
-    if not any((options.task, options.data, options.train)):
+    if not any((options.task, options.data, options.train, options.prompt)):
         raise InputError(
             "expected --task NAME or --data FILE; "
             "for a first try: optimize --task sentiment --budget 200"
@@ -73,6 +73,8 @@ def data_options(options: argparse.Namespace) -> DataOptions:
         instructions=tuple(options.instruction),
         choices=choices(options.choices),
         scorer=options.scorer,
+        prompts=tuple(options.prompt),
+        keep=tuple(options.keep),
     )
 
 

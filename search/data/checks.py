@@ -48,6 +48,8 @@ def _texts(task: Task) -> Iterator[tuple[str, str]]:
     yield "its name", task.name
     for text in (task.start.instruction, *task.instructions):
         yield "an instruction", text
+    for text in (*(prompt.instruction for prompt in task.starts), *task.keep):
+        yield "a prompt", text
     for text in (*task.labels, *map(structure.verbalize, task.labels)):
         yield "a label", text
     for text in (*structure.input_labels, structure.target_label):

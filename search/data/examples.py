@@ -15,7 +15,7 @@ from .rows import Row, is_list
 from .task_file import TaskFile
 
 _INPUT_NAMES = ("text", "input", "sentence", "review", "content", "question", "document", "文本")
-_TARGET_NAMES = ("label", "target", "sentiment", "category", "class", "answer", "output", "标签")
+TARGET_NAMES = ("label", "target", "sentiment", "category", "class", "answer", "output", "标签")
 _MAX_LABELS = 50
 """More different values look like free text, unless the user says that they are labels."""
 
@@ -58,7 +58,7 @@ def choose_columns(spec: TaskFile, rows: Sequence[Row], source: str) -> Columns:
     if not inputs:
         inputs = ((_guess(names, _INPUT_NAMES, "input", source, {spec.target}), None),)
     columns = [name for name, _ in inputs]
-    target = spec.target or _guess(names, _TARGET_NAMES, "target", source, set(columns))
+    target = spec.target or _guess(names, TARGET_NAMES, "target", source, set(columns))
     for name in (*columns, target):
         if name not in names:
             raise InputError(

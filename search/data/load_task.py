@@ -16,6 +16,10 @@ from .cells import Tell
 from .duplicates import join_references
 from .examples import Columns, Labels, choose_columns, choose_labels, read_examples
 from .labels import placement
+from .own_prompts import own_prompts, read_prompts, started_from, with_kept, with_prompts
+from .placeholders import Own
+from .prompt_files import PromptFile
+from .promptfoo_tests import has_tests, read_tests
 from .rows import Row, labelled, read_rows
 from .splits import Sizes, Splits, given_splits, shared_rows, split_rows
 from .start import as_asked
@@ -41,6 +45,8 @@ def load_task(
     choices: Sequence[str] = (),
     scorer: str | None = None,
     answers: Answers | None = None,
+    prompts: Sequence[str] = (),
+    keep: Sequence[str] = (),
     seed: int = 0,
 ) -> Task:
     """Load a task.
@@ -49,7 +55,8 @@ def load_task(
     ----------
     task
         The name of an installed task, a task file, or nothing where ``data`` or ``train`` is given.
-    data, train, dev, test, input_columns, target_column, instructions, choices, scorer
+    data, train, dev, test, input_columns, target_column, instructions, choices, scorer, prompts,
+    keep
         See `DataOptions`; they go before what a task or task file says.
     answers
         How a label is had from the model; see `Task`.
@@ -72,15 +79,18 @@ def load_task(
             "expected both `dev` and `test`, or `train` with one of them; "
             "a single file goes to `data`"
         )
+    files = read_prompts(prompts, instructions=instructions, input_columns=input_columns)
     if task is None:
-        spec = TaskFile("data")
+        tests = next((path for path in prompts if has_tests(path)), None)
+        spec = TaskFile("data", data=tests)
     elif _is_file(task):
         spec = read_task_file(task)
     else:
         installed = _installed_task(task, seed)
         if not (data or train or dev):
             chosen = _with_options(installed, instructions, choices, scorer)
-            return as_asked(replace(chosen, answers=answers))
+            chosen = with_prompts(chosen, files) if files else chosen
+            return with_kept(as_asked(replace(chosen, answers=answers)), keep)
         spec = _spec_of(installed)
     spec = replace(
         spec,
@@ -94,7 +104,7 @@ def load_task(
         labels=tuple((c, dict(spec.labels).get(c, c)) for c in choices) or spec.labels,
         scorer=scorer or spec.scorer,
     )
-    return as_asked(replace(_build(spec, seed), answers=answers))
+    return with_kept(as_asked(replace(_build(spec, seed, files), answers=answers)), keep)
 
 
 def _is_file(task: str | None) -> bool:
@@ -161,11 +171,11 @@ def _renamed(
     return tuple((column, label) for column, (_, label) in zip(columns, inputs, strict=True))
 
 
-def _build(spec: TaskFile, seed: int) -> Task:
+def _build(spec: TaskFile, seed: int, prompts: Sequence[PromptFile]) -> Task:
     notes: list[str] = []
     paths = _paths(spec)
     source, files = next(iter(paths.values())), ", ".join(paths.values())
-    rows, columns = _rows(spec, paths, notes.append)
+    rows, columns, own = _rows(spec, paths, prompts, notes.append)
     labels = _labels(spec, columns, rows, source)
     notes += labels.notes() if labels else ()
     examples = _examples(rows, columns, labels, paths, notes.append)
@@ -174,7 +184,7 @@ def _build(spec: TaskFile, seed: int) -> Task:
     notes += splits.notes + placement(names, splits, given=bool(spec.test))
     start, others = _start(spec, columns, labels)
     max_tokens, stop = _reply_limits(row for part in examples.values() for row in part)
-    return Task(
+    made = Task(
         name=Path(source).stem if spec.name == "data" else spec.name,
         source=files,
         start=start,
@@ -191,6 +201,7 @@ def _build(spec: TaskFile, seed: int) -> Task:
         max_tokens=spec.max_tokens or max_tokens,
         stop=stop if spec.stop is None else spec.stop,
     )
+    return started_from(made, own) if own else made
 
 
 def _paths(spec: TaskFile) -> dict[str, str]:
@@ -205,15 +216,22 @@ def _paths(spec: TaskFile) -> dict[str, str]:
 
 
 def _rows(
-    spec: TaskFile, paths: dict[str, str], tell: Tell
-) -> tuple[dict[str, list[Row]], Columns]:
+    spec: TaskFile, paths: dict[str, str], prompts: Sequence[PromptFile], tell: Tell
+) -> tuple[dict[str, list[Row]], Columns, list[Own]]:
     """Read the rows of all files; the first says which columns there are."""
-    rows = {name: read_rows(path, tell=tell) for name, path in paths.items()}
+    configurations = {file.path for file in prompts if file.kind != "text"}
+    rows = {
+        name: read_tests(path, spec.target, tell)
+        if path in configurations
+        else read_rows(path, tell=tell)
+        for name, path in paths.items()
+    }
     first = next(iter(paths))
+    spec, own = own_prompts(spec, prompts, rows[first], tell)
     columns = choose_columns(spec, rows[first], paths[first])
     for name, path in paths.items():
         rows[name] = labelled(rows[name], columns.target, path, tell)
-    return rows, columns
+    return rows, columns, own
 
 
 def _labels(

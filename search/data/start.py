@@ -16,9 +16,9 @@ def as_asked(task: Task) -> Task:
     """Return a task with labels whose starting prompts are chats that name the labels.
 
     That is how a model is asked whose reply is read. Where answers are had by likelihood the prompt
-    stays as it is, and so does one of free text.
+    stays as it is, and so does one of free text or of the user's own.
     """
-    if not task.labels or task.answers == "likelihood":
+    if not task.labels or task.answers == "likelihood" or task.start.structure.own:
         return task
     structure = replace(task.start.structure, layout="chat")
     start = replace(task.start, structure=structure)

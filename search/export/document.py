@@ -142,6 +142,7 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
         "trial": entry.number,
         "lineage": list(lineage),
         "versions": config.versions,
+        **({"sources": config.sources} if config.sources else {}),
     }
 
 

@@ -57,6 +57,8 @@ class Places:
             key: self._find(value) if key in _FILES else value
             for key, value in load["data"].items()
         }
+        if prompts := load["data"].get("prompts"):
+            data["prompts"] = [self._find(path) for path in prompts]
         if scorer := load["data"].get("scorer"):
             data["scorer"] = self._scorer(str(scorer))
         named = {key: self._find(load.get(key)) for key in ("model", "proposer")}
@@ -102,6 +104,7 @@ def _named(load: Mapping[str, Any]) -> list[str]:
         load["model"],
         load["proposer"],
         *(data[key] for key in _FILES),
+        *data.get("prompts", ()),
     ]
     return [text for text in given if text] + files_named(data["scorer"] or "")
 

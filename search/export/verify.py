@@ -105,7 +105,8 @@ def _evaluator(path: str | Path, document: dict[str, Any], task: Task | None) ->
 
 def _task(load: Mapping[str, Any], seed: int) -> Task:
     data = load["data"]
-    data = data | {key: tuple(data[key] or ()) for key in ("input_columns", "choices")}
+    listed = ("input_columns", "choices", "prompts", "keep")
+    data = data | {key: tuple(data.get(key) or ()) for key in listed}
     return load_task(load["task"], **data, seed=seed)
 
 

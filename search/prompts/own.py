@@ -137,8 +137,11 @@ def _slots(fields: tuple[str, ...]) -> re.Pattern[str]:
 
 def _first_slot(content: Sequence[str | Slot]) -> int | None:
     """Return the position of a turn's first field."""
-    fields = [i for i, part in enumerate(content) if isinstance(part, Slot)]
-    return next((i for i in fields if content[i] != Slot(EXAMPLES)), None)
+    return next((i for i, part in enumerate(content) if _is_field(part)), None)
+
+
+def _is_field(part: str | Slot) -> bool:
+    return isinstance(part, Slot) and part.field != EXAMPLES
 
 
 def _repeatable(prompt: Prompt, query: Turn) -> bool:
@@ -188,24 +191,28 @@ def _with_blocks(turn: Turn, rules: str, examples: str) -> Turn:
 
 
 def _split(content: Sequence[str | Slot]) -> tuple[_Parts, _Parts]:
-    """Return what stands before the line of the first field, or before its paragraph.
+    """Return what stands before the query, and the query.
 
-    The line is the field's own if nothing but a label is before it.
+    That begins with the first line that is a label and a field, or else with the paragraph of the
+    first field.
     """
+    fields = [i for i in range(1, len(content)) if _is_field(content[i])]
+    for i in fields:
+        before = content[i - 1]
+        line = before.rfind("\n") + 1 if isinstance(before, str) else 0
+        if isinstance(before, str) and _LABEL.match(before, line):
+            return _divided(content, i - 1, line)
     first = _first_slot(content)
-    if first is None:
-        return [], list(content)
     before = content[first - 1] if first else ""
-    if not isinstance(before, str):
-        return [], list(content)
-    line = before.rfind("\n") + 1
-    if not _LABEL.match(before, line):
-        breaks = [match.end() for match in _BLANK_LINE.finditer(before)]
-        line = breaks[-1] if breaks else 0
-    if not line:
-        # Between the start, or the place of demonstrations, and the field there is no break.
-        return [], list(content)
-    return [*content[: first - 1], before[:line]], [before[line:], *content[first:]]
+    breaks = list(_BLANK_LINE.finditer(before)) if isinstance(before, str) else []
+    return _divided(content, first - 1, breaks[-1].end()) if first and breaks else ([], [*content])
+
+
+def _divided(content: Sequence[str | Slot], place: int, offset: int) -> tuple[_Parts, _Parts]:
+    """Return the parts of a turn before a place in one of its texts, and those after it."""
+    text = str(content[place])
+    head = [*content[:place], *([text[:offset]] if offset else [])]
+    return head, [text[offset:], *content[place + 1 :]]
 
 
 def _with_examples(turn: Turn, text: str) -> Turn:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..contracts import GENES, Constraint, Example, MutationContext, Mutator, Prompt, Structure
 from ..errors import InterruptedCallError, StorageError
+from ..prompts.own import keeps_form
 from ..records.trials import Trial
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ def mutate(mutator: Mutator, prompt: Prompt, context: MutationContext) -> Prompt
     added = set(changed.demonstrations) - set(prompt.demonstrations)
     if added and not added <= set(context.task.train):
         raise MutatorFailedError("took a demonstration that is not in train")
-    return changed
+    task = context.task
+    # What breaks the user's own prompt is nothing to propose: another mutator is asked.
+    return changed if keeps_form(prompt, changed, task.input_fields, task.keep) else prompt
 
 
 def _well_formed(prompt: Prompt) -> bool:

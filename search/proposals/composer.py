@@ -62,6 +62,8 @@ class Composer:
         Names of mutators to try often at first: the user's own.
     first
         Instructions to try before anything else.
+    starts
+        Whole prompts to try before anything else.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Composer:
         make_context: Callable[[random.Random], MutationContext],
         favoured: Collection[str] = (),
         first: Sequence[str] = (),
+        starts: Sequence[Prompt] = (),
     ) -> None:
         make_sampler(sampler, seed)
         self._mutators = dict(mutators)
@@ -80,6 +83,7 @@ class Composer:
         self._make_context = make_context
         self._favoured = frozenset(favoured)
         self._first = tuple(first)
+        self._starts = tuple(starts)
         self._directed = DirectedMutators(mutators)
         directed = self._directed.directions
         trying = {name: mutator for name, mutator in mutators.items() if name not in directed}
@@ -125,7 +129,7 @@ class Composer:
         self, context: MutationContext, start: Prompt, seen: Collection[Prompt], history: History
     ) -> list[Trial]:
         """Return what no sampler has to find: other instructions, twins, and second looks."""
-        prompts = [replace(start, instruction=text) for text in self._first]
+        prompts = [*(replace(start, instruction=text) for text in self._first), *self._starts]
         others = [Trial(prompt) for prompt in prompts if prompt not in seen]
         twins = _twins(self._mutators, context, seen, history)
         return others + twins + second_looks(history)

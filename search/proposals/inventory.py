@@ -58,14 +58,16 @@ def suited(mutators: Mapping[str, Mutator], task: Task) -> dict[str, Mutator]:
     """Return the mutators that a task can have.
 
     Those are left out that would be scored on the rows that they learn from, and those whose
-    prompts need more than their text where answers are written or chosen.
+    prompts need more than their text where answers are written or chosen. A prompt of the user's
+    own has its structure, of which only how outputs are read is varied.
     """
-    by_text = task.answers in ("written", "choice")
+    by_text, own = task.answers in ("written", "choice"), task.start.structure.own
     return {
         name: mutator
         for name, mutator in mutators.items()
         if not (task.shared and usage_of(mutator).needs_unshown_rows)
         and not (by_text and usage_of(mutator).needs_likelihood)
+        and not (own and mutator.gene == "structure" and not usage_of(mutator).rereads)
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ class StudyConfig:
         The day that a chat template writes, where it writes one.
     answers
         How a label is had from the model, as in `Task`; missing for free text.
+    sources
+        The files of the user's own prompts, to write them back in the same form.
     """
 
     task: str
@@ -123,6 +125,7 @@ class StudyConfig:
     identity: Identity
     date: str | None = None
     answers: str | None = None
+    sources: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""

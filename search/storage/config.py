@@ -78,6 +78,7 @@ def study_config(
         identity=_identity(task, backend, options, proposer, reply, max_prompt_tokens),
         date=_day(backend, proposer),
         answers=task.answers,
+        sources=[asdict(source) for source in task.sources],
     ).as_stored()
 
 
@@ -93,7 +94,7 @@ def _identity(
     return Identity(
         task=task.name,
         data=task.data_hash,
-        starting_prompt=prompt_to_dict(task.start),
+        starting_prompt=_starting_prompt(task),
         first_instructions=list(task.instructions),
         constraints=[asdict(constraint) for constraint in task.constraints],
         labels=list(task.labels),
@@ -110,6 +111,15 @@ def _identity(
         answers=None if task.answers == "likelihood" else task.answers,
         **own_sources(task.scorer, options.mutators),
     )
+
+
+def _starting_prompt(task: Task) -> dict[str, Any]:
+    """Return what a search starts from; what few tasks have stands there only where they do."""
+    more = {
+        "others": [prompt_to_dict(prompt) for prompt in task.starts],
+        "keep": list(task.keep),
+    }
+    return prompt_to_dict(task.start) | {key: value for key, value in more.items() if value}
 
 
 def own_sources(scorer: str, mutators: Sequence[str] = ()) -> dict[str, str]:
