@@ -192,7 +192,7 @@ def _export(options: argparse.Namespace) -> int:
         write_text(options.output, text)
         tell(f"trial {entry.number} of {document['study']} -> {options.output}")
     else:
-        is_json = options.format not in ("text", "jinja")
+        is_json = options.format not in ("text", "jinja", "own")
         say(ascii_json(text) if is_json and not is_unicode() else text, end="")
     if options.json:
         named = {"file": options.output, "format": options.format}

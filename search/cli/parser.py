@@ -281,7 +281,7 @@ def _add_export(export: argparse.ArgumentParser) -> None:
         export,
         "--format",
         "STYLE",
-        "json, text, messages, jinja, dspy or langchain",
+        "json, text, messages, jinja, dspy, langchain, or own: that of your --prompt",
         default="json",
     )
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _JINJA = re.compile(r"\{\{([^{}\n]*)\}\}|(\{%|\{#)")
 _FORMAT = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}|[{}]")
 _NAME = re.compile(r"[^\W\d][\w .-]{0,60}")
+_LABELLED = re.compile(r"^([^\n:：]{1,40})[:：][ \t]*\Z", re.MULTILINE)
+"""A label at the end of a text, on a line of its own."""
 _NEAR = 0.75
 """How alike a name and a column's are where one is a slip of the other, by difflib. Set by hand."""
 Style = Literal["jinja", "format", "braces"]
@@ -219,18 +221,24 @@ def _labels(turns: Sequence[Turn], fields: Sequence[str]) -> dict[str, str]:
     """Return the labels that stand before fields on lines of their own."""
     labels: dict[str, str] = {}
     for turn in turns:
-        for before, part in zip(turn.content, turn.content[1:], strict=False):
-            if isinstance(part, Slot) and isinstance(before, str):
-                found = re.search(r"(?:\A|\n)([^\n:：]{1,40})[:：][ \t]*\Z", before)
-                if found and part.field in fields:
-                    labels.setdefault(part.field, found[1].strip())
+        for place, part in enumerate(turn.content[1:]):
+            label = _label(turn, place)
+            if isinstance(part, Slot) and part.field in fields and label:
+                labels.setdefault(part.field, label)
     return labels
 
 
 def _cue(turn: Turn) -> str:
     """Return the label with which a prompt ends."""
-    last = turn.content[-1]
-    found = (
-        re.search(r"(?:\A|\n)([^\n:：]{1,40})[:：]\s*\Z", last) if isinstance(last, str) else None
-    )
+    return _label(turn, len(turn.content) - 1)
+
+
+def _label(turn: Turn, place: int) -> str:
+    """Return the label that is the last line of one of a turn's texts, if it is one."""
+    text = turn.content[place]
+    if not isinstance(text, str):
+        return ""
+    # What follows a field goes on with its line.
+    lines = text if place == 0 else text.partition("\n")[2]
+    found = _LABELLED.search(lines.rstrip())
     return found[1].strip() if found else ""

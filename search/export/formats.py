@@ -1,4 +1,4 @@
-"""An exported prompt in the forms other tools read.
+"""An exported prompt in the forms other tools read, and in the one that the user gave it in.
 
 Only the JSON document is complete, these hold the prompt alone.
 """
@@ -14,13 +14,14 @@ from ..errors import InputError
 from ..prompts.render import template
 from ..prompts.slots import Slot, Turn
 from .names import identifiers, placeholders
+from .own import own_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ..contracts import Prompt
 
-FORMATS = ("json", "text", "messages", "jinja", "dspy", "langchain")
+FORMATS = ("json", "own", "text", "messages", "jinja", "dspy", "langchain")
 
 _JINJA_SYNTAX = re.compile(r"\{(?=[{%#\r\n]|\Z)|\r|\n\Z")
 """A brace that could begin a tag, and line breaks that Jinja drops or changes."""
@@ -40,6 +41,7 @@ def format_prompt(document: dict[str, Any], prompt: Prompt, style: str) -> str:
     names = _names(document, prompt, style)
     styles: dict[str, Callable[[], str]] = {
         "json": lambda: json.dumps(document, ensure_ascii=False, indent=2) + "\n",
+        "own": lambda: own_format(document, prompt),
         "text": lambda: _text(prompt, names),
         "messages": lambda: (
             json.dumps(_messages(prompt, names), ensure_ascii=False, indent=2) + "\n"
@@ -68,7 +70,7 @@ def notes(document: dict[str, Any], prompt: Prompt, style: str) -> list[str]:
         f"the field {field!r} is called {name} there"
         for field, name in renamed(document, prompt, style).items()
     ]
-    if style in ("text", "messages", "langchain"):
+    if style in ("text", "messages", "langchain") and not prompt.structure.own:
         lines.append(
             "values stand as they are given: "
             "strip them, and indent their further lines by two spaces"
@@ -99,7 +101,7 @@ def _names(document: dict[str, Any], prompt: Prompt, style: str) -> dict[str, st
         return identifiers(fields)
     if style == "dspy":
         return identifiers([*fields, document["target_field"]])
-    if style == "json":
+    if style in ("json", "own"):
         return {field: field for field in fields}
     parts = template(prompt, fields)
     plain = [p for part in parts for p in (part.content if isinstance(part, Turn) else [part])]
@@ -113,11 +115,14 @@ def _join(
 
 
 def _plain(prompt: Prompt, fields: Sequence[str], style: str) -> list[str | Slot]:
-    if prompt.structure.layout == "chat":
+    parts = template(prompt, fields)
+    if len(parts) == 1 and prompt.structure.own:  # one text of the user's own, sent as a turn
+        parts = parts[0].content if isinstance(parts[0], Turn) else parts
+    elif prompt.structure.layout == "chat":
         raise InputError(
             f"`format` {style}: this prompt is a chat; export it with `format` messages or json"
         )
-    return [part for part in template(prompt, fields) if not isinstance(part, Turn)]
+    return [part for part in parts if not isinstance(part, Turn)]
 
 
 def _messages(prompt: Prompt, names: Mapping[str, str]) -> list[dict[str, str]]:
@@ -134,7 +139,8 @@ def _braced(names: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def _text(prompt: Prompt, names: Mapping[str, str]) -> str:
-    if prompt.structure.layout == "plain":
+    alone = prompt.structure.own and len(template(prompt, list(names))) == 1
+    if prompt.structure.layout == "plain" or alone:
         return _join(_plain(prompt, list(names), "text"), _braced(names)) + "\n"
     return "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in _messages(prompt, names)) + "\n"
 
@@ -146,6 +152,8 @@ def _jinja(prompt: Prompt, names: Mapping[str, str]) -> str:
         return _JINJA_SYNTAX.sub(lambda match: "{{ " + json.dumps(match.group()) + " }}", text)
 
     def slot(field: str) -> str:
+        if prompt.structure.own:
+            return "{{ " + names[field] + " }}"
         # Its idea of a line is that of `literal`.
         return "{{ (" + names[field] + ' | trim).splitlines() | join("\\n  ") }}'
 
@@ -157,6 +165,10 @@ def _jinja(prompt: Prompt, names: Mapping[str, str]) -> str:
 def _dspy(document: dict[str, Any], prompt: Prompt, names: Mapping[str, str]) -> dict[str, Any]:
     """Return the saved state of a ``dspy.Predict`` whose signature has the task's fields."""
     structure, target = prompt.structure, document["target_field"]
+    if structure.own:
+        raise InputError(
+            "`format` dspy: DSPy lays out prompts itself, which leaves no room for one of your own"
+        )
     rules = "\n".join(
         part for part in (prompt.instruction, *(c.text for c in prompt.constraints)) if part
     )

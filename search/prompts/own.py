@@ -199,8 +199,10 @@ def _split(content: Sequence[str | Slot]) -> tuple[_Parts, _Parts]:
     fields = [i for i in range(1, len(content)) if _is_field(content[i])]
     for i in fields:
         before = content[i - 1]
-        line = before.rfind("\n") + 1 if isinstance(before, str) else 0
-        if isinstance(before, str) and _LABEL.match(before, line):
+        if not isinstance(before, str):
+            continue
+        line = before.rfind("\n") + 1
+        if (line or i == 1) and _LABEL.match(before, line):
             return _divided(content, i - 1, line)
     first = _first_slot(content)
     before = content[first - 1] if first else ""
