@@ -118,7 +118,9 @@ def _legible(task: Task, backend: Backend) -> Task:
         notes = task.notes
         if backend.writes:  # a masked model is never given turns
             notes = (*notes, f"{error}; the search starts from plain text")
-        return replace(task, start=replace(task.start, structure=structure), notes=notes)
+        starts = tuple(replace(prompt, structure=structure) for prompt in task.starts)
+        start = replace(task.start, structure=structure)
+        return replace(task, start=start, starts=starts, notes=notes)
     return task
 
 
