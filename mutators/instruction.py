@@ -6,7 +6,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..search.prompts.sentences import join_sentences, split_sentences
+from ..search.prompts.sentences import (
+    join_sentences,
+    movable,
+    paragraphs_left_out,
+    split_sentences,
+    without_each,
+)
 from .lexicon import (
     FILLER,
     PARENTHESIS,
@@ -22,6 +28,8 @@ from .lexicon import (
 )
 
 if TYPE_CHECKING:
+    import random
+
     from ..search.contracts import Gene, MutationContext, Prompt, Task
 
 _VERBS = {
@@ -53,6 +61,10 @@ _DANGLING = re.compile(
     r"(?:[\s,;:]+(?:a|an|the|of|as|and|or|to|is|are|in|for|with|by|whether|if|that))*[\s,;:]*$",
     re.IGNORECASE,
 )
+_HEAD = re.compile(r"\[\[\w+\]\]\n")
+"""The line that names the role of the first message of a prompt of the user's own."""
+_BEFORE = ("You are an expert.\n", "Read all of it first.\n")
+"""What can stand before such a prompt."""
 _HEAD_WORDS = (6, 10, 16)
 """Words of the beginnings that can take the place of an instruction."""
 
@@ -82,6 +94,8 @@ class Shorten:
         labels = [*context.task.labels, *label_texts(prompt.structure, context.task.labels)]
         first = [sentence.strip() for sentence in split_sentences(text)[:1]]
         forms = [_without_filler(text), *first, *_heads(text, labels)]
+        if prompt.structure.own:  # whose first words alone ask for nothing
+            forms = [_without_filler(text), *_by_lines(text), *paragraphs_left_out(text)]
         shorter = [
             form
             for form in dict.fromkeys(forms)
@@ -97,20 +111,21 @@ class DropSentence:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with one sentence less."""
-        text, sentences = prompt.instruction, split_sentences(prompt.instruction)
+        text = prompt.instruction
         labels = [*context.task.labels, *label_texts(prompt.structure, context.task.labels)]
-        forms = [join_sentences(sentences[:i] + sentences[i + 1 :]) for i in range(len(sentences))]
-        forms = [form for form in forms if names_all_or_none(form, text, labels)]
+        forms = [form for form in without_each(text) if names_all_or_none(form, text, labels)]
         return replace(prompt, instruction=context.rng.choice(forms)) if forms else prompt
 
 
 class ReorderSentences:
-    """Put the sentences in another order."""
+    """Put the sentences in another order; in a text with lines those of a line, or list items."""
 
     gene: Gene = "instruction"
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with its sentences shuffled."""
+        if "\n" in prompt.instruction.strip():
+            return replace(prompt, instruction=_reordered(prompt.instruction, context.rng))
         sentences = split_sentences(prompt.instruction)
         if len(set(sentences)) < 2:
             return prompt
@@ -120,9 +135,34 @@ class ReorderSentences:
         return replace(prompt, instruction=join_sentences(shuffled))
 
 
+def _reordered(text: str, rng: random.Random) -> str:
+    """Return a text with the parts of one of its groups in another order, if it has any."""
+    groups = movable(text)
+    if not groups:
+        return text
+    spans = rng.choice(groups)
+    parts = [text[start:end] for start, end in spans]
+    shuffled = rng.sample(parts, len(parts))
+    while shuffled == parts:
+        shuffled = rng.sample(parts, len(parts))
+    for (start, end), part in reversed([*zip(spans, shuffled, strict=True)]):
+        text = text[:start] + part + text[end:]
+    return text
+
+
 def _without_filler(text: str) -> str:
     kept = FILLER.sub("", PARENTHESIS.sub("", text))
-    return capitalized(re.sub("[ \t]+", " ", kept).strip())
+    return capitalized(re.sub(r"(?<=\S)[ \t]+", " ", kept).strip())
+
+
+def _by_lines(text: str) -> list[str]:
+    """Return a text with each of its lines in turn without filler."""
+    lines = text.split("\n")
+    forms = []
+    for i, line in enumerate(lines):
+        indent = line[: len(line) - len(line.lstrip())]
+        forms.append("\n".join([*lines[:i], indent + _without_filler(line), *lines[i + 1 :]]))
+    return forms
 
 
 def _heads(text: str, labels: list[str]) -> list[str]:
@@ -141,6 +181,8 @@ def _heads(text: str, labels: list[str]) -> list[str]:
 def _forms(prompt: Prompt, task: Task) -> list[str]:
     """Return the forms of the user's own instruction, itself and an empty one included."""
     own = task.start.instruction.strip()
+    if prompt.structure.own:
+        return _own_forms(prompt.instruction)
     texts = label_texts(prompt.structure, task.labels)
     chinese = is_chinese(own) if own else task_is_chinese(task)
     forms = [own, ""]
@@ -151,6 +193,18 @@ def _forms(prompt: Prompt, task: Task) -> list[str]:
     if labels_speak(texts) and _is_plain(own, task):
         forms += _chinese_plain(texts) if chinese else _plain(prompt, texts)
     return list(dict.fromkeys(forms))
+
+
+def _own_forms(text: str) -> list[str]:
+    """Return forms of a whole prompt of the user's own, whose lines keep their places."""
+    forms = []
+    for line in re.finditer(r"^.+$", text, re.MULTILINE):
+        for other in _synonyms(line[0]):
+            forms.append(text[: line.start()] + other + text[line.end() :])
+    head = _HEAD.match(text)
+    opening = head.end() if head else 0
+    forms += [f"{text[:opening]}{before}{text[opening:]}" for before in _BEFORE]
+    return [form for form in forms if not any(form.count(before) > 1 for before in _BEFORE)]
 
 
 def _synonyms(own: str) -> list[str]:

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from ..prompts.slots import Role
     from .prompt_files import Piece, PromptFile
 
-_JINJA = re.compile(r"\{\{([^{}\n]*)\}\}|(\{%|\{#)")
+_JINJA = re.compile(r"\{\{([^{}\n]*)\}\}|\{\{|\{%|\{#")
 _FORMAT = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}|[{}]")
+_BRACES = re.compile(r"\{([^{}\n]*)\}")
+_PATTERNS = {"jinja": _JINJA, "format": _FORMAT, "braces": _BRACES}
+_DOUBLE = re.compile(r"(?<!\{)\{\{([^{}\n]*)\}\}(?!\})")
 _NAME = re.compile(r"[^\W\d][\w .-]{0,60}")
 _LABELLED = re.compile(r"^([^\n:：]{1,40})[:：][ \t]*\Z", re.MULTILINE)
 """A label at the end of a text, on a line of its own."""
@@ -134,8 +137,7 @@ class _Matcher:
         """Return a text with a slot for each placeholder."""
         parts: list[str | Slot] = []
         end = 0
-        pattern = _JINJA if self.style == "jinja" else _FORMAT
-        for found in pattern.finditer(piece.text):
+        for found in _PATTERNS[self.style].finditer(piece.text):
             where = f"{self._path}:{piece.line_at(found.start())}"
             parts += [piece.text[end : found.start()], self._part(found, where)]
             end = found.end()
@@ -144,11 +146,10 @@ class _Matcher:
     def _part(self, found: re.Match[str], where: str) -> str | Slot:
         if self.style == "jinja" and found[1] is None:
             raise InputError(
-                f"{where}: expected {{{{ field }}}} alone, found {found[0]}, a statement or "
-                "comment of Jinja; take it out"
+                f"{where}: expected {{{{ field }}}} alone of Jinja's, found {found[0]}; take it out"
             )
         if found[1] is None:
-            return found[0][0] if self.style == "format" else found[0]
+            return found[0][0]  # a double brace, which stands for one
         name = found[1].strip()
         column = self._column(name, where)
         if column:
@@ -197,9 +198,8 @@ class _Matcher:
 def _style(texts: Iterable[str], known: Callable[[str], bool], *, jinja: bool) -> Style:
     """Return how a file writes placeholders: the first kind that holds a known name decides."""
     joined = "\n".join(texts)
-    if jinja or any(
-        known(name.split("|")[0].strip()) for name, _ in _JINJA.findall(joined) if name
-    ):
+    doubled = [name.split("|")[0].strip() for name in _DOUBLE.findall(joined)]
+    if jinja or any(map(known, doubled)):
         return "jinja"
     for found in _FORMAT.finditer(joined):
         lone = found[0] in "{}"
