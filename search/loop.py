@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from .storage.batches import Batch, Kind
     from .storage.study import Study
 
+_log = logging.getLogger(__name__)
+_SHOWN = 80
+"""Characters of a reply in a message."""
 _WAIT_SECONDS = 1.0
 """How often a worker looks whether another has finished."""
 
@@ -277,6 +281,11 @@ def _score_start(evaluator: Evaluator, start: Prompt) -> Trial:
     dev = evaluator.task.dev
     evaluation = evaluator.evaluate(start, dev)
     reasons = count(evaluation.reasons)
+    if unread := evaluator.unread(start, dev):
+        _log.info(
+            "%d of %d replies to the starting prompt say no label, or several, and are wrong: %r",
+            *(len(unread), len(dev), unread[0][:_SHOWN]),
+        )
     if not scored(evaluation.values):
         raise InputError(nothing_scored("the starting prompt", len(dev), "dev", reasons))
     mean = potential = evaluator.mean(evaluation.values, dev)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..records.results import Entry, Frontier
 
 _SIGNIFICANT = 0.05
+_MANY_UNREAD = 0.1
+"""The share of replies without a label from which they are told of."""
 _NOTEWORTHY = 0.02
 """By how much what is written may differ from the score without a word."""
 _WIDTH = 60
@@ -125,6 +127,11 @@ def _written(frontier: Frontier) -> list[str]:
             lines.append(
                 f"pasted, the {who} prompt scores {test.written:.3f} on {test.written_n} rows by "
                 f"what the model writes, not {test.written + gap:.3f}"
+            )
+        if test.unread > _MANY_UNREAD * test.n:
+            lines.append(
+                f"{test.unread} of {test.n} replies to the {who} prompt say no label, or several: "
+                "they are wrong"
             )
     return lines
 

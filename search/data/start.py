@@ -33,8 +33,10 @@ def _naming(prompt: Prompt, task: Task) -> Prompt:
         return prompt
     texts = [prompt.structure.verbalize(label) for label in task.labels]
     own = prompt.instruction.strip()
-    if has_cjk(own or texts[0]):
-        sentence = f"回答：{'、'.join(texts)}。"
-        return replace(prompt, instruction=own + sentence)
+    chinese = has_cjk(own or texts[0])
+    if own and own[-1].isalnum():
+        own += "。" if chinese else "."
+    if chinese:
+        return replace(prompt, instruction=f"{own}回答：{'、'.join(texts)}。")
     listed = f"{', '.join(texts[:-1])} or {texts[-1]}"
     return replace(prompt, instruction=f"{own} Answer {listed}.".strip())

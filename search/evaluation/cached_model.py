@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..contracts import (
@@ -19,6 +20,7 @@ from ..contracts import (
     Written,
 )
 from ..errors import InterruptedCallError
+from ..secrets import mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -155,6 +157,7 @@ class CachedModel:
         return list(_complete(dict(enumerate(drawn)), kind.samples).values())
 
     def _keep(self, outputs: dict[str, Outputs]) -> None:
+        outputs = {key: _without_secrets(one) for key, one in outputs.items()}
         if self._store and outputs:
             self._store.write_scores(self.backend.fingerprint, outputs)
         self._kept.update(outputs)
@@ -188,6 +191,13 @@ def _together(replies: Sequence[str | Unscored]) -> Outputs:
     """Return the replies to one prompt as one, or why there is none: each of them is needed."""
     missing = [reply for reply in replies if isinstance(reply, Unscored)]
     return missing[0] if missing else json.dumps(list(replies))
+
+
+def _without_secrets(outputs: Outputs) -> Outputs:
+    """Return outputs whose reply holds no key: a server may say the one that it was given."""
+    if isinstance(outputs, Written):
+        return replace(outputs, reply=mask(outputs.reply))
+    return mask(outputs) if isinstance(outputs, str) else outputs
 
 
 def _without_number(outputs: tuple[float, ...] | Unscored) -> bool:

@@ -200,6 +200,10 @@ class Evaluator:
         outputs = self.measure([prompt], examples)[0]
         return self.scoring.chosen(self.task, prompt, outputs, offsets)
 
+    def unread(self, prompt: Prompt, examples: Sequence[Example]) -> list[str]:
+        """Return the replies that are to say a label and say none, or several."""
+        return self.scoring.unread(self.task, prompt, self.measure([prompt], examples)[0])
+
     def constraints_met(self, prompt: Prompt, examples: Sequence[Example]) -> float | None:
         """Return the share of the prompt's constraints that whole replies meet.
 

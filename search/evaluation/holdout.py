@@ -224,6 +224,7 @@ def _held_out_score(
         reasons=reasons,
         written=written.score if written else None,
         written_n=written.n if written else 0,
+        unread=len(evaluator.unread(entry.prompt, rows)),
         written_gap=_gap(written, evaluation.values),
         **_label_scores(evaluator, entry, rows, evaluation),
     )

@@ -69,6 +69,15 @@ class Scoring(ABC):
         """Return the label that each example is given; nothing where none is chosen."""
         return []
 
+    def unread(
+        self,
+        task: Task,  # noqa: ARG002
+        prompt: Prompt,  # noqa: ARG002
+        outputs: Sequence[Outputs],  # noqa: ARG002
+    ) -> list[str]:
+        """Return the replies that are to say a label and say none, or several."""
+        return []
+
     def constraints_met(
         self,
         prompt: Prompt,  # noqa: ARG002

@@ -61,6 +61,14 @@ class WrittenScores(AnswerScores):
         labels = [_label(task, prompt, output) for output in outputs]
         return ["" if isinstance(label, Unscored) else task.labels[label] for label in labels]
 
+    def unread(self, task: Task, prompt: Prompt, outputs: Sequence[Outputs]) -> list[str]:
+        """Return the replies that say no label, or several."""
+        return [
+            output.reply
+            for output in outputs
+            if isinstance(output, Written) and isinstance(_label(task, prompt, output), Unscored)
+        ]
+
 
 def _label(task: Task, prompt: Prompt, output: Outputs) -> int | Unscored:
     if isinstance(output, Unscored):

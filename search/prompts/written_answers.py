@@ -72,7 +72,8 @@ def read_label(reply: str, labels: Sequence[str]) -> int | Unscored:
     Reply and labels are compared as whole words, without regard to case, width (NFKC) and invisible
     characters. Only what follows the model's thinking counts (``</think>``). In this order:
 
-    1. A reply that is a label, but for punctuation and markup around it, says that label.
+    1. A reply that is a label, to the letter or but for punctuation and markup around it, says that
+       label.
     2. Of a reply with a marker ("Answer: x", "the answer is x", "**Label:** x", "答案：x",
        ``\boxed{x}``) only what follows the last counts, if a label does: the one that follows at
        once, or the only one that follows.
@@ -93,6 +94,9 @@ def read_label(reply: str, labels: Sequence[str]) -> int | Unscored:
     labels
         The texts that stand for the labels.
     """
+    exact = [i for i, label in enumerate(labels) if label.strip() == reply.strip()]
+    if len(exact) == 1 and reply.strip():
+        return exact[0]
     text = _folded(reply)
     if _OPEN.match(text) and not _CLOSE.search(text):
         return Unscored("cut")

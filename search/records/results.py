@@ -32,7 +32,8 @@ class HeldOutScore:
     (on held-out rows). Of labels there are also the mean of their F1 scores and Matthews'
     correlation coefficient (over all labels; Gorodkin 2004), and what the prompt scores on the
     first ``written_n`` rows when its reply is really written and the label read off it, whatever
-    ``score`` rests on, which on these rows is ``written_gap`` higher.
+    ``score`` rests on, which on these rows is ``written_gap`` higher. ``unread`` replies say no
+    label, or several, and are wrong.
     """
 
     score: float
@@ -49,6 +50,7 @@ class HeldOutScore:
     written: float | None = None
     written_n: int = 0
     written_gap: float | None = None
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)

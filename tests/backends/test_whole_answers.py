@@ -206,6 +206,7 @@ def test_a_longer_label_wins_where_the_model_writes_it(rater: str, tmp_path: Pat
         None,
         data=options,
         model=rater,
+        answers="likelihood",
         budget=2,
         without=without,
         storage=f"sqlite:///{tmp_path}/a.db",

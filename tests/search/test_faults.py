@@ -229,6 +229,7 @@ def test_proposals_are_asked_for_in_plain_text(tiny: Callable[..., str], tmp_pat
         None,
         data=data,
         backend=Noting(tiny("base")),
+        answers="choice",
         budget=8,
         storage=f"sqlite:///{tmp_path}/a.db",
         **options,

@@ -50,6 +50,7 @@ def words(reviews: Task) -> Task:
     return replace(
         reviews,
         **few,
+        start=replace(reviews.start, structure=replace(reviews.start.structure, layout="plain")),
         labels=(),
         scorer="exact-match",
         max_tokens=3,

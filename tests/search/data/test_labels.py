@@ -346,6 +346,7 @@ def test_whole_answers_are_asked_for_where_one_begins_another(
 
     monkeypatch.setattr(backend, "loglikelihoods", ask)
     task = labelled(*labels)
+    task = replace(task, answers="choice")
     make_evaluator(task, backend=backend).evaluate(task.start, task.dev)
     assert {whole} == {request.whole for request in asked}
     plain = json.dumps([asked[0].prompt, asked[0].continuations])
@@ -390,7 +391,12 @@ def test_joined_labels_make_the_number_of_clean_ones(
         name: write(tmp_path / f"{name}.csv", spellings * 10, 100 * i)
         for i, name in enumerate(("dev", "test"))
     }
-    task = load_task(dev=parts["dev"], test=parts["test"], instructions=["Good or bad?"])
+    task = load_task(
+        dev=parts["dev"],
+        test=parts["test"],
+        instructions=["Good or bad?"],
+        answers="likelihood",
+    )
     assert task.labels == ("bad", "good")
     front = optimize(
         task, budget=1, model=folder, max_demonstrations=0, storage=f"sqlite:///{tmp_path}/a.db"

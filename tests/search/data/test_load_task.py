@@ -26,7 +26,8 @@ def test_a_file_alone_is_a_task(tmp_path: Path) -> None:
         task.target_field,
     )
     assert (36, 36, 48) == (len(task.train), len(task.dev), len(task.test))
-    assert task.start == Prompt("Classify the text as bad or good.", Structure(("Text",), "Label"))
+    structure = Structure(("Text",), "Label", layout="chat")
+    assert task.start == Prompt("Classify the text as bad or good.", structure)
 
 
 def test_options_go_first(tmp_path: Path) -> None:
@@ -40,8 +41,13 @@ def test_options_go_first(tmp_path: Path) -> None:
         data=data, input_columns=("body",), target_column="stars", instructions=("Rate {it}.",)
     )
     assert ("0", "5", "10") == task.labels
-    assert task.start.instruction == "Rate {it}."
-    several = load_task(data=data, target_column="stars", instructions=("Rate {it}.", "Stars?"))
+    assert task.start.instruction == "Rate {it}. Answer 0, 5 or 10."
+    several = load_task(
+        data=data,
+        target_column="stars",
+        instructions=("Rate {it}.", "Stars?"),
+        answers="likelihood",
+    )
     assert ("Rate {it}.", ("Stars?",)) == (several.start.instruction, several.instructions)
     assert ("10", "5", "0") == load_task(
         data=data, target_column="stars", choices=("10", "5", "0")

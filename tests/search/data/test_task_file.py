@@ -25,6 +25,7 @@ def test_a_task_file_says_it_all(tmp_path: Path) -> None:
     assert task.start.structure == Structure(
         ("Comment",),
         "Mood",
+        layout="chat",
         question="Happy or sad?",
         verbalizers=(("good", "happy"), ("bad", "sad")),
     )
@@ -49,7 +50,8 @@ def test_a_task_file_can_name_several_instructions(tmp_path: Path) -> None:
     file = tmp_path / "t.yaml"
     file.write_text("data: data.csv\ninstruction:\n  - How is it?\n  - Good or bad?\n")
     task = load_task(str(file))
-    assert ("How is it?", ("Good or bad?",)) == (task.start.instruction, task.instructions)
+    own = "How is it? Answer bad or good."
+    assert (own, ("Good or bad?",)) == (task.start.instruction, task.instructions)
     file.write_text("data: data.csv\ninstruction: [1, 2]\n")
     with pytest.raises(InputError, match=r"t\.yaml:2: instruction: expected text"):
         load_task(str(file))
@@ -255,7 +257,7 @@ def test_a_task_file_says_its_encoding(tmp_path: Path) -> None:
     """A byte order mark is understood, and bytes that are no text are told with their line."""
     write(tmp_path / "d.csv", rows(20))
     (tmp_path / "t.yaml").write_text("data: d.csv\ninstruction: 好吗\n", encoding="utf-16")
-    assert "好吗" == load_task(str(tmp_path / "t.yaml")).start.instruction
+    assert "好吗。回答：bad、good。" == load_task(str(tmp_path / "t.yaml")).start.instruction
     (tmp_path / "t.yaml").write_bytes(b"data: d.csv\ninstruction: caf\xe9\n")
     with pytest.raises(InputError, match=r"t.yaml:2: expected UTF-8 text, found the byte 0xe9"):
         load_task(str(tmp_path / "t.yaml"))

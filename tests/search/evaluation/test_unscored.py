@@ -388,6 +388,7 @@ def test_a_run_that_scores_nothing_says_why(
             optimize(
                 task,
                 backend=cast("Backend", model),
+                answers="choice",
                 storage=f"sqlite:///{tmp_path}/a.db",
                 study=f"{calls}",
             )

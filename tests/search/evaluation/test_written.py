@@ -99,6 +99,12 @@ def test_what_is_written_is_right_or_wrong(reads_greedily: bool) -> None:
     assert ours.knows_log_odds == reads_greedily
 
 
+def test_replies_without_a_label_are_told() -> None:
+    """Each of them, however it is known."""
+    assert evaluator(Writer()).unread(START, ROWS) == ["yes or no", "", "blah"]
+    assert evaluator(Writer(), "choice").scoring.unread(TASK, START, [(-1.0, -2.0)]) == []
+
+
 def test_what_was_never_written_is_unknown() -> None:
     """A filtered reply and unfinished thinking are neither right nor wrong."""
     replies = ("no", Unscored("filtered"), "<think> hm", "yes", *REPLIES[4:])

@@ -122,7 +122,13 @@ def test_identifiers_are_unique_and_stable(fields: list[str]) -> None:
 
 def test_what_is_renamed_is_told() -> None:
     """The notes name each field, and formats that can hold a comment have it."""
-    document = {"input_fields": ["final.text", "final text"], "target_field": "label", "labels": []}
+    document = {
+        "input_fields": ["final.text", "final text"],
+        "target_field": "label",
+        "labels": [],
+        "scores": {"test": None},
+        "calibration": {"offsets": {}},
+    }
     prompt = Prompt("Judge.", Structure(("A", "B"), "Label"))
     assert notes(document, prompt, "jinja") == [
         "the field 'final.text' is called final_text there",
@@ -137,3 +143,27 @@ def test_what_is_renamed_is_told() -> None:
     )
     assert placeholders(["text"], ["say {{ text }} twice"]) == {"text": "text_2"}
     assert notes(document, prompt, "json") == []
+
+
+def test_what_a_format_loses_is_told() -> None:
+    """Calibration, with the score without it, and what the prompt's text alone scores."""
+    test = {"score": 0.9, "uncalibrated": 0.7, "written": 0.61, "written_n": 200}
+    document = {
+        "input_fields": ["text"],
+        "target_field": "label",
+        "labels": ["a", "b"],
+        "scores": {"test": test},
+        "calibration": {"offsets": {"a": 0.1, "b": -0.1}},
+        "answers_by": "likelihood",
+    }
+    prompt = Prompt("Judge.", Structure(("A",), "Label", calibration="batch"))
+    assert notes(document, prompt, "jinja") == [
+        "its calibration is lost: without it 0.700, not 0.900",
+        "its score is by log-likelihoods; by what the model writes it is 0.610 on 200 test rows",
+    ]
+    assert notes(document | {"scores": {"test": None}}, prompt, "jinja") == [
+        "its calibration is lost"
+    ]
+    assert notes(document, prompt, "json") == []
+    written = document | {"calibration": {"offsets": {}}, "answers_by": "written"}
+    assert notes(written, prompt, "jinja") == []

@@ -132,6 +132,7 @@ def test_a_directed_plugin_is_used_as_the_built_in_is(tmp_path: Path) -> None:
         front = optimize(
             replace(TASK, train=TRAIN),
             backend=Reader(),
+            answers="likelihood",
             budget=33,
             mutators=mutators,
             without=(*without, "diverse-demonstrations"),
