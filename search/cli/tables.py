@@ -69,7 +69,7 @@ def _splits(task: Task) -> str:
 def result_lines(frontier: Frontier) -> list[str]:
     """Return the final table and what the evidence supports."""
     measured = "test" if frontier.held_out else "cross-fitted"
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             "",
             "trial",
@@ -79,10 +79,12 @@ def result_lines(frontier: Frontier) -> list[str]:
             f"{measured} (95 % interval)",
             "n",
             "gain",
+            "written",
             "prompt",
         )
     ]
     entries = [frontier.start, *(e for e in frontier.front if e.number != frontier.start.number)]
+    is_written = any(entry.test and entry.test.written is not None for entry in entries)
     for entry in entries:
         mark = "start" if entry.number == frontier.start.number else ""
         mark = "best" if entry.number == frontier.best.number else mark
@@ -94,9 +96,12 @@ def result_lines(frontier: Frontier) -> list[str]:
                 f"{entry.quality:.3f}",
                 _confirmation(entry),
                 *_test(entry),
+                _pasted(entry),
                 _summary(entry.prompt) + _kept(entry),
             )
         )
+    if not is_written:
+        rows = [(*row[:-2], row[-1]) for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     table = [
         "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip()
@@ -235,6 +240,12 @@ def _test(entry: Entry) -> tuple[str, str, str]:
         return "-", "", ""
     gain = "" if entry.gain is None else f"{100 * entry.gain:+.1f} (p={entry.p_value:.2g})"
     return f"{test.score:.3f} ({test.low:.3f}-{test.high:.3f})", str(test.n), gain
+
+
+def _pasted(entry: Entry) -> str:
+    """Return what a prompt scores when its replies are really written, where that is known."""
+    written = entry.test.written if entry.test else None
+    return "" if written is None else f"{written:.3f}"
 
 
 def _kept(entry: Entry) -> str:
