@@ -32,7 +32,7 @@ class Probes:
         """Return how much more likely than the others the prompt makes each label, in nats.
 
         That is the mean over the first block of dev inputs, whose labels are not looked at; empty
-        for free text, where none of them has finite log-likelihoods, where mutators have no
+        where labels have no log-likelihoods, or none finite, where mutators have no
         evaluations left, and of a prompt that is longer than prompts may be. A prompt that is not
         ``known`` counts as scored for a mutator.
 
@@ -42,7 +42,7 @@ class Probes:
             If the prompt does not fit into the model's context.
         """
         task = self._evaluator.task
-        if not task.labels:
+        if not self._evaluator.knows_log_odds:
             return ()
         examples = task.dev[:FIRST_BLOCK]
         if self._evaluator.tokens.fit(prompt) != prompt:
