@@ -35,7 +35,7 @@ def plan_lines(plan: Plan) -> list[str]:
         + (f", proposals by {plan.proposer}" if plan.proposer != plan.model else ""),
         f"scoring    {plan.scoring}",
         *_answers(task),
-        f"start      {task.start.instruction or '(no instruction)'!r}, {plan.start_tokens} tokens",
+        f"start      {_start(task)}, {plan.start_tokens} tokens",
         f"budget     {plan.budget} candidates by {plan.sampler}: "
         f"about {plan.evaluations:,} evaluations and at least {plan.tokens:,} tokens"
         + (", then the test" if task.test else ""),
@@ -54,6 +54,13 @@ _ANSWERS = {
     "choice": "a label is right when it is the likeliest of the labels",
     "likelihood": "a label is right when it is the likeliest of the labels, after calibration",
 }
+
+
+def _start(task: Task) -> str:
+    """Return the starting prompt in a line: a prompt of the user's own is a file."""
+    if task.sources:
+        return task.sources[0].path
+    return repr(task.start.instruction or "(no instruction)")
 
 
 def _answers(task: Task) -> list[str]:
