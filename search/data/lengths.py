@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..contracts import Example, Task
 from ..errors import InputError
+from ..prompts.own import repeats
 from ..prompts.render import render
 from .duplicates import untaken
 
@@ -106,21 +107,22 @@ def field_limit(
     """
     answer = max(count(task.labels)) if task.labels else task.max_tokens
     start = count([render(task.start, dict.fromkeys(task.input_fields, ""))])[0]
-    room = max_context - start - answer
+    times = repeats(task.start, task.input_fields)
+    room = (max_context - start - answer) // times
     if room >= len(task.input_fields) * MAX_FIELD_TOKENS:
         return MAX_FIELD_TOKENS, ""
     rows = _field_lengths(task, count)
     longest = _longest(rows, MAX_FIELD_TOKENS)
     if longest <= room and max_context >= 2 * MAX_FIELD_TOKENS:
         return MAX_FIELD_TOKENS, ""
-    room = min(room, max_context // 2)
+    room = min(room, max_context // 2 // times)
     limits = range(MAX_FIELD_TOKENS, 0, -1)
     limit = next((limit for limit in limits if _longest(rows, limit) <= room), 0)
     if limit < min(_MIN_FIELD_TOKENS, longest):
         raise InputError(
             f"{task.source}: the starting prompt has {start} tokens and an answer {answer}, which "
-            f"leaves too few of the {max_context} that {model} reads for an input; give a shorter "
-            "`instructions`, or a `model` that reads more"
+            f"leaves too few of the {max_context} that {model} reads for an input; shorten the "
+            "prompt, or choose a `model` that reads more"
         )
     return limit, f", since {model} reads {max_context}"
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, flaw
+from ..prompts.own import repeats
 from ..prompts.render import render
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class TokenCounts:
         self._backend = backend
         self._most = most
         self._known: dict[Prompt | Example, int] = {}
-        self._longest = max(self.of_examples((*task.dev, *task.test)), default=0) + reply
+        self._reply = reply
+        self._longest = max(self.of_examples((*task.dev, *task.test)), default=0)
 
     def of_examples(self, examples: Sequence[Example]) -> list[int]:
         """Return the number of tokens of each example's inputs."""
@@ -57,9 +59,10 @@ class TokenCounts:
             raise InputError(
                 f"the prompt has {tokens} tokens, but `max_prompt_tokens` allows {self._most}"
             )
-        if tokens + self._longest > self._backend.max_context:
+        longest = repeats(prompt, self._fields) * self._longest + self._reply
+        if tokens + longest > self._backend.max_context:
             raise InputError(
-                f"the prompt has {tokens} tokens and the longest input and answer {self._longest}, "
+                f"the prompt has {tokens} tokens and the longest input and answer {longest}, "
                 f"but the model reads at most {self._backend.max_context}"
             )
         return tokens
@@ -82,7 +85,8 @@ class TokenCounts:
 
     def logical(self, prompt: Prompt, examples: Sequence[Example]) -> int:
         """Return the tokens of the prompt with each example, as if no prefix were shared."""
-        return len(examples) * self.of_prompt(prompt) + sum(self.of_examples(examples))
+        inputs = repeats(prompt, self._fields) * sum(self.of_examples(examples))
+        return len(examples) * self.of_prompt(prompt) + inputs
 
     def _count(self, prompt: Prompt) -> int:
         if prompt not in self._known:

@@ -67,6 +67,16 @@ def has_roles(text: str) -> bool:
     return _ROLE.match(text) is not None
 
 
+def repeats(prompt: Prompt, fields: Sequence[str]) -> int:
+    """Return how often one field stands in a prompt: once, unless the prompt is the user's own."""
+    if not prompt.structure.own:
+        return 1
+    counts = Counter[Slot]()
+    for _, slots in _form(prompt.instruction, tuple(fields)):
+        counts += slots
+    return max(counts.values(), default=1)
+
+
 def keeps_form(before: Prompt, after: Prompt, fields: Sequence[str], keep: Sequence[str]) -> bool:
     """Whether a changed prompt has what must not change.
 

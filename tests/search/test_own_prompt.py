@@ -16,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptfront.search.api import export_prompt, optimize
+from promptfront.search.assembly import make_evaluator
 from promptfront.search.cli.main import main
 from promptfront.search.contracts import Candidate, Example, MutationContext, Structure
+from promptfront.search.data.load_task import load_task
 from promptfront.search.data.own_prompts import started_from, with_kept
 from promptfront.search.data.placeholders import match
 from promptfront.search.data.prompt_files import Piece, PromptFile
@@ -25,6 +27,7 @@ from promptfront.search.export.formats import format_prompt
 from promptfront.search.export.verify import verify
 from promptfront.search.options import DataOptions
 from promptfront.search.prompts.own import keeps_form
+from promptfront.search.prompts.render import render
 from promptfront.search.proposals.apply import mutate
 from promptfront.search.proposals.inventory import suited
 from tests.search.proposals.made_up import TASK, built_in
@@ -145,6 +148,18 @@ def test_from_the_command_line(
     capsys.readouterr()
     assert main(["run", *prompts, "--keep", "never there", "--model", model]) == 2
     assert "--keep: expected a text that stands in every prompt" in capsys.readouterr().err
+
+
+def test_a_field_may_stand_in_several_places(folder: Path, backend: HFBackend) -> None:
+    """Long inputs are cut so that the context holds them all."""
+    (folder / "p.txt").write_text("{title}\n" * 8 + "Team:", encoding="utf-8")
+    rows = [(f"{i} {'word ' * 500}", TEAMS[i % 3]) for i in range(9)]
+    with (folder / "long.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("title", "label"), *rows])
+    task = load_task(data="long.csv", prompts=["p.txt"])
+    evaluator = make_evaluator(task, backend=backend)
+    text = render(task.start, evaluator.task.dev[0].inputs)
+    assert 500 < backend.count_tokens([text])[0] < backend.max_context
 
 
 def _own_task(text: str, keep: str) -> Task:

@@ -64,7 +64,8 @@ def test_a_long_start_leaves_less() -> None:
     """Beside a long start inputs have the rest of the context, or the sentence says what to do."""
     assert 80 <= limit(256, 5000, instruction="w " * 150)[0] < 106
     with pytest.raises(
-        InputError, match=r"rows.csv: the starting prompt has 249 tokens .* 256 .* `instructions`"
+        InputError,
+        match=r"rows.csv: the starting prompt has 249 tokens .* 256 .* shorten the prompt",
     ):
         limit(256, 5000, instruction="w " * 247)
 
