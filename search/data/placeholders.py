@@ -77,24 +77,16 @@ def match(
         Turn(_role(role), merge(matcher.parts(piece)))
         for role, piece in zip(file.roles or ("user",), file.pieces, strict=True)
     ]
-    fields = tuple(
-        dict.fromkeys(
-            part.field
-            for turn in turns
-            for part in turn.content
-            if isinstance(part, Slot) and part.field in matcher.spellings
-        )
-    )
+    fields = tuple(field for field in matcher.spellings if field in columns)
     text = own_text(turns, roles=bool(file.roles))
-    if not [field for field in fields if field != EXAMPLES or EXAMPLES in columns]:
+    if not fields:
         raise InputError(
             f"{file.path}: expected a placeholder such as {{{(matcher.inputs or ['text'])[0]}}}, "
             f"found none; the columns for it are {', '.join(matcher.inputs) or 'none'}"
         )
-    columns_used = tuple(field for field in fields if field in columns)
-    if list(own_turns(text, columns_used)) != turns:
+    if list(own_turns(text, fields)) != turns:
         raise InputError(
-            f"{file.path}: expected no text that looks like {{{{{columns_used[0]}}}}} or [[user]] "
+            f"{file.path}: expected no text that looks like {{{{{fields[0]}}}}} or [[user]] "
             "beside its placeholders"
         )
     source = PromptSource(
@@ -106,7 +98,7 @@ def match(
         spellings=tuple(matcher.spellings.items()),
         instruction=text,
     )
-    return Own(source, columns_used, _labels(turns, columns_used), _cue(turns[-1]))
+    return Own(source, fields, _labels(turns, fields), _cue(turns[-1]))
 
 
 def _role(role: str) -> Role:

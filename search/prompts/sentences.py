@@ -56,13 +56,45 @@ def without_each(text: str) -> list[str]:
     if "\n" not in text.strip():
         sentences = split_sentences(text)
         return [join_sentences(sentences[:i] + sentences[i + 1 :]) for i in range(len(sentences))]
-    return [_without(text, span) for span in _spans(text)]
+    return [left_out(text, span) for span in sentence_spans(text)]
+
+
+def sentence_spans(text: str) -> list[Span]:
+    """Return where each sentence of a text is; one may go on in the next line."""
+    spans: list[Span] = []
+    for line in _lines(text):
+        if line[0] == line[1]:
+            continue
+        first, *others = _in_line(text, line)
+        gap = text[spans[-1][1] : line[0]] if spans else ""
+        goes_on = text[line[0]].islower() and gap.count("\n") == 1 and not gap.strip()
+        if goes_on and _OPEN_END.search(text, 0, spans[-1][1]):
+            spans[-1] = (spans[-1][0], first[1])
+        else:
+            spans.append(first)
+        spans += others
+    return [(a, b) for a, b in spans if any(map(str.isalnum, text[a:b]))]
+
+
+def left_out(text: str, span: Span) -> str:
+    """Return a text without a part; where that was a line of its own, without the line."""
+    before, after = text[: span[0]], text[span[1] :].lstrip(" \t")
+    line = before.rfind("\n") + 1
+    ends_line = after[:1] in ("", "\n")
+    if not ends_line:
+        return before + after
+    if before[line:].strip():
+        return before.rstrip(" \t") + after
+    before, after = before[:line], after[1:]
+    if not before.rstrip("\n") or before.endswith("\n\n"):
+        after = after.lstrip("\n")
+    return before + after if after else before.rstrip("\n")
 
 
 def paragraphs_left_out(text: str) -> list[str]:
     """Return a text of several paragraphs without each of them in turn."""
     spans = [found.span() for found in re.finditer(r"[^\n]+(?:\n[ \t]*\S[^\n]*)*", text)]
-    return [_without(text, span) for span in spans] if len(spans) > 1 else []
+    return [left_out(text, span) for span in spans] if len(spans) > 1 else []
 
 
 def movable(text: str) -> list[list[Span]]:
@@ -74,7 +106,7 @@ def movable(text: str) -> list[list[Span]]:
         depth = start - text.rfind("\n", 0, start) - 1 if bullet else -1
         if depth != indent:
             groups.append([])
-        if bullet and not _goes_on(text, end):
+        if bullet and not _goes_on(text, end, depth):
             groups[-1].append((bullet.end(), end))
         elif not bullet:
             sentences = _in_line(text, (start, end))
@@ -84,10 +116,10 @@ def movable(text: str) -> list[list[Span]]:
     return [group for group in groups if len({text[a:b] for a, b in group}) > 1]
 
 
-def _goes_on(text: str, end: int) -> bool:
-    """Whether an item of a list goes on in the line after the one that ends there."""
-    following = text[end:].lstrip(" \t").removeprefix("\n").split("\n", 1)[0]
-    return following.startswith((" ", "\t")) and not _BULLET.match(following.strip())
+def _goes_on(text: str, end: int, depth: int) -> bool:
+    """Whether an item of a list goes on in a deeper line after the one that ends there."""
+    line = text[end:].lstrip(" \t").removeprefix("\n").split("\n", 1)[0]
+    return bool(line.strip()) and len(line) - len(line.lstrip()) > depth
 
 
 def _lines(text: str) -> list[Span]:
@@ -111,34 +143,3 @@ def _in_line(text: str, line: Span) -> list[Span]:
     begins = [bullet.end() if bullet else 0, *(after for _, after in ends)]
     stops = [*(before for before, _ in ends), len(content)]
     return [(start + a, start + b) for a, b in zip(begins, stops, strict=True) if a < b]
-
-
-def _spans(text: str) -> list[Span]:
-    """Return the sentences of a text; one may go on in the next line."""
-    spans: list[Span] = []
-    for line in _lines(text):
-        if line[0] == line[1]:
-            continue
-        first, *others = _in_line(text, line)
-        gap = text[spans[-1][1] : line[0]] if spans else ""
-        goes_on = text[line[0]].islower() and gap.count("\n") == 1 and not gap.strip()
-        if goes_on and _OPEN_END.search(text, 0, spans[-1][1]):
-            spans[-1] = (spans[-1][0], first[1])
-        else:
-            spans.append(first)
-        spans += others
-    return [(a, b) for a, b in spans if any(map(str.isalnum, text[a:b]))]
-
-
-def _without(text: str, span: Span) -> str:
-    before, after = text[: span[0]], text[span[1] :].lstrip(" \t")
-    line = before.rfind("\n") + 1
-    ends_line = after[:1] in ("", "\n")
-    if not ends_line:
-        return before + after
-    if before[line:].strip():
-        return before.rstrip(" \t") + after
-    before, after = before[:line], after[1:]
-    if not before.rstrip("\n") or before.endswith("\n\n"):
-        after = after.lstrip("\n")
-    return before + after if after else before.rstrip("\n")
