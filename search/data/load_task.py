@@ -219,7 +219,7 @@ def _rows(
     spec: TaskFile, paths: dict[str, str], prompts: Sequence[PromptFile], tell: Tell
 ) -> tuple[dict[str, list[Row]], Columns, list[Own]]:
     """Read the rows of all files; the first says which columns there are."""
-    configurations = {file.path for file in prompts if file.kind != "text"}
+    configurations = {file.configuration for file in prompts}
     rows = {
         name: read_tests(path, spec.target, tell)
         if path in configurations

@@ -49,8 +49,8 @@ class PromptFile:
         Of its messages; empty for a text.
     pieces
         The contents of its messages, or the text.
-    jinja
-        Whether its placeholders can only be Jinja's.
+    configuration
+        The promptfoo configuration that names it, whose placeholders are Jinja's; empty without.
     """
 
     path: str
@@ -59,7 +59,12 @@ class PromptFile:
     place: Keys
     roles: tuple[str, ...]
     pieces: tuple[Piece, ...]
-    jinja: bool = False
+    configuration: str = ""
+
+    @property
+    def jinja(self) -> bool:
+        """Whether its placeholders can only be Jinja's."""
+        return bool(self.configuration) or Path(self.path).suffix.lower() in _JINJA
 
 
 class Document(NamedTuple):
@@ -107,8 +112,7 @@ def read_prompt_file(path: str) -> list[PromptFile]:
         return [_messages(document, ("messages",) if isinstance(value, dict) else ())]
     source = _source(path)
     text = source.removeprefix("\ufeff").replace("\r\n", "\n").removesuffix("\n")
-    jinja = Path(path).suffix.lower() in _JINJA
-    return [PromptFile(path, source, "text", (), (), (Piece(text, 1, by_lines=True),), jinja)]
+    return [PromptFile(path, source, "text", (), (), (Piece(text, 1, by_lines=True),))]
 
 
 def read_document(path: str) -> Document:
@@ -242,12 +246,14 @@ def _promptfoo_item(document: Document, place: Keys, item: object) -> list[Promp
         files = read_prompt_file(str(beside))
         if any(_SEPARATOR in file.pieces[0].text for file in files if file.kind == "text"):
             raise document.wrong(place, f"one prompt in each file, found several in {item} (---)")
-        return [replace(file, jinja=True) for file in files]
+        return [replace(file, configuration=document.path) for file in files]
     if _is_chat(item):
         raise document.wrong(place, "messages in a file of their own, named as file://PATH")
     piece = _piece(document, place)
     return [
-        PromptFile(document.path, document.source, document.kind, place, (), (piece,), jinja=True)
+        PromptFile(
+            document.path, document.source, document.kind, place, (), (piece,), document.path
+        )
     ]
 
 

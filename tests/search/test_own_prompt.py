@@ -150,6 +150,26 @@ def test_from_the_command_line(
     assert "--keep: expected a text that stands in every prompt" in capsys.readouterr().err
 
 
+def test_a_promptfoo_configuration_alone(
+    folder: Path, tiny: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its prompts in other files, its tests as rows; what it led to is verified from elsewhere."""
+    asks = [
+        f"  - vars: {{q: no. {i}}}\n    assert: [{{type: equals, value: {TEAMS[i % 3]}}}]"
+        for i in range(9)
+    ]
+    text = "\n".join(["prompts: [file://short.txt]", "tests:", *asks])
+    (folder / "promptfooconfig.yaml").write_text(text, encoding="utf-8")
+    (folder / "short.txt").write_text("Of {{ q }}:\n", encoding="utf-8")
+    run = ["run", "--prompt", "promptfooconfig.yaml", "--model", tiny(), "--budget", "2"]
+    assert main(run) == 0
+    assert main(["export", "-o", "best.json"]) == 0
+    assert main(["export", "--format", "own", "--pick", "0", "-o", "own.txt"]) == 0
+    assert (folder / "own.txt").read_text(encoding="utf-8") == "Of {{ q }}:\n"
+    monkeypatch.chdir("/")
+    assert verify(folder / "best.json").n == 9
+
+
 def test_a_field_may_stand_in_several_places(folder: Path, backend: HFBackend) -> None:
     """Long inputs are cut so that the context holds them all."""
     (folder / "p.txt").write_text("{title}\n" * 8 + "Team:", encoding="utf-8")
