@@ -135,10 +135,12 @@ class Mutator(Protocol):
     """Invents new values for one gene.
 
     ``mutate`` returns ``prompt`` with that gene changed (never any other). Returning the prompt
-    unchanged means "nothing to propose here": another mutator is asked. It must not touch global
-    random state. If it raises, the candidate is recorded as failed and the run goes on. One that
-    needs anything, or is after something, also declares a ``usage``, a `Usage`; `usage_of` reads
-    it.
+    unchanged means "nothing to propose here": another mutator is asked. A proposal counts as that
+    too where it breaks what the user wants kept: texts and, of a prompt of the user's own
+    (``structure.own``), the structure, and the placeholders and turns in its instruction. It must
+    not touch global random state. If it raises, the candidate is recorded as failed and the run
+    goes on. One that needs anything, or is after something, also declares a ``usage``, a `Usage`;
+    `usage_of` reads it.
     """
 
     @property
