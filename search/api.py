@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .assembly import (
@@ -51,7 +52,7 @@ def optimize(
     max_demonstrations: int | None = None,
     answers: Answers | None = None,
     data: DataOptions | None = None,
-    prompt: str | Sequence[str] = (),
+    prompt: str | Path | Sequence[str | Path] = (),
     keep: Sequence[str] = (),
     limits: Limits | None = None,
     storage: str = DEFAULT_STORAGE,
@@ -130,7 +131,7 @@ def optimize(
     >>> front = optimize(task="sentiment", budget=200, seed=0)  # doctest: +SKIP
     """
     limits, data = replace(limits or Limits(), budget=budget), data or DataOptions()
-    prompts = (prompt,) if isinstance(prompt, str) else tuple(prompt)
+    prompts = tuple(map(str, (prompt,) if isinstance(prompt, str | Path) else prompt))
     data = replace(data, prompts=prompts or data.prompts, keep=tuple(keep) or data.keep)
     options = SearchOptions(seed, sampler, tuple(mutators), tuple(without), max_demonstrations)
     make_sampler(sampler, seed)
