@@ -170,6 +170,21 @@ def test_a_promptfoo_configuration_alone(
     assert verify(folder / "best.json").n == 9
 
 
+def test_without_a_chat_template_own_prompts_are_plain_text(
+    folder: Path, tiny: Callable[..., str]
+) -> None:
+    """All of them, and messages follow each other."""
+    (folder / "short.txt").write_text("Ticket: {ticket text}\nTeam:\n", encoding="utf-8")
+    task = load_task(data="tickets.csv", prompts=["prompt.yaml", "short.txt"])
+    made = make_evaluator(task, model=tiny("base")).task
+    assert made.start.structure.layout == "plain"
+    for start, begins in zip((made.start, *made.starts), ("You sort", "Ticket: "), strict=True):
+        text = render(start, made.dev[0].inputs)
+        assert isinstance(text, str)
+        assert text.startswith(begins)
+        assert "[[" not in text
+
+
 def test_a_field_may_stand_in_several_places(folder: Path, backend: HFBackend) -> None:
     """Long inputs are cut so that the context holds them all."""
     (folder / "p.txt").write_text("{title}\n" * 8 + "Team:", encoding="utf-8")
