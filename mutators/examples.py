@@ -15,6 +15,10 @@ _SHORT = 60
 """Words of a short example, about 80 tokens."""
 _ENOUGH = 8
 """Examples to choose from at least, long ones if need be."""
+_EXCERPT_WORDS = 40
+"""Words of an input that a writer is shown."""
+_EXCERPT_CHARACTERS = 240
+"""Characters of it that are shown, for scripts without spaces."""
 _REMEMBERED = 10_000
 """Texts whose words are counted once."""
 
@@ -44,6 +48,12 @@ def by_label(task: Task, examples: Sequence[Example]) -> list[list[Example]]:
         return [list(examples)] if examples else []
     groups = [[example for example in examples if example.target == label] for label in task.labels]
     return [group for group in groups if group]
+
+
+def excerpt(example: Example) -> str:
+    """Return the beginning of an example's inputs, in one line."""
+    words = " ".join(value for _, value in example.inputs).split()
+    return " ".join(words[:_EXCERPT_WORDS])[:_EXCERPT_CHARACTERS]
 
 
 def example_words(example: Example) -> int:

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from ..contracts import MutationContext, Mutator, Prompt, Text
     from ..records.trials import History, Tried
 
-PROPOSER_CALLS = 1
-"""Calls of the proposer in a batch: in process, one takes as long as racing a candidate."""
+PROPOSER_CALLS = 2
+"""Calls of the proposer in a batch: in process, one takes as long as racing a candidate.
+
+The first is mostly for definitions of labels. Set by hand.
+"""
 _RECOMBINED = 0.25
 """How often a new combination of alleles, as sampled, is a candidate without any mutation."""
 _SAMPLED_BASE = 0.5

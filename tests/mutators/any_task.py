@@ -38,14 +38,15 @@ def make(name: str) -> Mutator:
 
 
 def reply(prompts: Sequence[Text], _: int) -> list[str]:
-    """Answer as a small chat model does: chatter, an answer, an echo, and once an instruction."""
+    """Answer as a small chat model does: chatter, an answer, and once an instruction and a line."""
     chatter = (
         "Sure! I can help with that.",
         "positive",
         "",
         'Here is the instruction:\n"Tell if a review is positive or negative."',
+        "What people say who liked the film.",
     )
-    return [chatter[i % 4] for i in range(len(prompts))]
+    return [chatter[i % 5] for i in range(len(prompts))]
 
 
 def context(task: Task, seed: int) -> MutationContext:

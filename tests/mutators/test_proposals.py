@@ -177,3 +177,96 @@ def test_without_a_valid_proposal_nothing_changes() -> None:
     )
     for name in ("paraphrase", "induce", "crossover"):
         assert task.start == make(name).mutate(task.start, bad)
+
+
+LONG = (
+    "You sort reviews for a film shop.\n\n"
+    "1. Read the review in {{text}} to its end.\n"
+    "2. Ignore what it says of the plot.\n"
+    "Then say whether it is positive or negative:"
+)
+
+
+@pytest.mark.parametrize(
+    ("reply", "part", "new"),
+    [
+        ("Leave its plot out", "Ignore what it says of the plot.", "Leave its plot out."),
+        ('Sure! Here it is:\n"2. Leave its plot out."', "Ignore what it says of the plot.",
+         "Leave its plot out."),
+        ("Read all of {{text}} first.", "Read the review in {{text}} to its end.",
+         "Read all of {{text}} first."),
+        ("Is it positive or negative:", "Then say whether it is positive or negative:",
+         "Is it positive or negative:"),
+        ("You sort reviews for a film shop.", "", ""),
+        ("Is the plot positive?", "", ""),
+        ("Read {text} first.", "", ""),
+        ("", "", ""),
+        ("I can rewrite that.", "", ""),
+        ("word " * 30, "", ""),
+    ],
+)  # fmt: skip
+def test_one_sentence_of_a_long_instruction_is_reworded(reply: str, part: str, new: str) -> None:
+    """It stands where the old one stood, with its number, its end, its fields and its labels."""
+    task, found = make_task(LONG), set()
+    mutator = make("rewrite-sentence")
+    for seed in range(16):
+        context = replace(
+            any_task.context(task, seed), propose=lambda prompts, _: [reply] * len(prompts)
+        )
+        found.add(mutator.mutate(task.start, context).instruction)
+    assert (LONG.replace(part, new) in found) if part else (found == {LONG})
+    assert all("{{text}}" in one and "\n1. " in one for one in found)
+    assert make_task().start == mutator.mutate(make_task().start, context)
+
+
+def test_what_may_be_long_follows_what_it_replaces() -> None:
+    """A long instruction is rewritten whole, in lines; a short one in a sentence."""
+    limits: list[int] = []
+    whole = LONG.replace("for a film shop", "of films").replace("Ignore what it", "Forget all it")
+
+    def propose(prompts: Sequence[Text], most: int) -> list[str]:
+        limits.append(most)
+        return [f"Here is the new instruction:\n\n{whole}"] * len(prompts)
+
+    for task, expected in ((make_task(LONG), whole), (make_task(), START)):
+        context = replace(any_task.context(task, 0), propose=propose)
+        assert expected == make("paraphrase").mutate(task.start, context).instruction
+    assert limits == [3 * len(LONG.split()), 40]
+
+
+def test_an_instruction_that_loses_a_field_or_a_label_is_refused() -> None:
+    """What stands in braces is no word, and without its labels nothing can be answered."""
+    task = make_task("Read {{text}}. Is it positive or negative?")
+    good = "Is {{text}} positive or negative?"
+    assert good == proposed("paraphrase", task, [good])
+    for bad in ("Is the review positive or negative?", "Is {text} positive or negative?"):
+        assert task.start.instruction == proposed("paraphrase", task, [bad])
+    assert START == proposed("paraphrase", make_task(), ["What is the sentiment of the review?"])
+
+
+def test_an_induced_instruction_may_say_how_to_decide() -> None:
+    """Now and then several sentences are asked for, and then they are taken."""
+    task = make_task()
+    explained = f"{GOOD} Praise of people makes it positive. Boredom makes it negative."
+    taken = set()
+    for seed in range(12):
+        context = replace(
+            any_task.context(task, seed), propose=lambda prompts, _: [explained] * len(prompts)
+        )
+        taken.add(make("induce").mutate(task.start, context).instruction)
+    assert explained in taken
+
+
+def test_what_is_cut_off_is_no_proposal() -> None:
+    """A line that is as long as its tokens allow and has no end is half a sentence."""
+    cut = "Tell whether a review is positive or negative " + "by what it really says of films " * 2
+    assert START == proposed("paraphrase", make_task(), [cut + "they made"])
+
+
+def test_a_chinese_instruction_is_reworded_in_chinese() -> None:
+    """The proposer is asked in the language that it is to answer in."""
+    asked: list[Text] = []
+    task = make_task("判断评论的情感是正面还是负面。", ("正面", "负面"))
+    child = "这条评论是正面的还是负面的？"
+    assert child == proposed("paraphrase", task, [child], asked)
+    assert "改写" in asked[0][0].content  # type: ignore[union-attr]

@@ -62,8 +62,8 @@ def test_same_history_same_proposals(sampler: str) -> None:
     assert len({*written, *new}) == len(written) + len(new) == 29 - len(again)
 
 
-def test_the_proposer_is_called_once_a_batch() -> None:
-    """However many mutators want to ask the model, a batch costs one call of it."""
+def test_the_proposer_is_called_twice_a_batch() -> None:
+    """However many mutators want to ask the model, a batch costs two calls of it."""
     calls: list[int] = []
 
     def propose(prompts: Sequence[Text], _: int) -> list[str]:
@@ -74,7 +74,7 @@ def test_the_proposer_is_called_once_a_batch() -> None:
     mutators = {name: mutator for name, mutator in built_in().items() if name in names}
     composer = Composer(mutators, "random", 0, lambda rng: replace(context(rng), propose=propose))
     proposals = composer.compose(1, 16, tried(START), told())
-    assert [4] == calls
+    assert [4, 4] == calls
     assert len({p.prompt for p in proposals}) == 16
 
 
