@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from promptfront.search import load_task, optimize
 from promptfront.search.assembly import make_backend
 from promptfront.search.cli.tables import verdict
+from promptfront.search.contracts import ANSWERS
 from promptfront.search.proposals.inventory import load_mutators
 
 if TYPE_CHECKING:
@@ -67,12 +68,14 @@ def main() -> None:
     )
     parser.add_argument("--tasks", type=int, default=100)
     parser.add_argument("--budget", type=int, default=16)
+    parser.add_argument("--model")
+    parser.add_argument("--answers", choices=ANSWERS)
     options = parser.parse_args()
-    task, backend = load_task("sentiment"), make_backend("hf", None, {})
+    task, backend = load_task("sentiment"), make_backend("hf", options.model, {})
     demonstrations = [
         name for name, mutator in load_mutators(()).items() if mutator.gene == "demonstrations"
     ]
-    claims = 0
+    claims = hopeless = 0
     dev: list[float] = []
     confirmation: list[float] = []
     test: list[float] = []
@@ -82,18 +85,20 @@ def main() -> None:
                 shuffled(task, seed),
                 backend=backend,
                 budget=options.budget,
+                answers=options.answers,
                 without=(*WITHOUT, *demonstrations),
                 storage=f"sqlite:///{folder}/null.db",
                 study=f"null-{seed}",
             )
             said = verdict(front)
             claims += said.startswith("gain")
+            hopeless += front.headroom is not None and not front.headroom.seen
             print(seed, said, flush=True)
             if front.best.test and front.best.confirmation:
                 dev.append(front.best.quality)
                 confirmation.append(front.best.confirmation.score)
                 test.append(front.best.test.score)
-    print(f"{claims} of {options.tasks} claim a gain")
+    print(f"{claims} of {options.tasks} claim a gain; {hopeless} said early: nothing to gain")
     print(
         f"of the chosen prompts: dev {fmean(dev):.3f}, "
         f"confirmation rows {fmean(confirmation):.3f}, test {fmean(test):.3f}"
@@ -103,6 +108,7 @@ def main() -> None:
         "tasks": options.tasks,
         "budget": options.budget,
         "claims": claims,
+        "nothing_to_gain": hopeless,
     }
     means = {"dev": fmean(dev), "confirmation": fmean(confirmation), "test": fmean(test)}
     print(json.dumps(result | means))

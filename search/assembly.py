@@ -314,7 +314,7 @@ def make_plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
     if day := study.config.date:
         note = f"the chat template writes the date: this study uses {day}"
         task = replace(task, notes=(*task.notes, note))
-    done = len(study.trials())
+    done = study.tried()
     confirmation = len(confirmation_rows(task))
     evaluations = planned_evaluations(limits, done, len(task.dev), confirmation)
     start_tokens = evaluator.tokens.of_prompt(task.start)

@@ -33,6 +33,10 @@ _CONFIRMED = FINALISTS + 1
 """Prompts that are scored on confirmation rows: the finalists, and the start beside them."""
 _CONFIRMING = 7
 """One evaluation of this many is kept for all of these together; set by hand."""
+_SIMPLIFYING = 8
+"""One evaluation of this many is kept for making the best prompt simpler; set by hand."""
+_SIMPLIFYING_FREELY = 2
+"""The same where evaluations are not limited: as a part of those that race; set by hand."""
 _LEAST_DEV = 30
 """How few dev rows a study may have."""
 _FULL_EVALUATIONS = 10
@@ -80,10 +84,18 @@ def confirming_evaluations(limits: Limits, rows: int) -> int:
     return min(rows, limits.max_evaluations // (_CONFIRMING * _CONFIRMED))
 
 
+def simplifying_evaluations(limits: Limits, rows: int) -> int:
+    """Return the evaluations kept for making the best prompt simpler."""
+    if limits.max_evaluations is None:
+        return most_evaluations(limits.budget, rows, BATCH) // _SIMPLIFYING_FREELY
+    return limits.max_evaluations // _SIMPLIFYING
+
+
 def planned_evaluations(limits: Limits, done: int, rows: int, confirmation_rows: int) -> int:
     """Return the evaluations that are left to spend after so many candidates, at most."""
     racing = most_evaluations(limits.budget - done, rows, BATCH)
     planned = racing + _CONFIRMED * confirming_evaluations(limits, confirmation_rows)
+    planned += simplifying_evaluations(limits, rows)
     return min(planned, limits.max_evaluations or planned)
 
 
@@ -210,7 +222,7 @@ class Ledger:
     def spent(self) -> Spent:
         """What the study has evaluated, this worker's batch in flight included."""
         told = self._told_by_study()
-        others = self._study.mutator_evaluations() + self._study.confirmed_evaluations()
+        others = self._study.mutator_evaluations() + self._study.ending_evaluations()
         return Spent(
             told.evaluations + others + self._in_flight.evaluations,
             told.tokens + self._in_flight.tokens,
@@ -221,8 +233,24 @@ class Ledger:
         most = self._limits.max_evaluations
         if most is None:
             return self._confirmation_rows
-        left = max(0, most - self.spent.evaluations)
+        left = max(0, most - self.spent.evaluations - self._for_simplifying)
         return min(self._confirmation_rows, left // prompts)
+
+    def for_headroom(self) -> int:
+        """Return the confirmation rows on which a leading candidate is compared with the start."""
+        rows = confirming_evaluations(self._limits, self._confirmation_rows)
+        if self._limits.max_evaluations is None:
+            return rows
+        return min(rows, max(0, self._limits.max_evaluations - self.spent.evaluations) // 2)
+
+    def for_simplifying(self) -> int:
+        """Return the evaluations that may make the best prompt simpler."""
+        most = self._limits.max_evaluations
+        return self._for_simplifying if most is None else max(0, most - self.spent.evaluations)
+
+    @property
+    def _for_simplifying(self) -> int:
+        return simplifying_evaluations(self._limits, len(self._dev))
 
     def _waited_enough(self) -> bool:
         """Whether as many candidates as one is patient for brought nothing better."""
@@ -245,7 +273,7 @@ class Ledger:
             return None
         confirmed = min(_CONFIRMED, len(self._study.front()) + 2)
         kept = confirmed * confirming_evaluations(self._limits, self._confirmation_rows)
-        kept += sum(self._race(size) for size in racing)
+        kept += self._for_simplifying + sum(self._race(size) for size in racing)
         return self._limits.max_evaluations - self.spent.evaluations - kept
 
     def _race(self, candidates: int) -> int:

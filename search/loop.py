@@ -1,4 +1,4 @@
-"""The loop: ask for candidates, race them, tell the study, stop; then confirm and test."""
+"""The loop: ask for candidates, race them, tell the study, stop; then comes the ending."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .budget import Grant, Ledger, LimitReached
-from .errors import InputError, InterruptedCallError, PromptfrontError, StorageError
-from .evaluation.holdout import confirm, confirmation_rows, cross_fit, held_out_scores
+from .ending import Ending
+from .errors import InputError, PromptfrontError
+from .evaluation.full import score_in_full, with_interval
+from .evaluation.holdout import confirmation_rows
 from .evaluation.racing import race
-from .evaluation.statistics import mean_interval, scored
-from .records.results import finalists, with_start
-from .records.trials import Interval, Trial, Tried, proposed_from_json, proposed_to_json
-from .records.unscored import count, nothing_scored
-from .storage.study import FIRST, batch_name, entries_name
+from .records.trials import Trial, Tried, proposed_from_json, proposed_to_json
+from .storage.batches import WAIT_SECONDS
+from .storage.study import FIRST, batch_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,26 +26,29 @@ if TYPE_CHECKING:
     from .evaluation.evaluator import Evaluator
     from .options import Limits
     from .proposals.composer import Composer
-    from .records.results import Entry, Frontier
-    from .storage.batches import Batch, Kind
+    from .records.results import Frontier, Headroom
+    from .storage.batches import Batch
     from .storage.study import Study
 
 _log = logging.getLogger(__name__)
 _SHOWN = 80
 """Characters of a reply in a message."""
-_WAIT_SECONDS = 1.0
-"""How often a worker looks whether another has finished."""
+_EARLY = 20
+"""Candidates after which a search says what there is to gain."""
+_FEW = 5
+"""Candidates after which one that has ended says so; set by hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a search stands."""
+    """Where a search stands; ``headroom`` is there once the first candidates were tried."""
 
     stage: str
     trials: int
     evaluations: int
     best: float | None
     front: int
+    headroom: Headroom | None = None
 
 
 class Search:
@@ -86,6 +89,7 @@ class Search:
         self._on_progress = on_progress
         self._should_stop = should_stop
         self._tried, self._tried_batches = Tried(), 0
+        self._ending = Ending(evaluator, study, self._ledger, self._report)
 
     def run(self) -> Frontier:
         """Search until the budget or a limit is reached, test the front, and return it."""
@@ -94,11 +98,18 @@ class Search:
                 while not self._should_stop() and self._step():
                     pass
             if not self._should_stop():
-                Ending(self._evaluator, self._study, self._ledger, self._report).run()
+                self._look_ahead(_FEW)
+                self._ending.run()
         return self._study.frontier()
+
+    def _look_ahead(self, candidates: int) -> None:
+        """Once so many candidates were tried, say what there is to gain."""
+        if self._study.tried() >= candidates:
+            self._ending.look_ahead()
 
     def _step(self) -> bool:
         """Work on one batch, or wait for another worker's; false when nothing is left to do."""
+        self._look_ahead(_EARLY)
         batches = self._batches.of("search")
         batch = self._batches.claim_abandoned("search") or self._ask(batches)
         if batch:
@@ -106,7 +117,7 @@ class Search:
         elif all(batch.done for batch in batches):
             return self._grant(batches).candidates > 0
         else:
-            time.sleep(_WAIT_SECONDS)
+            time.sleep(WAIT_SECONDS)
         return True
 
     def _ask(self, batches: Sequence[Batch]) -> Batch | None:
@@ -134,20 +145,23 @@ class Search:
         if batch.name == FIRST:
             if error := proposed[0].error:  # of the user's own prompt: told, not recorded
                 raise InputError(f"the starting prompt cannot be scored: {error}")
-            raced = {prompt: _score_start(self._evaluator, prompt) for prompt in rows}
+            self._tell_unread()
+            raced = {p: score_in_full(self._evaluator, p, "the starting prompt") for p in rows}
         else:
             front = self._study.front(without=batch.name)
             references = self._study.complete(without=batch.name)
             raced = race(self._evaluator, rows, front, references, self._before_block)
-        return [self._with_interval(_raced(trial, raced)) for trial in proposed]
+        return [with_interval(self._evaluator, _raced(trial, raced)) for trial in proposed]
 
-    def _with_interval(self, trial: Trial) -> Trial:
-        """Return a candidate with the interval of its dev mean, if it saw all dev rows."""
-        if trial.prompt is None or not trial.complete:
-            return trial
-        values = scored(self._evaluator.evaluate(trial.prompt, self._evaluator.task.dev).values)
-        low, high = mean_interval(values, trial.dev_mean)
-        return replace(trial, interval=Interval(low, high, len(values)))
+    def _tell_unread(self) -> None:
+        """Log what the starting prompt's replies say instead of labels, if any."""
+        task = self._evaluator.task
+        if unread := self._evaluator.unread(task.start, task.dev):
+            _log.info(
+                "%d of %d replies to the starting prompt say no label, or several, and are wrong: "
+                "%r",
+                *(len(unread), len(task.dev), unread[0][:_SHOWN]),
+            )
 
     def _tell(self, batch: Batch, trials: Sequence[Trial]) -> None:
         """Store a batch's trials; those that a killed worker stored already stay as they are."""
@@ -174,8 +188,7 @@ class Search:
         if trial.prompt is None:
             return trial
         try:
-            self._evaluator.tokens.of_prompt(trial.prompt)
-            self._evaluator.check_answers(trial.prompt)
+            self._evaluator.check(trial.prompt)
         except PromptfrontError as error:
             return replace(trial, error=str(error))
         return trial
@@ -201,71 +214,8 @@ class Search:
         study, front = self._study, self._study.front()
         best = max((candidate.quality for candidate in front), default=None)
         evaluations = self._ledger.spent.evaluations
-        self._on_progress(Progress(stage, len(study.trials()), evaluations, best, len(front)))
-
-
-class Ending:
-    """What follows a search: finalists are confirmed, and the front is tested once."""
-
-    def __init__(
-        self, evaluator: Evaluator, study: Study, ledger: Ledger, report: Callable[[str], None]
-    ) -> None:
-        self._evaluator = evaluator
-        self._study = study
-        self._batches = study.batches
-        self._ledger = ledger
-        self._report = report
-
-    def run(self) -> None:
-        """Confirm and test what was found."""
-        try:
-            self._confirm()
-            self._test()
-        except (InterruptedCallError, StorageError):
-            raise
-        except PromptfrontError as error:
-            kept = "what was found is kept, and `optimize frontier` shows it"
-            raise type(error)(f"{error}; {kept}") from error
-
-    def _confirm(self) -> None:
-        """Score the start and the finalists on confirmation rows."""
-        frontier = self._study.frontier()
-        entries = with_start(frontier, finalists(frontier))
-
-        def work() -> dict[str, Any]:
-            most = self._ledger.for_each_confirmed(len(entries))
-            results = confirm(self._evaluator, entries, most)
-            evaluations = sum(score["n"] + score["unscored"] for score in results.values())
-            return {"results": results, "evaluations": evaluations}
-
-        self._once("confirm", entries, work)
-        self._report("confirm")
-
-    def _test(self) -> None:
-        """Score start, best and front on the held-out rows."""
-        frontier = self._study.frontier()
-
-        def work() -> dict[str, Any]:
-            if not self._evaluator.task.test:
-                return {"results": cross_fit(self._evaluator, frontier, self._study.full())}
-            return {"results": held_out_scores(self._evaluator, frontier, self._tested)}
-
-        self._once("test", (frontier.start, frontier.best, *frontier.front), work)
-
-    def _tested(self) -> None:
-        self._report("test")
-
-    def _once(
-        self, kind: Kind, entries: Sequence[Entry], work: Callable[[], dict[str, Any]]
-    ) -> None:
-        """Do the work for these entries once; another worker's result is waited for."""
-        name, batches = entries_name(entries), self._batches
-        while not any(batch.name == name and batch.done for batch in batches.of(kind)):
-            batch = batches.claim_abandoned(kind, name) or batches.add(kind, name, {})
-            if batch:
-                batches.finish(batch, work())
-            else:
-                time.sleep(_WAIT_SECONDS)
+        headroom = study.headroom()
+        self._on_progress(Progress(stage, study.tried(), evaluations, best, len(front), headroom))
 
 
 def _raced(proposed: Trial, raced: Mapping[Prompt, Trial]) -> Trial:
@@ -274,30 +224,3 @@ def _raced(proposed: Trial, raced: Mapping[Prompt, Trial]) -> Trial:
         return proposed
     trial = raced[proposed.prompt]
     return replace(trial, parents=proposed.parents, mutators=proposed.mutators)
-
-
-def _score_start(evaluator: Evaluator, start: Prompt) -> Trial:
-    """Score the starting prompt on all dev rows."""
-    dev = evaluator.task.dev
-    evaluation = evaluator.evaluate(start, dev)
-    reasons = count(evaluation.reasons)
-    if unread := evaluator.unread(start, dev):
-        _log.info(
-            "%d of %d replies to the starting prompt say no label, or several, and are wrong: %r",
-            *(len(unread), len(dev), unread[0][:_SHOWN]),
-        )
-    if not scored(evaluation.values):
-        raise InputError(nothing_scored("the starting prompt", len(dev), "dev", reasons))
-    mean = potential = evaluator.mean(evaluation.values, dev)
-    if evaluator.knows_log_odds:
-        potential = evaluator.estimates({start: len(dev)})[start].potential
-    return Trial(
-        start,
-        rows=len(dev),
-        tokens=evaluator.tokens.of_prompt(start),
-        dev_mean=mean,
-        estimate=mean,
-        potential=potential,
-        offsets=evaluation.offsets,
-        reasons=reasons,
-    )

@@ -52,13 +52,19 @@ def progress_bar(budget: int) -> Iterator[Callable[[Progress], None]]:
     """Show a bar on a terminal, and give what moves it."""
     from tqdm import tqdm
 
+    from .tables import headroom_line
+
     shown = sys.stderr.isatty()
     with tqdm(
         total=budget, unit="prompt", disable=not shown, file=sys.stderr, dynamic_ncols=True
     ) as bar:
-        rate = _Rate()
+        rate, told = _Rate(), False
 
         def show(progress: Progress) -> None:
+            nonlocal told
+            if progress.headroom and not told:
+                bar.write(headroom_line(progress.headroom), file=sys.stderr)
+                told = True
             best = "-" if progress.best is None else f"{progress.best:.3f}"
             about = f"best {best}, front {progress.front}, {rate.of(progress)}"
             bar.set_postfix_str(about, refresh=False)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ..assembly import Plan
     from ..contracts import Prompt, Task
-    from ..records.results import Entry, Frontier
+    from ..records.results import Entry, Frontier, Headroom
 
 _SIGNIFICANT = 0.05
 _MANY_UNREAD = 0.1
@@ -90,7 +90,9 @@ def result_lines(frontier: Frontier) -> list[str]:
             "prompt",
         )
     ]
-    entries = [frontier.start, *(e for e in frontier.front if e.number != frontier.start.number)]
+    others = {entry.number: entry for entry in (frontier.best, *frontier.front)}
+    others.pop(frontier.start.number, None)
+    entries = [frontier.start, *sorted(others.values(), key=lambda entry: entry.tokens)]
     is_written = any(entry.test and entry.test.written is not None for entry in entries)
     for entry in entries:
         mark = "start" if entry.number == frontier.start.number else ""
@@ -114,9 +116,10 @@ def result_lines(frontier: Frontier) -> list[str]:
         "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip()
         for row in rows
     ]
-    first, others = _unscored(frontier, many=True), _unscored(frontier, many=False)
-    others += [*_written(frontier), *_label_scores(frontier), *_parts(frontier), *_choice(frontier)]
-    return [*first, *([""] if first else []), *table, "", *others, verdict(frontier)]
+    first, notes = _unscored(frontier, many=True), _unscored(frontier, many=False)
+    notes += [*_written(frontier), *_label_scores(frontier), *_parts(frontier), *_choice(frontier)]
+    notes += [headroom_line(frontier.headroom)] if frontier.headroom else []
+    return [*first, *([""] if first else []), *table, "", *notes, verdict(frontier)]
 
 
 def _label_scores(frontier: Frontier) -> list[str]:
@@ -194,6 +197,18 @@ def _choice(frontier: Frontier) -> list[str]:
         "over the starting prompt "
         f"on {choice.n} rows, cross-fitted (p = {choice.p_value:.2g})"
     ]
+
+
+def headroom_line(headroom: Headroom) -> str:
+    """Return in one sentence what the first candidates showed that there is to gain."""
+    gain, noise, spread = (
+        100 * value for value in (headroom.gain, headroom.noise, headroom.spread)
+    )
+    leader = f"the best of {headroom.prompts} is {gain:+.1f} points from the start"
+    where = f"on {headroom.rows} rows, give or take {noise:.1f}"
+    if not headroom.seen:
+        return f"headroom   nothing to gain seen: {leader} {where}"
+    return f"headroom   prompts differ by about {spread:.1f} points; {leader} {where}"
 
 
 def verdict(frontier: Frontier) -> str:

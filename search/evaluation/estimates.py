@@ -13,6 +13,7 @@ prediction-powered inference, Angelopoulos et al. 2023).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,6 +41,8 @@ _NOISE_ROWS = 10.0
 _CORRECTION = 24.0
 """The model's mean is believed as much as this many examples of the candidate's own."""
 _DRAWS = 64
+_SHARPNESS = 1.0
+"""How sharp every prompt is for `label_shares`: at one, shares grow almost evenly with log-odds."""
 _IMPOSSIBLE = 20.0
 """Nats below the least likely label at which an impossible one is counted."""
 
@@ -85,11 +88,7 @@ def estimate(
     """
     targets = np.asarray(gold)
     counts = np.ones(len(targets)) if weights is None else np.asarray(weights)
-    labels = next(
-        (len(output) for values in outputs for output in values if output is not None),
-        max(gold) + 1,
-    )
-    odds, seen = _log_odds(outputs, len(targets), labels)
+    odds, seen = _log_odds(outputs, len(targets), _labels(outputs, gold))
     model = _fit(odds, seen, targets)
     parts = np.stack([model.rows, model.right])
     expected = model.shift[:, None] + np.einsum("cj,jik->cik", model.weights, parts)
@@ -98,6 +97,27 @@ def estimate(
         _estimate(expected[c], model.noise[c] * noise, odds[c], seen[c], targets, counts)
         for c in range(len(odds))
     ]
+
+
+def label_shares(outputs: Sequence[Sequence[float] | None], gold: Sequence[int]) -> list[float]:
+    """Return the right label's share of each example's probability; NaN of those without outputs.
+
+    Log-odds are divided by their root mean square, which does not look at what is right: a prompt
+    is not better for being sharper.
+    """
+    odds, seen = (one[0] for one in _log_odds([outputs], len(gold), _labels([outputs], gold)))
+    scale = math.sqrt(float((odds[seen] ** 2).mean())) if seen.any() else 0.0
+    shares = np.exp(_SHARPNESS * odds / scale) if scale else np.ones_like(odds)
+    right = shares[np.arange(len(gold)), np.asarray(gold)] / shares.sum(axis=1)
+    return [float(share) if known else math.nan for share, known in zip(right, seen, strict=True)]
+
+
+def _labels(outputs: Sequence[Sequence[Sequence[float] | None]], gold: Sequence[int]) -> int:
+    """Return how many labels there are."""
+    return next(
+        (len(output) for values in outputs for output in values if output is not None),
+        max(gold) + 1,
+    )
 
 
 def _log_odds(

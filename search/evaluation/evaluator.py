@@ -12,7 +12,7 @@ from ..contracts import Example, GreedyReader, Outputs, Prompt, ReplyScorer, Tas
 from ..prompts.reading import label_tokens
 from .answers import AnswerScores
 from .cached_model import CachedModel
-from .estimates import Estimate, estimate
+from .estimates import Estimate, estimate, label_shares
 from .probes import Probes
 from .replies import ReplyScores
 from .scores import Scoring, logs_of, shown
@@ -82,6 +82,17 @@ class Evaluator:
         if rows < len(self.task.dev):
             note = f"{rows} of {len(self.task.dev)} dev rows used: a tenth of `max_evaluations`"
             self.task = replace(self.task, dev=self.task.dev[:rows], notes=(*self.task.notes, note))
+
+    def check(self, prompt: Prompt) -> None:
+        """Refuse a prompt that is too long, or whose answers cannot be scored.
+
+        Raises
+        ------
+        InputError
+            If it is.
+        """
+        self.tokens.of_prompt(prompt)
+        self.check_answers(prompt)
 
     def check_answers(self, prompt: Prompt) -> None:
         """Refuse a prompt whose answers cannot be scored, before anything is spent on it.
@@ -189,6 +200,18 @@ class Evaluator:
         parts = zip(estimates, shares, strict=True)
         written = [Estimate(*(min(1.0, s * value) for value in one)) for one, s in parts]
         return dict(zip(seen, written, strict=True))
+
+    def label_shares(self, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
+        """Return the right label's share of each example's probability; NaN where there is none.
+
+        It is as if all prompts were equally sharp: their log-odds are divided by what these vary.
+        """
+        labels = self.task.labels
+        if not self.knows_log_odds:
+            return [math.nan] * len(examples)
+        outputs = self.measure([prompt], examples)[0]
+        logs = _calibrated(outputs, self.evaluate(prompt, examples))
+        return label_shares(logs, [labels.index(example.target) for example in examples])
 
     def chosen(
         self, prompt: Prompt, examples: Sequence[Example], offsets: tuple[float, ...]

@@ -58,14 +58,20 @@ def train_rows(task: Task) -> tuple[Example, ...]:
     return task.train[: len(task.train) - len(confirmation_rows(task))]
 
 
-def confirm(evaluator: Evaluator, entries: Sequence[Entry], most: int) -> dict[str, Any]:
-    """Return each prompt's score on up to ``most`` confirmation rows, by trial.
+def unshown(task: Task, entries: Sequence[Entry]) -> list[Example]:
+    """Return the confirmation rows that none of the prompts shows."""
+    shown = {example.inputs for entry in entries for example in entry.prompt.demonstrations}
+    return [row for row in confirmation_rows(task) if row.inputs not in shown]
+
+
+def confirm(
+    evaluator: Evaluator, entries: Sequence[Entry], rows: Sequence[Example]
+) -> dict[str, Any]:
+    """Return each prompt's score on confirmation rows, by trial.
 
     The first of ``entries`` is the starting prompt, which the others are compared with. There is
-    nothing where train has no rows to spare.
+    nothing where there are no rows.
     """
-    shown = {example.inputs for entry in entries for example in entry.prompt.demonstrations}
-    rows = [row for row in confirmation_rows(evaluator.task) if row.inputs not in shown][:most]
     results = dict[str, Any]()
     start: tuple[float, ...] = ()
     for entry in entries if rows else ():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InputError
@@ -66,6 +66,23 @@ class ConfirmationScore:
     unscored: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     gain: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """What there is to gain over the starting prompt, as the first candidates show it.
+
+    Of ``prompts``, the start among them, the one that leads was compared with the start on ``rows``
+    rows: ``gain`` is its mean gain, give or take a standard error of ``noise``. ``spread`` is the
+    standard deviation of prompts' true mean scores. Something to gain was ``seen``, or it was not.
+    """
+
+    prompts: int
+    rows: int
+    gain: float
+    noise: float
+    spread: float
+    seen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +194,8 @@ class Frontier:
         Everything the study was started with.
     choice
         What choosing the best prompt is worth, where no rows were held out.
+    headroom
+        What the first candidates showed that there is to gain, once they were tried.
     """
 
     study: str
@@ -191,6 +210,7 @@ class Frontier:
     front: tuple[Entry, ...]
     config: StudyConfig
     choice: Choice | None = None
+    headroom: Headroom | None = None
 
     @property
     def held_out(self) -> bool:
@@ -238,6 +258,12 @@ class Frontier:
             config=config,
         )
 
+    def simplified(self, simpler: Entry) -> Frontier:
+        """Return the same with the best prompt as it was made simpler; the front keeps the rest."""
+        known = [entry for entry in self.front if entry.number != simpler.number]
+        front = front_of([*known, simpler], self.config.sizes.dev)
+        return replace(self, best=simpler, front=tuple(front))
+
     def pick(self, which: str) -> Entry:
         """Return one prompt of the front: ``best``, ``knee``, ``shortest`` or a trial number.
 
@@ -252,7 +278,7 @@ class Frontier:
             return self.front[0]
         if which == "knee":
             return self.front[knee([(e.quality, e.tokens) for e in self.front])]
-        entries = {str(entry.number): entry for entry in (self.start, *self.front)}
+        entries = {str(entry.number): entry for entry in (self.start, self.best, *self.front)}
         if which not in entries:
             raise InputError(
                 f"`pick`: expected best, knee, shortest or one of the trials {', '.join(entries)}, "
@@ -274,6 +300,7 @@ class Frontier:
             "best": self.best.to_dict(with_gain=True),
             "front": [entry.to_dict() for entry in self.front],
             "choice": asdict(self.choice) if self.choice else None,
+            "headroom": asdict(self.headroom) if self.headroom else None,
         }
 
 

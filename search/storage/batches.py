@@ -22,16 +22,19 @@ from .errors import clear_errors
 from .schema import BATCHES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .database import Store
 
-Kind = Literal["search", "confirm", "test"]
-"""What a batch is: candidates to race, finalists to confirm, or a front to test."""
+Kind = Literal["search", "headroom", "confirm", "simplify", "test"]
+"""What a batch is: candidates to race, what there is to gain, finalists to confirm, the best prompt
+to make simpler, or a front to test."""
 _BEAT_SECONDS = 10.0
 """How often a worker says that it lives."""
 _DEAD_AFTER_SECONDS = 60.0
 """A worker of another machine that was silent for so long is taken for dead."""
+WAIT_SECONDS = 1.0
+"""How often a worker looks whether another has finished."""
 _KEYS = 500
 """Keys in one query: SQLite takes 999 at least."""
 
@@ -110,6 +113,15 @@ class Batches:
         done = sa.update(BATCHES).where(*self._is(batch.kind, batch.name)).values(**values)
         with self._store.transaction() as connection:
             connection.execute(done)
+
+    def once(self, kind: Kind, name: str, work: Callable[[], dict[str, Any]]) -> None:
+        """Do work once and keep what comes of it; another worker's result is waited for."""
+        while not any(batch.name == name and batch.done for batch in self.of(kind)):
+            batch = self.claim_abandoned(kind, name) or self.add(kind, name, {})
+            if batch:
+                self.finish(batch, work())
+            else:
+                time.sleep(WAIT_SECONDS)
 
     def owns(self, batch: Batch) -> bool:
         """Whether the batch is still this worker's: who slept too long finds it taken over."""

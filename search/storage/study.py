@@ -13,6 +13,7 @@ from ..records.results import (
     ConfirmationScore,
     Entry,
     Frontier,
+    Headroom,
     HeldOutScore,
     finalists,
     front_of,
@@ -116,26 +117,65 @@ class Study:
         with readable(f"study {self.name!r}"):
             return self._frontier()
 
-    def _frontier(self) -> Frontier:
+    def found(self) -> Frontier:
+        """Return the front as the search left it, with confirmation scores once there are any."""
         told = self._latest()
         # Trials are numbered as they end; with two workers the starting prompt's may not be first.
         full = sorted(told.full, key=lambda one: (one[0] != FIRST, one[1].number))
         entries = [entry for _, entry in full]
         evaluations = sum(max(0, trial.rows - seen) for trial, seen in told.scored)
-        evaluations += self.mutator_evaluations() + self.confirmed_evaluations()
+        evaluations += self.mutator_evaluations() + self.ending_evaluations()
         counts = {"trials": told.candidates, "evaluations": evaluations}
         frontier = Frontier.of(self.config, entries, study=self.name, **counts)
         confirmed = self.results("confirm", with_start(frontier, finalists(frontier)))
         entries = [_confirmed(entry, confirmed) for entry in entries]
-        frontier = Frontier.of(self.config, entries, study=self.name, **counts)
+        return Frontier.of(self.config, entries, study=self.name, **counts)
+
+    def _frontier(self) -> Frontier:
+        frontier = self._simplified(self.found())
         tests = self.results("test", (frontier.start, frontier.best, *frontier.front))
         return replace(
             frontier,
             choice=Choice(**tests["choice"]) if "choice" in tests else None,
+            headroom=self.headroom(),
             start=_tested(frontier.start, tests),
             best=_tested(frontier.best, tests),
             front=tuple(_tested(entry, tests) for entry in frontier.front),
         )
+
+    def _simplified(self, frontier: Frontier) -> Frontier:
+        """Return the front with the best prompt as it was made simpler, once it was."""
+        results = self.results("simplify", (frontier.start, frontier.best))
+        if not results:
+            return frontier
+        entries = [*frontier.front, *self.full(), *self._latest().simpler.values()]
+        entry = next(one for one in entries if one.number == results["trial"])
+        if score := results["confirmation"]:
+            entry = replace(entry, confirmation=ConfirmationScore(**score))
+        return frontier.simplified(entry)
+
+    def simpler(self, batch: str) -> Entry | None:
+        """Return the prompt that the best was made simpler to in that batch, once it is stored."""
+        return self._latest().simpler.get(batch)
+
+    def headroom(self) -> Headroom | None:
+        """Return what the first candidates showed that there is to gain, once they were tried."""
+        results = self._ahead().get("results")
+        return Headroom(**results) if results else None
+
+    def seen_ahead(self) -> dict[int, int]:
+        """Return the trials that this was found out from, and their confirmation rows."""
+        ahead = self._ahead()
+        starts = [entry.number for batch, entry in self._latest().full if batch == FIRST]
+        return dict.fromkeys([*starts, ahead["leader"]], ahead["rows"]) if ahead else {}
+
+    def _ahead(self) -> dict[str, Any]:
+        done = [batch.payload for batch in self.batches.of("headroom") if batch.done]
+        return done[0] if done and done[0]["results"] else {}
+
+    def tried(self) -> int:
+        """Return how many candidates were told."""
+        return self._latest().candidates
 
     def scored(self) -> list[tuple[Trial, int]]:
         """Return each scored candidate, and how many rows an earlier race had shown it."""
@@ -149,9 +189,10 @@ class Study:
         """Return the evaluations that mutators asked for (to find hard examples)."""
         return self._evaluations("search")
 
-    def confirmed_evaluations(self) -> int:
-        """Return the evaluations of finalists on confirmation rows."""
-        return self._evaluations("confirm")
+    def ending_evaluations(self) -> int:
+        """Return the evaluations on confirmation rows, and those that made the best simpler."""
+        kinds: tuple[Kind, ...] = ("headroom", "confirm", "simplify")
+        return sum(self._evaluations(kind) for kind in kinds)
 
     def lineage(self, entry: Entry) -> list[dict[str, Any]]:
         """Return the trials an entry descends from, nearest first."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CANDIDATE = "candidate"
 """The attribute of an Optuna trial that holds the candidate."""
+SIMPLER = "simpler-"
+"""What the batch of a prompt begins with that the best was made simpler to."""
 _DISTRIBUTIONS: dict[str, BaseDistribution] = {
     gene: CategoricalDistribution(tuple(range(SLOTS))) for gene in GENES
 }
@@ -54,7 +56,9 @@ def to_optuna(trial: Trial, batch: str, index: int, slots: Mapping[str, int] | N
 class ToldTrials:
     """The finished trials, each read once: a finished trial never changes.
 
-    ``read`` counts all, ``candidates`` those that promptfront stored. ``scored`` are the scored
+    ``read`` counts all, ``candidates`` those that were composed. What the best prompt was made
+    simpler to is none of them: the search goes on without it. ``simpler`` has it, by its batch.
+    ``scored`` are the scored
     ones, each with the rows that an earlier race had shown it; ``full`` the fully evaluated ones,
     each with its batch; ``told`` the indices that are stored of each batch. ``waited`` counts the
     candidates since the last that was better than all before it.
@@ -66,6 +70,7 @@ class ToldTrials:
         self.scored: list[tuple[Trial, int]] = []
         self.full: list[tuple[str, Entry]] = []
         self.told: dict[str, set[int]] = {}
+        self.simpler: dict[str, Entry] = {}
         self.waited = 0
         self._rows: dict[Prompt | None, int] = {}
         self._best = -math.inf
@@ -75,9 +80,12 @@ class ToldTrials:
         self.read += 1
         if CANDIDATE not in stored.user_attrs:
             return
-        self.candidates += 1
         attrs: dict[str, Any] = stored.user_attrs[CANDIDATE]
         trial = told_from_json(attrs, stored.number)
+        if attrs["batch"].startswith(SIMPLER):
+            self.simpler[attrs["batch"]] = Entry(trial)
+            return
+        self.candidates += 1
         self.history.add(trial)
         self.told.setdefault(attrs["batch"], set()).add(attrs["index"])
         if trial.scored:

@@ -57,8 +57,8 @@ class Told:
         """Return what mutators have used."""
         return self._mutators
 
-    def confirmed_evaluations(self) -> int:
-        """Return what finalists have used."""
+    def ending_evaluations(self) -> int:
+        """Return what the ending has used."""
         return self._confirmed
 
 
@@ -94,7 +94,7 @@ def test_few_evaluations_are_still_several_full_ones() -> None:
     assert affordable_dev_rows(Limits(), 200) == 200
     assert confirming_evaluations(Limits(max_evaluations=280), 30) == 10
     assert confirming_evaluations(Limits(), 30) == 30
-    assert planned_evaluations(Limits(budget=8), 0, 100, 30) == 215 + 120
+    assert planned_evaluations(Limits(budget=8), 0, 100, 30) == 215 + 120 + 107
     assert planned_evaluations(Limits(budget=8, max_evaluations=50), 0, 100, 30) == 50
 
 
@@ -104,12 +104,12 @@ def test_a_batch_is_as_large_as_its_race_can_be_paid_for() -> None:
     assert free.grant([1, 8, 8], []) == (3, None)
     told = Told((Trial(PROMPT, rows=100, tokens=5, estimate=0.5), 0))
     tight = ledger(Limits(budget=20, max_evaluations=1000), told)
-    kept = 3 * 30
+    kept = 3 * 30 + 1000 // 8
     assert tight.grant([1], []) == (8, 1000 - 100 - kept - 215)
     assert tight.grant([1, 8], [8]) == (8, 1000 - 100 - kept - 2 * 215)
     small = ledger(Limits(budget=20, max_evaluations=300), told)
     size, for_mutators = small.grant([1], [])
-    left = 300 - 100 - 3 * (300 // 28)
+    left = 300 - 100 - 3 * (300 // 28) - 300 // 8
     assert 0 < size < 8
     assert for_mutators == left - race_budget(size, 100)
     assert race_budget(size + 1, 100) + 15 * (size + 1) > left
@@ -147,11 +147,16 @@ def test_what_is_in_flight_is_spent_until_the_study_holds_it() -> None:
 
 
 def test_finalists_share_what_the_search_left() -> None:
-    """Each has all confirmation rows only where evaluations are left for them."""
+    """Each has all confirmation rows only where evaluations are left for them.
+
+    What makes the best prompt simpler has its part, and at the end what is left.
+    """
     told = Told((Trial(PROMPT, rows=100, tokens=5, estimate=0.5), 0))
-    for most, rows in ((None, 30), (1100, 30), (150, 16), (100, 0), (1, 0)):
+    for most, rows in ((None, 30), (1100, 30), (150, 10), (100, 0), (1, 0)):
         limits = Limits(budget=1, max_evaluations=most)
-        assert rows == ledger(limits, told).for_each_confirmed(3)
+        books = ledger(limits, told)
+        assert rows == books.for_each_confirmed(3)
+        assert books.for_simplifying() == (50 if most is None else max(0, most - 100))
 
 
 def test_mutators_are_answered_as_far_as_their_allowance_goes() -> None:

@@ -109,10 +109,10 @@ def test_two_workers_share_a_study(
     assert [0, 0] == [code for code, _, _ in ends], ends
     assert not any("locked" in err or "Traceback" in err for _, _, err in ends)
     trials = optuna.load_study(study_name=None, storage=f"sqlite:///{tmp_path}/two.db").trials
-    places = [
-        (t.user_attrs["candidate"]["batch"], t.user_attrs["candidate"]["index"]) for t in trials
-    ]
+    candidates = [trial.user_attrs["candidate"] for trial in trials]
+    places = [(one["batch"], one["index"]) for one in candidates if one["batch"].isdecimal()]
     assert 14 == len(places) == len(set(places))
+    assert len(trials) - 14 <= 1  # what the best was made simpler to
     assert ends[0][1] == ends[1][1] == shown(*search(*storage))
 
 

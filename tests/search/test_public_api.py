@@ -73,7 +73,7 @@ def test_search_export_verify_from_python(
     assert all(a.tokens < b.tokens and a.quality < b.quality for a, b in pairwise(found.front))
     assert found.best.test is not None
     assert 30 == found.best.test.n
-    assert {"search", "confirm", "test"} == set(stages)
+    assert {"search", "headroom", "confirm", "test"} == set(stages) - {"simplify"}
     assert plans[0].budget == 9
     assert found == load_frontier(storage)
     document, entry = export_prompt(storage, pick="shortest")

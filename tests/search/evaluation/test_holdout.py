@@ -75,7 +75,12 @@ def test_confirmation_rows_are_kept_from_mutators() -> None:
     from promptfront.scorers.labels import LabelScorer
     from promptfront.search.contracts import Task
     from promptfront.search.evaluation.evaluator import Evaluator
-    from promptfront.search.evaluation.holdout import confirm, confirmation_rows, train_rows
+    from promptfront.search.evaluation.holdout import (
+        confirm,
+        confirmation_rows,
+        train_rows,
+        unshown,
+    )
     from tests.search.evaluation.test_racing import KnownModel
 
     train = tuple(Example((("text", f"{i} train"),), "ab"[i % 2]) for i in range(12))
@@ -84,7 +89,7 @@ def test_confirmation_rows_are_kept_from_mutators() -> None:
     shown = entry(1, Prompt("60", START.structure, train[-2:]), 0.6, 5)
     start = entry(0, replace(START, instruction="50"), 0.5, 1)
     entries = [start, shown, entry(2, replace(START, instruction="70"), 0.7, 1)]
-    found = confirm(Evaluator(task, KnownModel(), LabelScorer()), entries, 20)
+    found = confirm(Evaluator(task, KnownModel(), LabelScorer()), entries, unshown(task, entries))
     assert {"0": 2, "1": 2, "2": 2} == {trial: score["n"] for trial, score in found.items()}
     gains = {trial: score["score"] - found["0"]["score"] for trial, score in found.items()}
     assert gains == {trial: score["gain"] for trial, score in found.items()}
