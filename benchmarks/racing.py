@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from racing_rules import RULES, Matrix, replay
-from search_arena import TASKS, load_bench_task
+from search_tasks import TASKS, load_bench_task
 
 if TYPE_CHECKING:
     from promptfront.search.contracts import MutationContext, Prompt

@@ -1,174 +1,26 @@
 """What every optimizer in benchmarks/search.py plays in: the same rows, model, rule and budget.
 
 The budget is in evaluations, each one prompt on one example; one that was made before costs nothing
-the second time. Every optimizer decides by the most likely label and is told the score of each
-example; nobody sees a test row.
+the second time. Every optimizer decides as the task says - by the most likely label, or by the
+label that the reply says - and is told the score of each example; nobody sees a test row.
 """
 
 from __future__ import annotations
 
-import json
-import random
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
 
-from promptfront.search.contracts import Example, Prompt, Structure, Task, Unscored
+from promptfront.search.contracts import Unscored
+from promptfront.search.prompts.reading import said_label
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
-    from promptfront.search.contracts import Text
+    from promptfront.search.contracts import Backend, Example, Outputs, Prompt, Text
     from promptfront.search.evaluation.evaluator import Evaluator
-
-
-@dataclass(frozen=True, slots=True)
-class BenchTask:
-    """A data set: its folder, the words of its prompt, the instructions everyone starts from."""
-
-    folder: str
-    input_label: str
-    target_label: str
-    instructions: tuple[str, ...]
-
-
-_LOOKED_AT = 300
-
-TASKS = {
-    "sst5": BenchTask(
-        "sst5",
-        "Review",
-        "Sentiment",
-        (
-            "Classify the sentiment of the movie review as terrible, bad, okay, good or great.",
-            "Rate the movie review: terrible, bad, okay, good or great.",
-            "How does the reviewer feel about the movie? Answer terrible, bad, okay, good or "
-            "great.",
-            "Read the sentence from a movie review and choose the word that fits its sentiment "
-            "best: terrible, bad, okay, good, great.",
-            "Assign one of five sentiment labels (terrible, bad, okay, good, great) to the text.",
-            "You are a film critic. Judge how positive this sentence is on a scale from terrible "
-            "to great.",
-            "Decide whether the opinion is terrible, bad, okay, good or great.",
-            "Determine the overall sentiment of the review.",
-        ),
-    ),
-    "subj": BenchTask(
-        "subj",
-        "Sentence",
-        "Label",
-        (
-            "Classify the sentence as subjective or objective.",
-            "Is the sentence subjective or objective?",
-            "Does this sentence state an opinion (subjective) or a fact (objective)?",
-            "Decide whether the text expresses a personal view or describes facts: subjective or "
-            "objective.",
-            "Label each sentence: subjective for opinions and judgements, objective for plain "
-            "descriptions of a plot.",
-            "You are an expert in language. Determine if the statement is subjective or objective.",
-            "Read the sentence about a movie and say whether it is subjective or objective.",
-            "Identify the type of the sentence.",
-        ),
-    ),
-    "agnews": BenchTask(
-        "agnews",
-        "Article",
-        "Topic",
-        (
-            "Classify the news article as World, Sports, Business or Tech.",
-            "What is the topic of the news article: World, Sports, Business or Tech?",
-            "Choose the section of the newspaper in which this article appears: World, Sports, "
-            "Business or Tech.",
-            "Assign the article to one of four categories: World, Sports, Business, Tech.",
-            "Read the news and decide which topic describes it best.",
-            "You are a news editor. Label each story with World, Sports, Business or Tech.",
-            "Determine whether the text is about world affairs, sports, business or technology.",
-            "Identify the category of the article.",
-        ),
-    ),
-    "sports": BenchTask(
-        "bbh/sports_understanding",
-        "Question",
-        "Answer",
-        (
-            "Answer the question with yes or no.",
-            "Decide whether the sentence about sports is plausible: yes or no.",
-            "Determine whether an artificially constructed sentence relating to sports is "
-            "plausible or not.",
-            "Does the athlete named in the sentence play the sport the action belongs to? Answer "
-            "yes or no.",
-            "You are an expert in sports. Say whether the sentence makes sense.",
-            "Is the following plausible? Answer yes if the player and the action belong to the "
-            "same sport, otherwise no.",
-            "Judge each sentence: yes if it could have happened, no if it could not.",
-            "Read the question and give the correct answer, yes or no.",
-        ),
-    ),
-    "similarity": BenchTask(
-        "instruction_induction/sentence_similarity",
-        "Input",
-        "Output",
-        (
-            "Rate how similar in meaning the two sentences are, from 0 - definitely not to 5 - "
-            "perfectly.",
-            "Do the two sentences mean the same? Answer on the scale 0 - definitely not, 1 - "
-            "probably not, 2 - possibly, "
-            "3 - probably, 4 - almost perfectly, 5 - perfectly.",
-            "Rate the semantic similarity of each pair of sentences.",
-            "Compare Sentence 1 with Sentence 2 and say how close their meanings are.",
-            "Each input has two sentences. Decide on a scale from 0 to 5 whether they say the same "
-            "thing.",
-            "You are a linguist. Judge whether the sentences are paraphrases of each other.",
-            "Read both sentences and choose the degree to which they are equivalent.",
-            "How likely is it that the two sentences have the same meaning?",
-        ),
-    ),
-    "chinese": BenchTask(
-        "chnsenticorp",
-        "评论",
-        "情感",
-        (
-            "判断评论的情感是正面还是负面。",
-            "这条评论是正面的还是负面的？",
-            "请阅读下面的评论，判断作者的态度：正面或负面。",
-            "对评论进行情感分类，只回答正面或负面。",
-            "你是一位情感分析专家。请给出评论的情感标签：正面、负面。",
-            "顾客对商品或酒店满意吗？满意回答正面，不满意回答负面。",
-            "根据文本内容选择合适的标签：正面或负面。",
-            "识别这段文字的情感倾向。",
-        ),
-    ),
-}
-
-
-def load_bench_task(name: str, data_dir: Path, seed: int, sizes: tuple[int, int, int]) -> Task:
-    """Return a task with up to ``sizes`` train, dev and test rows.
-
-    Train and dev are drawn from the train rows by the seed.
-
-    Where there are few train rows, dev gets half of them. Test rows are the same for every seed,
-    drawn from all but the first, which were looked at while fitted verbalizers were developed.
-    """
-    spec = TASKS[name]
-    rows = {split: _read(data_dir / spec.folder / f"{split}.jsonl") for split in ("train", "test")}
-    unseen = rows["test"][_LOOKED_AT:] or rows["test"]
-    tested = random.Random(0).sample(unseen, min(sizes[2], len(unseen)))
-    train = random.Random(seed).sample(rows["train"], len(rows["train"]))
-    dev = min(sizes[1], len(train) // 2)
-    labels = tuple(
-        rows["train"][0].get("choices") or sorted({row["target"] for row in rows["train"]})
-    )
-    shown, held, test = (
-        tuple(Example((("text", row["input"]),), row["target"]) for row in part)
-        for part in (train[dev : dev + sizes[0]], train[:dev], tested)
-    )
-    start = Prompt(spec.instructions[0], Structure((spec.input_label,), spec.target_label))
-    return Task(name, spec.folder, start, ("text",), "target", labels, shown, held, test)
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 class BudgetSpentError(Exception):
@@ -185,6 +37,45 @@ class Incumbent:
     quality: float
 
 
+class Answer(NamedTuple):
+    """What the model answers to an example, and the label read in it, if there is one."""
+
+    reply: str
+    label: str | None
+
+
+class Meter:
+    """Counts the tokens that a backend reads and writes, each prompt in full, as a server would.
+
+    It counts what is asked from now on. An answer that is scored, not written, writes nothing.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.read = 0
+        self.written = 0
+        self._count = backend.count_tokens
+        for name in ("loglikelihoods", "greedy"):
+            if hasattr(backend, name):
+                setattr(backend, name, self._scoring(getattr(backend, name)))
+        setattr(backend, "generate", self._writing(backend.generate))  # noqa: B010
+
+    def _scoring(self, score: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(requests: Sequence[Any]) -> Any:  # noqa: ANN401
+            self.read += sum(self._count([request.prompt for request in requests]))
+            return score(requests)
+
+        return counted
+
+    def _writing(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(prompts: Sequence[Text], **options: object) -> Any:  # noqa: ANN401
+            self.read += sum(self._count(list(prompts)))
+            replies = write(prompts, **options)
+            self.written += sum(self._count([r for r in replies if isinstance(r, str)]))
+            return replies
+
+        return counted
+
+
 class Arena:
     """Scores and writes for one optimizer on one task, and keeps its accounts.
 
@@ -198,16 +89,28 @@ class Arena:
         The budget.
     seed
         Decides everything random in the optimizer.
+    hand
+        Prompts that a person wrote, for the baseline.
+    seconds
+        When a peer is ended.
     """
 
     def __init__(
-        self, evaluator: Evaluator, instructions: Sequence[str], evaluations: int, seed: int
+        self,
+        evaluator: Evaluator,
+        instructions: Sequence[str],
+        evaluations: int,
+        seed: int,
+        hand: Sequence[Prompt] = (),
+        seconds: float = inf,
     ) -> None:
         self.evaluator = evaluator
         self.task = evaluator.task
         self.instructions = tuple(instructions)
         self.evaluations = evaluations
         self.seed = seed
+        self.hand = tuple(hand)
+        self.seconds = seconds
         self.spent = 0
         self.proposer_calls = 0
         self.proposer_seconds = 0.0
@@ -246,9 +149,16 @@ class Arena:
         self.proposer_seconds += time.perf_counter() - started
         return ["" if isinstance(reply, Unscored) else reply for reply in replies]
 
+    def answers(self, prompt: Prompt, examples: Sequence[Example]) -> list[Answer]:
+        """Return what the model answers to examples that the prompt was scored on."""
+        outputs = self.evaluator.measure([prompt], examples)[0]
+        return [answer(prompt, self.task.labels, output) for output in outputs]
+
     def prompt(self, instruction: str, demonstrations: Sequence[Example] = ()) -> Prompt:
         """Return an instruction with demonstrations in the layout that every peer uses."""
-        return Prompt(instruction, self.task.start.structure, tuple(demonstrations))
+        return replace(
+            self.task.start, instruction=instruction, demonstrations=tuple(demonstrations)
+        )
 
     def hold(self, prompt: Prompt, quality: float) -> None:
         """Note the prompt that would now be returned, and what its optimizer thinks it scores."""
@@ -260,3 +170,15 @@ class Arena:
             self.incumbents.append(
                 Incumbent(self.spent, time.perf_counter() - self._started, prompt, quality)
             )
+
+
+def answer(prompt: Prompt, labels: Sequence[str], output: Outputs) -> Answer:
+    """Return what an output says: the likeliest label, or the one that the reply says."""
+    if isinstance(output, Unscored):
+        return Answer("", None)
+    if isinstance(output, tuple):
+        label = labels[output.index(max(output))]
+        return Answer(label, label)
+    reply = output if isinstance(output, str) else output.reply
+    said = said_label(prompt.structure, labels, reply)
+    return Answer(reply, None if isinstance(said, Unscored) else labels[said])

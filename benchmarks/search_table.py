@@ -10,7 +10,18 @@ from typing import Any
 Record = dict[str, Any]
 SHARES = 0.1, 0.25, 0.5
 """Parts of the budget at which the prompt held is tested too."""
-_BEHIND = "dev - test", "hypervolume", "tokens", "evaluations", "seconds", "writing"
+_BEHIND = (
+    "below start",
+    "dev - test",
+    "hypervolume",
+    "tokens",
+    "evaluations",
+    "seconds",
+    "writing",
+    "read, k",
+    "written, k",
+)
+"""Runs below the start, means over runs, and thousands of tokens that the model read and wrote."""
 _MOST_TOKENS = 1000
 
 
@@ -76,13 +87,21 @@ def _lead(ours: Sequence[Record], theirs: Sequence[Record]) -> str:
 def _behind(records: Sequence[Record], tasks: Sequence[str]) -> list[str]:
     return [
         *(_percent(_at(records, tasks, share)) for share in SHARES),
+        f"{sum(map(below_start, records))} of {len(records)}",
         f"{100 * fmean(r['dev'] - r['held']['1.0']['accuracy'] for r in records):+.1f}",
-        _percent(_mean([hypervolume(r["front"]) for r in records if "front" in r])),
+        _percent(_mean([hypervolume(_points(r)) for r in records if r.get("front")])),
         f"{fmean(r['held']['1.0']['tokens'] for r in records):.0f}",
         f"{fmean(r['spent'] for r in records):.0f}",
         f"{fmean(r['seconds'] for r in records):.0f}",
         f"{fmean(r['proposer_seconds'] for r in records):.0f}",
+        f"{fmean(r.get('read', 0) for r in records) / 1000:.0f}",
+        f"{fmean(r.get('written', 0) for r in records) / 1000:.0f}",
     ]
+
+
+def below_start(record: Record) -> bool:
+    """Whether a run ended with a prompt that scores less on the test rows than the start."""
+    return bool(record["held"]["1.0"]["accuracy"] < record["start"]["accuracy"])
 
 
 def _at(records: Sequence[Record], tasks: Sequence[str], share: float) -> float | None:
@@ -112,6 +131,10 @@ def hypervolume(front: Sequence[tuple[int, float]]) -> float:
         area += max(0.0, accuracy - best) * (1 - tokens / _MOST_TOKENS)
         best = max(best, accuracy)
     return area
+
+
+def _points(record: Record) -> list[tuple[int, float]]:
+    return [(prompt["tokens"], prompt["accuracy"]) for prompt in record["front"]]
 
 
 def _mean(values: Sequence[float]) -> float | None:
