@@ -42,4 +42,4 @@ def test_the_answer_s_likelihood_is_a_score(
     (logs,) = evaluator.measure([task.start], task.dev[:1])[0]
     expected = math.exp(logs[0] / len(task.dev[0].target))  # type: ignore[index, operator]
     assert evaluator.evaluate(task.start, task.dev[:1]).values[0] == pytest.approx(expected)
-    assert 0 < front.start.quality < front.best.quality <= 1
+    assert 0 < front.start.quality <= front.best.quality <= 1

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from promptfront.search.contracts import Backend, Example, LikelihoodRequest, Text
 
+_ASKING_MUTATORS = ("crossover", "define-labels", "induce", "paraphrase", "rewrite-sentence")
 _SLOW = ("debias-demonstrations", "fit-verbalizers")
 GOOD, BAD, WORSE = prompt(60), prompt(61), prompt(62)
 
@@ -223,7 +224,7 @@ def test_proposals_are_asked_for_in_plain_text(tiny: Callable[..., str], tmp_pat
     data = DataOptions(write_rows(tmp_path, ("good", "bad")))
     options: dict[str, Any] = {
         "mutators": [f"{tmp_path}/own.py:Ask"],
-        "without": ["paraphrase", "induce", "crossover", *_SLOW],
+        "without": [*_ASKING_MUTATORS, *_SLOW],
     }
     optimize(
         None,
@@ -259,8 +260,6 @@ def test_a_model_that_cannot_write_has_no_proposals(
     assert [
         note
         for note in notes
-        if f"writes no proposals: crossover, induce, paraphrase, {own} left out" in note
+        if f"writes no proposals: {', '.join([*_ASKING_MUTATORS, own])} left out" in note
     ]
-    assert not {"crossover", "induce", "paraphrase", own} & {
-        name for t in trials(url) for name in t["mutators"]
-    }
+    assert not {*_ASKING_MUTATORS, own} & {name for t in trials(url) for name in t["mutators"]}

@@ -252,11 +252,12 @@ def test_no_mutator_breaks_a_prompt(
         text = f"Be brief.\n===\n{text}"
     task = _own_task(text, keep)
     rng = random.Random(seed)
+    replies = "Say a or b.", f"{keep} Say a or b of {{{{title}}}}."
     context = MutationContext(
         task,
         (Candidate(task.start, 0.5, 9),),
         rng,
-        lambda prompts, _: ["Say a or b.", f"{keep} Say a or b of {{{{title}}}}."] * len(prompts),
+        lambda prompts, _: [replies[i % len(replies)] for i in range(len(prompts))],
         lambda _, rows: [float(len(row.target)) for row in rows],
     )
     mutators, prompt = suited(built_in(), task), task.start
