@@ -243,6 +243,8 @@ class TestInProcess:
             "max_model_len=2048",
             "--max-evaluations",
             "100",
+            "--answers",  # a reply to each of 1,000 test rows takes minutes on a CPU
+            "choice",
             "--storage",
             storage,
         ]
