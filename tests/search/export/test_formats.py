@@ -38,7 +38,13 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], Prompt, dict[str, str]]:
         labels, draw(st.sampled_from(("Label", "", "标签"))), question=draw(TEXTS)
     )
     prompt = Prompt(draw(TEXTS), structure, (example,) if draw(st.booleans()) else ())
-    document = {"input_fields": fields, "target_field": "label", "labels": ["good", "bad"]}
+    document: dict[str, Any] = {
+        "input_fields": fields,
+        "target_field": "label",
+        "labels": ["good", "bad"],
+        "scores": {"test": None},
+        "calibration": {"offsets": {}},
+    }
     return document, prompt, {field: draw(TEXTS) for field in fields}
 
 
