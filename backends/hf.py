@@ -123,7 +123,10 @@ class HFBackend(Templated):
             raise BackendError(f"{self.model}: what it would write is known by writing alone")
         encoded = self._encoder.encode(requests, self.max_context)
         ends = [Ends(self._model, self._tokenizer, request.stop).at_once for request in requests]
-        call = partial(greedy_chain, encoded, self._engine.compute, ends)
+        compute = self._engine.compute
+        if isinstance(self._engine, PackedEngine):  # where no continuation is written a reply is
+            compute = partial(self._engine.compute, keep=True)
+        call = partial(greedy_chain, encoded, compute, ends)
         scored = within_memory(self._engine, self._model.device, call) if encoded else []
         return [
             Greedy(ended(request, logs), written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _READ_TOGETHER = 128
 """Rows of logits at once: each is as wide as the vocabulary."""
+_KEPT = 8192
+"""Tokens of the latest texts whose keys and values are kept for the replies to them."""
 _GPU_BLOCK = 512
 """Tokens of a prefix's blocks on a GPU, where a pass takes about as long for 512 tokens as for 128
 (benchmarks/RESULTS.md, blocks of 128 to 1024)."""
@@ -53,6 +56,7 @@ class PackedEngine:
         self._block = BLOCK if model.device.type == "cpu" else _GPU_BLOCK
         self.max_batch_tokens = max_batch_tokens
         self._prefixes = PrefixCache(self._compute_block, max_cached_tokens)
+        self._kept: dict[Tokens, _Ended] = {}
         self.computed_tokens = 0
         """Tokens passed through the model so far."""
 
@@ -61,12 +65,24 @@ class PackedEngine:
         return chain(requests, self.compute)
 
     @torch.inference_mode()
-    def compute(self, wanted: Wanted) -> LogProbs:
-        """Return the log-probabilities of the wanted next tokens after each context."""
+    def compute(self, wanted: Wanted, *, keep: bool = False) -> LogProbs:
+        """Return the log-probabilities of the wanted next tokens after each context.
+
+        With ``keep`` replies to the contexts can `begin` without reading them again, until the next
+        call.
+        """
         logprobs: LogProbs = {}
+        self._kept.clear()
+        room = _KEPT if keep else 0
         with packed(self.model):
             for pack in packs(self.groups(list(wanted)), self.max_batch_tokens):
-                logprobs |= self._read(pack, self._forward(self._lay_out(pack)), wanted)
+                run = self._lay_out(pack)
+                room -= len(run.tokens)
+                if room >= 0:
+                    run.computed = {}
+                logprobs |= self._read(pack, self._forward(run), wanted)
+                if run.computed:
+                    self._kept |= {end.sequence: end for end in _ends(pack, run.computed)}
                 self._prefixes.evict()
         return logprobs
 
@@ -82,15 +98,23 @@ class PackedEngine:
         branches: dict[Tokens, tuple[Prefix, KeyValues]] = {(): ((), {})}
         prefixes: dict[Prefix, KeyValues] = {}
         contexts = [prompt[:-1] for prompt in prompts]
-        groups = self.groups([context for context in contexts if context])
+
+        def branch(end: _Ended, size: int) -> None:
+            """Take in the first ``size`` tokens of a text that was read."""
+            if end.prefix not in prefixes:
+                prefixes[end.prefix] = self._prefix(end.prefix)
+            own = end.computed(size - depth_of(end.prefix))
+            branches[end.sequence[:size]] = self._branch(end.prefix, prefixes[end.prefix], own)
+
+        for prompt in {prompt: None for prompt in prompts if prompt in self._kept}:
+            branch(self._kept[prompt], len(prompt) - 1)
+        groups = self.groups([context for context in contexts if context not in branches])
         for pack in packs(groups, self.max_batch_tokens):
             run = self._lay_out(pack)
             run.computed = {}
             self._forward(run)
-            prefixes |= {node.prefix: self._prefix(node.prefix) for node in pack}
-            for sequence, prefix, visible in _ends(pack):
-                branch = _selected(run.computed, visible)
-                branches[sequence] = self._branch(prefix, prefixes[prefix], branch)
+            for end in _ends(pack, run.computed):
+                branch(end, len(end.sequence))
             self._prefixes.evict()
         begun = [branches[context] for context in contexts]
         return _step(prompts, begun, prefixes, room, self.model.device)
@@ -102,6 +126,7 @@ class PackedEngine:
     def forget(self) -> None:
         """Give back the memory of all kept prefixes."""
         self._prefixes.clear()
+        self._kept.clear()
 
     def _read(self, pack: Pack, hidden: torch.Tensor, wanted: Wanted) -> LogProbs:
         ends: list[int] = []
@@ -162,8 +187,26 @@ class PackedEngine:
         return hidden
 
 
-def _ends(pack: Pack) -> Iterator[tuple[Tokens, Prefix, NDArray[np.int64]]]:
-    """Yield the sequences that end in a pack, with their prefixes and the tokens they see of it."""
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A sequence that ends in a pack, the prefix before it, and where its own tokens are."""
+
+    sequence: Tokens
+    prefix: Prefix
+    pack: KeyValues
+    tokens: NDArray[np.int64]
+
+    def computed(self, count: int) -> KeyValues:
+        """Return the keys and values of its first tokens after the prefix."""
+        own = self.tokens[:count]
+        return {
+            layer: (keys[:, :, own], values[:, :, own])
+            for layer, (keys, values) in self.pack.items()
+        }
+
+
+def _ends(pack: Pack, computed: KeyValues) -> Iterator[_Ended]:
+    """Yield the sequences that end in a pack, given the keys and values of its tokens."""
     first = 0
     for node in pack:
         start = first
@@ -171,15 +214,9 @@ def _ends(pack: Pack) -> Iterator[tuple[Tokens, Prefix, NDArray[np.int64]]]:
             before = [first + token for token in segment.before]
             tokens = np.array([*before, *range(start, start + len(segment.tokens))])
             for sequence, end in segment.ends.items():
-                yield sequence, node.prefix, tokens[segment.mask[end]]
+                yield _Ended(sequence, node.prefix, computed, tokens[segment.mask[end]])
             start += len(segment.tokens)
         first = start
-
-
-def _selected(known: KeyValues, tokens: NDArray[np.int64]) -> KeyValues:
-    return {
-        layer: (keys[:, :, tokens], values[:, :, tokens]) for layer, (keys, values) in known.items()
-    }
 
 
 def _step(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from promptfront.search.errors import BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from promptfront.backends.packed.engine import PackedEngine
 
 PROMPTS = ["good film", "bad film and", "Review: yes", "0 1 2 3", "很好", "a\nb", "word " * 50]
 
@@ -51,6 +54,27 @@ def test_the_written_answer_is_the_greedy_one(packed: bool, tiny: Callable[..., 
     scored = backend.loglikelihoods(asked)
     for one, logs in zip(greedy, scored, strict=True):
         assert one.logs == pytest.approx(logs, abs=1e-4)
+
+
+def test_replies_go_on_from_what_was_scored(tiny: Callable[..., str]) -> None:
+    """They are the same, from fewer tokens: each prompt's last one, and those of the replies."""
+    backend = HFBackend(tiny())
+    written = partial(backend.generate, PROMPTS, max_tokens=4, temperature=0, seed=0)
+    expected, alone = written(), _computed(backend, written)
+    backend.greedy([LikelihoodRequest(prompt, (" x", " yes no")) for prompt in PROMPTS])
+    assert expected == written()
+    backend.greedy([LikelihoodRequest(prompt, (" x", " yes no")) for prompt in PROMPTS[3:]])
+    some = _computed(backend, written)
+    backend.greedy([LikelihoodRequest(prompt, (" x", " yes no")) for prompt in PROMPTS])
+    assert _computed(backend, written) < some < alone
+
+
+def _computed(backend: HFBackend, call: Callable[[], object]) -> int:
+    """Return how many tokens pass through the model in a call."""
+    engine = cast("PackedEngine", backend._engine)
+    before = engine.computed_tokens
+    call()
+    return engine.computed_tokens - before
 
 
 def test_an_encoder_decoder_knows_by_writing_alone(tiny: Callable[..., str]) -> None:
