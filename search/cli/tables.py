@@ -81,6 +81,7 @@ def result_lines(frontier: Frontier) -> list[str]:
             "",
             "trial",
             "tokens",
+            "reply",
             "dev",
             "confirmation",
             f"{measured} (95 % interval)",
@@ -92,7 +93,7 @@ def result_lines(frontier: Frontier) -> list[str]:
     ]
     others = {entry.number: entry for entry in (frontier.best, *frontier.front)}
     others.pop(frontier.start.number, None)
-    entries = [frontier.start, *sorted(others.values(), key=lambda entry: entry.tokens)]
+    entries = [frontier.start, *sorted(others.values(), key=lambda entry: entry.cost)]
     is_written = any(entry.test and entry.test.written is not None for entry in entries)
     for entry in entries:
         mark = "start" if entry.number == frontier.start.number else ""
@@ -102,6 +103,7 @@ def result_lines(frontier: Frontier) -> list[str]:
                 mark,
                 str(entry.number),
                 str(entry.tokens),
+                f"{entry.trial.reply_tokens:.1f}",
                 f"{entry.quality:.3f}",
                 _confirmation(entry),
                 *_test(entry),
@@ -111,6 +113,8 @@ def result_lines(frontier: Frontier) -> list[str]:
         )
     if not is_written:
         rows = [(*row[:-2], row[-1]) for row in rows]
+    if not any(entry.trial.reply_tokens for entry in entries):
+        rows = [(*row[:3], *row[4:]) for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     table = [
         "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip()
@@ -223,21 +227,27 @@ def verdict(frontier: Frontier) -> str:
             if tested
             else "not tested yet: the held-out rows are scored when the search ends"
         )
-    points, shorter = 100 * best.gain, start.tokens - best.tokens
+    points = 100 * best.gain
     where = (
         f"{best.test.n} held-out rows" if frontier.held_out else f"{best.test.n} rows, cross-fitted"
     )
     if best.p_value >= _SIGNIFICANT or best.gain <= 0:
         return f"no significant gain: {points:+.1f} points on {where} (p = {best.p_value:.2g})"
-    size = (
-        f"{abs(shorter)} tokens {'shorter' if shorter > 0 else 'longer'}"
-        if shorter
-        else "of the same length"
-    )
     return (
         f"gain over the starting prompt: {points:+.1f} points on {where} (p = {best.p_value:.2g}); "
-        f"the best prompt is {size}"
+        f"the best prompt is {_lengths(start, best)}"
     )
+
+
+def _lengths(start: Entry, best: Entry) -> str:
+    """Return how much longer a prompt is than the start, and its replies, if by a token."""
+    length = _longer(best.tokens - start.tokens) or "of the same length"
+    replies = _longer(round(best.trial.reply_tokens - start.trial.reply_tokens))
+    return length + (f", its replies {replies}" if replies else "")
+
+
+def _longer(tokens: int) -> str:
+    return f"{abs(tokens)} tokens {'longer' if tokens > 0 else 'shorter'}" if tokens else ""
 
 
 def _why_start(frontier: Frontier) -> str:

@@ -1,7 +1,8 @@
 """The types that flow through promptfront and the Protocols a plugin implements.
 
 Read this package first: it imports nothing from the rest of the project and is all a plugin author
-needs. Quality is always "higher is better"; cost is always prompt tokens, lower is better.
+needs. Quality is always "higher is better"; cost is always tokens, lower is better:
+of a prompt alone those that it adds to an input, of one that was scored also those of the replies.
 """
 
 from .backends import (

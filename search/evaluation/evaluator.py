@@ -227,6 +227,11 @@ class Evaluator:
         """Return the replies that are to say a label and say none, or several."""
         return self.scoring.unread(self.task, prompt, self.measure([prompt], examples)[0])
 
+    def reply_tokens(self, prompt: Prompt, examples: Sequence[Example]) -> float:
+        """Return the mean number of tokens that the model writes to an example; 0 for none."""
+        outputs = self.measure([prompt], examples)[0]
+        return self.tokens.of_replies(self.scoring.replies(outputs))
+
     def constraints_met(self, prompt: Prompt, examples: Sequence[Example]) -> float | None:
         """Return the share of the prompt's constraints that whole replies meet.
 

@@ -35,6 +35,7 @@ def score_in_full(evaluator: Evaluator, prompt: Prompt, who: str) -> Trial:
         prompt,
         rows=len(dev),
         tokens=evaluator.tokens.of_prompt(prompt),
+        reply_tokens=evaluator.reply_tokens(prompt, dev),
         dev_mean=mean,
         estimate=mean,
         potential=potential,

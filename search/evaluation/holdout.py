@@ -190,8 +190,8 @@ def _choices(
     rows = [evaluator.task.dev[i] for i in others]
     means = [evaluator.mean([one.values[i] for i in others], rows) for one in evaluations]
 
-    def rank(c: int) -> tuple[bool, float, int]:
-        return math.isnan(means[c]), -means[c], entries[c].tokens
+    def rank(c: int) -> tuple[bool, float, float]:
+        return math.isnan(means[c]), -means[c], entries[c].cost
 
     ranked = [evaluations[c] for c in sorted(range(len(entries)), key=rank)]
     choices: dict[int, float] = {}

@@ -77,6 +77,15 @@ class ReplyScores(Scoring):
                 values.append(self._combined(prompt, example, replies))
         return Scores(values)
 
+    def replies(self, outputs: Sequence[Outputs]) -> list[str]:
+        """Return all samples of all replies, thinking included: who asks pays for that too."""
+        return [
+            sample
+            for output in outputs
+            if isinstance(output, str)
+            for sample in self._samples(output)
+        ]
+
     def bound(
         self, prompt: Prompt, examples: Sequence[Example], outputs: Sequence[Outputs]
     ) -> list[Reply]:
@@ -163,11 +172,13 @@ class ReplyScores(Scoring):
     ) -> list[str] | Unscored:
         if isinstance(output, Unscored):
             return output
-        samples: list[str] = json.loads(output) if self._scorer.samples > 1 else [output]
-        thought_out = [without_thinking(sample) for sample in samples]
+        thought_out = [without_thinking(sample) for sample in self._samples(output)]
         if any(unfinished for _, unfinished in thought_out):
             return Unscored("cut")
         replies = [read_reply(prompt.structure, reply) for reply, _ in thought_out]
         if any(is_empty(reply, example) for reply in replies):
             return Unscored("empty")
         return replies
+
+    def _samples(self, output: str) -> list[str]:
+        return json.loads(output) if self._scorer.samples > 1 else [output]

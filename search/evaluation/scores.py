@@ -69,6 +69,10 @@ class Scoring(ABC):
         """Return the label that each example is given; nothing where none is chosen."""
         return []
 
+    def replies(self, outputs: Sequence[Outputs]) -> list[str]:  # noqa: ARG002
+        """Return what the model wrote, all of it; nothing where it wrote nothing."""
+        return []
+
     def unread(
         self,
         task: Task,  # noqa: ARG002

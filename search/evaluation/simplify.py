@@ -12,8 +12,8 @@ before: losses do not add up.
 - Examples go only if nothing is lost: they read as they are, and each does a little.
 - An instruction that says neither what is asked for nor all labels, as the start does, stays only
   where rows say that it is better (p < .05): such a text won by chance.
-- Nothing simpler may cost much more, leave more rows without a score, or do worse on confirmation
-  rows than the starting prompt.
+- Nothing simpler may cost many more tokens, read or written, leave more rows without a score, or do
+  worse on confirmation rows than the starting prompt.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class _Judge:
     def accepts(self, simpler: Prompt, rule: Rule) -> bool:
         """Return whether a prompt loses no more than the rule allows on some of the rows."""
         self.seen.add(simpler)
-        rows = self._rows[:_ROWS]
+        best, rows = self._best, self._rows[:_ROWS]
         if self._evaluator.tokens.of_prompt(simpler) > self._cheap:
             return False
         for end in blocks(len(rows)):
@@ -126,7 +126,7 @@ class _Judge:
             loss = self._loss(simpler, end)
             if loss.total > _HOPELESS * loss.noise:
                 return False
-        return loss.within(rule)
+        return loss.within(rule) and self._cost(simpler, end) <= _SIMILAR * self._cost(best, end)
 
     def confirms(self, simpler: Prompt, rule: Rule) -> bool:
         """Return whether the result holds on all rows, and on confirmation rows over the start."""
@@ -155,6 +155,11 @@ class _Judge:
         ours = count(self._evaluator.evaluate(prompt, rows).reasons)
         theirs = count(self._evaluator.evaluate(self._best, rows).reasons)
         return too_many(ours, end) and sum(ours.values()) > sum(theirs.values())
+
+    def _cost(self, prompt: Prompt, end: int) -> float:
+        """Return the tokens that are read and written for one of the rows, but for its inputs."""
+        written = self._evaluator.reply_tokens(prompt, self._rows[:end])
+        return self._evaluator.tokens.of_prompt(prompt) + written
 
     def _loss(self, simpler: Prompt, end: int) -> _Loss:
         return _Loss(tuple(paired(self._values(self._best, end), self._values(simpler, end))))

@@ -55,7 +55,10 @@ class Challenger:
 
     @classmethod
     def of(cls, evaluator: Evaluator, prompt: Prompt, front: Sequence[Candidate]) -> Challenger:
-        """Return a prompt as a challenger of the front, whose members are in order of tokens."""
+        """Return a prompt as a challenger of the front, whose members are in order of cost.
+
+        What the model will write to it is not known yet: costs are the prompts' own here.
+        """
         tokens = evaluator.tokens.of_prompt(prompt)
         cheapest = not any(candidate.tokens <= tokens for candidate in front)
         similar = [candidate for candidate in front if candidate.tokens <= _SIMILAR * tokens]
@@ -127,6 +130,7 @@ def _standing(
         challenger.prompt,
         rows=end,
         tokens=challenger.tokens,
+        reply_tokens=evaluator.reply_tokens(challenger.prompt, examples),
         dev_mean=evaluator.mean(evaluation.values, examples) if known else 0.0,
         estimate=estimate,
         potential=potential,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,12 @@ class TokenCounts:
         if texts:
             self._known.update(zip(new, self._backend.count_tokens(texts), strict=True))
         return [self._known[example] for example in examples]
+
+    def of_replies(self, replies: Sequence[str]) -> float:
+        """Return the mean number of tokens of replies; 0 without any."""
+        counts = Counter(replies)
+        tokens = zip(self._backend.count_tokens(list(counts)), counts.values(), strict=True)
+        return sum(each * count for each, count in tokens) / max(1, len(replies))
 
     def of_prompt(self, prompt: Prompt) -> int:
         """Return the prompt's cost: the tokens of what it adds to an input.

@@ -61,6 +61,10 @@ class WrittenScores(AnswerScores):
         labels = [_label(task, prompt, output) for output in outputs]
         return ["" if isinstance(label, Unscored) else task.labels[label] for label in labels]
 
+    def replies(self, outputs: Sequence[Outputs]) -> list[str]:
+        """Return what is written."""
+        return [output.reply for output in outputs if isinstance(output, Written)]
+
     def unread(self, task: Task, prompt: Prompt, outputs: Sequence[Outputs]) -> list[str]:
         """Return the replies that say no label, or several."""
         return [

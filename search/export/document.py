@@ -122,6 +122,7 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
         "scorer": config.scorer,
         "prompt": prompt_to_dict(entry.prompt),
         "tokens": entry.tokens,
+        "reply_tokens": entry.trial.reply_tokens,
         "template": _segments(entry.prompt, config.input_fields),
         "answers": {
             label: continuation(structure, structure.verbalize(label)) for label in config.labels

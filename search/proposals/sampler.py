@@ -68,7 +68,7 @@ def rebuilt_study(sampler: BaseSampler, tried: Tried, history: History) -> optun
         numbers = tried.numbers(trial.prompt) if trial.prompt else None
         if numbers is None or trial.estimate is None:
             continue
-        values = [trial.estimate, float(trial.tokens)]
+        values = [trial.estimate, trial.cost]
         study.add_trial(create_trial(values=values, params=numbers, distributions=choices))
     return study
 

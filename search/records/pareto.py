@@ -1,4 +1,4 @@
-"""The Pareto front: quality up, prompt tokens down. Pure functions on arrays."""
+"""The Pareto front: quality up, tokens down. Pure functions on arrays."""
 
 from __future__ import annotations
 

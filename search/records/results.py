@@ -129,8 +129,13 @@ class Entry:
 
     @property
     def tokens(self) -> int:
-        """The prompt's cost."""
+        """What the prompt adds to an input."""
         return self.trial.tokens
+
+    @property
+    def cost(self) -> float:
+        """The tokens that are read and written for an example, but for its inputs."""
+        return self.trial.cost
 
     @property
     def quality(self) -> float:
@@ -163,6 +168,7 @@ class Entry:
             "trial": self.number,
             "quality": self.quality,
             "tokens": self.tokens,
+            "reply_tokens": self.trial.reply_tokens,
             "unscored": self.unscored,
             "reasons": self.trial.reasons,
             "prompt": prompt_to_dict(self.prompt),
@@ -186,10 +192,10 @@ class Frontier:
         The starting prompt.
     best
         The prompt of the front that dev and confirmation rows together rank first; of equals the
-        shortest. One that did worse than the start on confirmation rows is passed over, and where
+        cheapest. One that did worse than the start on confirmation rows is passed over, and where
         all did, it is the start.
     front
-        The Pareto front in order of tokens.
+        The Pareto front in order of the tokens that are read and written.
     config
         Everything the study was started with.
     choice
@@ -243,7 +249,7 @@ class Frontier:
         front = tuple(front_of(entries, rows))
         confirmed = [entry for entry in front if entry.confirmation] or front
         held_up = [entry for entry in confirmed if not entry.refuted] or entries[:1]
-        best = max(held_up, key=lambda entry: (entry.confirmed(rows), -entry.tokens))
+        best = max(held_up, key=lambda entry: (entry.confirmed(rows), -entry.cost))
         return cls(
             study=study,
             task=config.task,
@@ -277,7 +283,7 @@ class Frontier:
         if which == "shortest":
             return self.front[0]
         if which == "knee":
-            return self.front[knee([(e.quality, e.tokens) for e in self.front])]
+            return self.front[knee([(e.quality, e.cost) for e in self.front])]
         entries = {str(entry.number): entry for entry in (self.start, self.best, *self.front)}
         if which not in entries:
             raise InputError(
@@ -305,18 +311,18 @@ class Frontier:
 
 
 def front_of(entries: Sequence[Entry], rows: int) -> list[Entry]:
-    """Return the Pareto front in order of tokens.
+    """Return the Pareto front in order of the tokens that are read and written.
 
     The mean of a prompt that leaves many of its ``rows`` without a score is of those that were easy
     for it: where other prompts do not, it is not compared with them.
     """
     sound = [entry for entry in entries if not too_many(entry.trial.reasons, rows)] or entries
-    return [sound[i] for i in front_indices([(entry.quality, entry.tokens) for entry in sound])]
+    return [sound[i] for i in front_indices([(entry.quality, entry.cost) for entry in sound])]
 
 
 def finalists(frontier: Frontier) -> list[Entry]:
     """Return the members of the front with the best dev scores."""
-    return sorted(frontier.front, key=lambda entry: (-entry.quality, entry.tokens))[:FINALISTS]
+    return sorted(frontier.front, key=lambda entry: (-entry.quality, entry.cost))[:FINALISTS]
 
 
 def with_start(frontier: Frontier, entries: Sequence[Entry]) -> list[Entry]:

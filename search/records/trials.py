@@ -16,7 +16,7 @@ SLOTS = 256
 """The number of alleles a gene can have in one study: Optuna wants it fixed."""
 REMEMBERED = 512
 """The latest trials that sampler and bandit learn from: more cost more for every candidate."""
-_MEASURED = ("rows", "tokens", "dev_mean", "estimate", "potential")
+_MEASURED = ("rows", "tokens", "reply_tokens", "dev_mean", "estimate", "potential")
 
 
 class Interval(NamedTuple):
@@ -41,8 +41,8 @@ class Trial:
         Why it could not be proposed or scored.
     rows
         The dev rows it was scored on; before its race those that an earlier race has shown it.
-    tokens
-        Its cost, once it is known.
+    tokens, reply_tokens
+        What it adds to an input, once it is known, and what the model writes to one, on average.
     dev_mean, estimate, potential
         Its mean score on those rows, the score it would have on all dev rows, and the same were its
         label bias taken away; all are missing where it was not scored.
@@ -64,6 +64,7 @@ class Trial:
     error: str = ""
     rows: int = 0
     tokens: int = 0
+    reply_tokens: float = 0.0
     dev_mean: float | None = None
     estimate: float | None = None
     potential: float | None = None
@@ -77,6 +78,11 @@ class Trial:
     def scored(self) -> bool:
         """Whether it raced."""
         return self.estimate is not None
+
+    @property
+    def cost(self) -> float:
+        """The tokens that are read and written for an example, but for its inputs."""
+        return self.tokens + self.reply_tokens
 
     @property
     def complete(self) -> bool:

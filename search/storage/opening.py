@@ -66,7 +66,7 @@ def _begin(store: Store, study: optuna.Study, config: StudyConfig) -> None:
     with store.writing(), warnings.catch_warnings():
         # Names for the axes of optuna-dashboard, no more.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names(["quality", "prompt tokens"])
+        study.set_metric_names(["quality", "tokens"])
         study.set_user_attr(CONFIG, config.to_dict())
 
 

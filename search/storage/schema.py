@@ -14,7 +14,7 @@ from ..errors import StorageError
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised whenever what a database holds is written in another way; version 1 did not say so."""
 _METADATA = sa.MetaData()
 SCHEMA = sa.Table(

@@ -98,7 +98,7 @@ class Study:
         return self._latest().history
 
     def front(self, *, without: str = "") -> list[Candidate]:
-        """Return the Pareto front in order of tokens, leaving out the trials of one batch."""
+        """Return the Pareto front, the cheapest first, leaving out the trials of one batch."""
         full = [entry for batch, entry in self._latest().full if batch != without]
         front = front_of(full, self.config.sizes.dev)
         return [Candidate(entry.prompt, entry.quality, entry.tokens) for entry in front]

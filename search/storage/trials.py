@@ -45,7 +45,7 @@ def to_optuna(trial: Trial, batch: str, index: int, slots: Mapping[str, int] | N
         state = TrialState.COMPLETE if trial.complete else TrialState.PRUNED
     return create_trial(
         state=state,
-        values=[Entry(trial).quality, float(trial.tokens)] if trial.complete else None,
+        values=[Entry(trial).quality, trial.cost] if trial.complete else None,
         params=dict(slots) if slots else None,
         distributions=_DISTRIBUTIONS if slots else None,
         # One attribute: storing each for itself takes several times as long.

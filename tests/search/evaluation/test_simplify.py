@@ -113,3 +113,14 @@ def test_what_is_not_allowed_is_not_tried() -> None:
         evaluator, best, CONFIRMING, 5000, lambda prompt: "Bananas" in prompt.instruction
     )
     assert "Bananas" in found.prompt.instruction
+
+
+def test_what_keeps_replies_short_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though no score needs it: without it the model writes many tokens more."""
+    best = replace(START, instruction="State the mark. Bananas are yellow. Use one word.")
+
+    def written(_: Evaluator, prompt: Prompt, __: Sequence[Example]) -> float:
+        return 2.0 if "one word" in prompt.instruction else 200.0
+
+    monkeypatch.setattr(Evaluator, "reply_tokens", written)
+    assert simplest(Worth(), best).instruction == "State the mark. Use one word."

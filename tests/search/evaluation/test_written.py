@@ -97,6 +97,7 @@ def test_what_is_written_is_right_or_wrong(reads_greedily: bool) -> None:
     assert writer.written == [i for i in range(len(ROWS)) if i not in said]
     assert ours.chosen(START, ROWS, ()) == ["no", "yes", "no", "yes", "", "", "", "yes"]
     assert ours.knows_log_odds == reads_greedily
+    assert ours.reply_tokens(START, ROWS) == 12 / 8
 
 
 def test_replies_without_a_label_are_told() -> None:

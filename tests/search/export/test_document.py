@@ -72,7 +72,7 @@ def test_the_document_is_complete() -> None:
     expected = {
         "schema_version", "task", "prompt", "template", "answers", "calibration", "scores",
         "model", "data", "seed", "lineage", "versions", "study", "trial", "tokens", "labels",
-        "input_fields", "target_field", "scorer", "reply", "answers_by",
+        "input_fields", "target_field", "scorer", "reply", "answers_by", "reply_tokens",
     }  # fmt: skip
     assert expected == set(made)
     assert made["reply"] is None

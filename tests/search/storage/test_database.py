@@ -13,6 +13,7 @@ import pytest
 from promptfront.search.errors import InputError, StorageError
 from promptfront.search.storage.batches import Batches
 from promptfront.search.storage.database import Store
+from promptfront.search.storage.schema import SCHEMA_VERSION
 
 
 def test_scores_come_back_bit_for_bit(url: str) -> None:
@@ -169,9 +170,12 @@ def test_a_fault_of_the_driver_is_one_sentence(url: str, table: str) -> None:
 @pytest.mark.parametrize(
     ("version", "says"),
     [
-        (None, r"an older promptfront wrote this database \(schema version 1, this one needs 2\)"),
+        (None, rf"an older promptfront wrote .* version 1, this one needs {SCHEMA_VERSION}\)"),
         (1, "an older promptfront .* name another `storage`"),
-        (3, "a newer promptfront .*: upgrade promptfront, or name another `storage`"),
+        (
+            SCHEMA_VERSION + 1,
+            "a newer promptfront .*: upgrade promptfront, or name another `storage`",
+        ),
     ],
 )
 def test_another_versions_database_is_left_as_it_is(

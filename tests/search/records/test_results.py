@@ -1,0 +1,57 @@
+"""What a search has found: which prompts make the front, and what is said of their lengths."""
+
+from __future__ import annotations
+
+import pytest
+
+from promptfront.search.cli.tables import result_lines
+from promptfront.search.contracts import Prompt, Structure
+from promptfront.search.records.results import Entry, Frontier, HeldOutScore
+from tests.records import config, trial
+
+STRUCTURE = Structure(("Text",), "Mood", layout="chat")
+
+
+def entry(number: int, score: float, tokens: int, reply_tokens: float) -> Entry:
+    """Return a tested prompt that is a point better with each number."""
+    made = trial(
+        number, Prompt(f"Do {number}.", STRUCTURE), score, tokens, reply_tokens=reply_tokens
+    )
+    test = HeldOutScore(score, score - 0.1, score + 0.1, 50, None)
+    return Entry(made, test=test, gain=score - 0.5, p_value=0.001)
+
+
+def frontier(*entries: Entry) -> Frontier:
+    """Return the front of entries, the first of which is the start."""
+    return Frontier.of(config(), list(entries), study="s", trials=9, evaluations=99)
+
+
+def test_what_is_written_is_a_cost_too() -> None:
+    """A longer prompt with short replies is cheaper than a short one that makes the model talk."""
+    start, longer, chatty = entry(0, 0.5, 10, 30.0), entry(1, 0.6, 20, 2.0), entry(2, 0.7, 12, 40.0)
+    found = frontier(start, longer, chatty)
+    assert (longer, chatty) == found.front  # the start costs more than a better one
+    assert longer == found.pick("shortest")
+    assert found.to_dict()["front"][0]["reply_tokens"] == 2.0
+    assert [22.0, 52.0] == [one.cost for one in found.front]
+
+
+@pytest.mark.parametrize(
+    ("reply_tokens", "says"),
+    [
+        (2.0, "the best prompt is 10 tokens longer, its replies 28 tokens shorter"),
+        (30.2, "the best prompt is 10 tokens longer"),
+    ],
+)
+def test_both_lengths_are_told(reply_tokens: float, says: str) -> None:
+    """Where replies differ by a token or more the last line says so; the table shows both."""
+    lines = result_lines(frontier(entry(0, 0.5, 10, 30.0), entry(1, 0.6, 20, reply_tokens)))
+    assert lines[-1].endswith(f"; {says}")
+    assert "tokens  reply" in lines[0]
+    assert f"20      {reply_tokens}" in "\n".join(lines)
+
+
+def test_where_nothing_is_written_no_reply_is_shown() -> None:
+    """As where the likeliest label counts."""
+    lines = result_lines(frontier(entry(0, 0.5, 10, 0.0), entry(1, 0.6, 20, 0.0)))
+    assert "reply" not in "\n".join(lines)
