@@ -8,20 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..contracts import Example, GreedyReader, Outputs, Prompt, ReplyScorer, Task
+from ..contracts import Example, Outputs, Prompt, ReplyScorer, Task
 from ..prompts.reading import label_tokens
 from .answers import AnswerScores
 from .cached_model import CachedModel
-from .estimates import Estimate, estimate, label_shares
+from .log_odds import LogOdds
 from .probes import Probes
 from .replies import ReplyScores
-from .scores import Scoring, logs_of, shown
-from .statistics import scored, scored_mean, stratum_weights
+from .scores import Scoring, shown
+from .statistics import scored_mean, stratum_weights
 from .tokens import TokenCounts
 from .written import WrittenScores
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
 
     from ..contracts import Backend, LikelihoodScorer, Reason
     from ..storage.database import Store
@@ -48,8 +47,9 @@ class Evaluation:
 class Evaluator:
     """Scores prompts on examples through the backend and the store.
 
-    ``scoring`` says what the ``model`` is asked and what its answers are worth, ``tokens`` counts
-    what prompts cost, ``probes`` answers mutators.
+    ``scoring`` says what the ``model`` is asked and what its answers are worth, ``log_odds`` what
+    labels' likelihoods tell besides, ``tokens`` counts what prompts cost, ``probes`` answers
+    mutators.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Evaluator:
         else:
             self.scoring, reply = AnswerScores(scorer), 0
         self.tokens = TokenCounts(task, backend, reply, max_prompt_tokens)
+        self.log_odds = LogOdds(self)
         self.probes = Probes(self)
 
     def limit_dev(self, rows: int) -> None:
@@ -161,57 +162,11 @@ class Evaluator:
         ]
         if not self.task.labels or not known:
             return scored_mean(values)
-        weights = self._weights([example for _, example in known])
+        weights = self.weights([example for _, example in known])
         scores = [value for value, _ in known]
         mean = math.fsum(weight * value for weight, value in zip(weights, scores, strict=True))
         # Rounding must not carry it beyond what it is the mean of.
         return min(max(mean, min(scores)), max(scores))
-
-    @property
-    def knows_log_odds(self) -> bool:
-        """Whether labels have log-likelihoods, from which a prompt's score is estimated."""
-        if not self.task.labels or self.task.answers != "written":
-            return bool(self.task.labels)
-        return isinstance(self.backend, GreedyReader) and self.backend.reads_greedily
-
-    def estimates(self, seen: Mapping[Prompt, int]) -> dict[Prompt, Estimate]:
-        """Return what each prompt would score on all dev examples; only with `knows_log_odds`.
-
-        Written, that is what it would score by the likeliest label, times the share of that which
-        it also writes.
-
-        Parameters
-        ----------
-        seen
-            On how many of the dev examples each prompt is read; what was not scored yet is.
-        """
-        dev, labels = self.task.dev, self.task.labels
-        gold = [labels.index(example.target) for example in dev]
-        outputs: list[list[list[float] | None]] = []
-        shares: list[float] = []
-        for prompt, rows in seen.items():
-            measured = self.measure([prompt], dev[:rows])[0]
-            evaluation = self.evaluate(prompt, dev[:rows])
-            outputs.append(_calibrated(measured, evaluation))
-            shares.append(_share_written(outputs[-1], gold, evaluation.values))
-        estimates = estimate(outputs, gold, self._weights(dev))
-        if self.task.answers != "written":
-            return dict(zip(seen, estimates, strict=True))
-        parts = zip(estimates, shares, strict=True)
-        written = [Estimate(*(min(1.0, s * value) for value in one)) for one, s in parts]
-        return dict(zip(seen, written, strict=True))
-
-    def label_shares(self, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
-        """Return the right label's share of each example's probability; NaN where there is none.
-
-        It is as if all prompts were equally sharp: their log-odds are divided by what these vary.
-        """
-        labels = self.task.labels
-        if not self.knows_log_odds:
-            return [math.nan] * len(examples)
-        outputs = self.measure([prompt], examples)[0]
-        logs = _calibrated(outputs, self.evaluate(prompt, examples))
-        return label_shares(logs, [labels.index(example.target) for example in examples])
 
     def chosen(
         self, prompt: Prompt, examples: Sequence[Example], offsets: tuple[float, ...]
@@ -245,36 +200,9 @@ class Evaluator:
         outputs = self.measure([prompt], examples)[0]
         return self.scoring.parts(self.task, prompt, examples, outputs)
 
-    def _weights(self, examples: Sequence[Example]) -> list[float]:
+    def weights(self, examples: Sequence[Example]) -> list[float]:
+        """Return what each example counts: each label its share in all of train and dev."""
         return stratum_weights([example.target for example in examples], self._shares)
-
-
-def _calibrated(outputs: Sequence[Outputs], evaluation: Evaluation) -> list[list[float] | None]:
-    """Return log-likelihoods less the prompt's offsets; none for examples without a score."""
-    calibrated: list[list[float] | None] = []
-    for output, value in zip(outputs, evaluation.values, strict=True):
-        if math.isnan(value):
-            calibrated.append(None)
-            continue
-        logs = logs_of(output)
-        offsets = evaluation.offsets or (0.0,) * len(logs)
-        calibrated.append([log - offset for log, offset in zip(logs, offsets, strict=True)])
-    return calibrated
-
-
-def _share_written(
-    outputs: Sequence[Sequence[float] | None], gold: Sequence[int], values: Sequence[float]
-) -> float:
-    """Return how many right answers are written for one that is the likeliest of the labels.
-
-    As if one more were both.
-    """
-    likeliest = sum(
-        max(range(len(logs)), key=logs.__getitem__) == label
-        for logs, label in zip(outputs, gold, strict=False)
-        if logs
-    )
-    return (sum(scored(values)) + 1) / (likeliest + 1)
 
 
 def _unshown(

@@ -29,8 +29,8 @@ def score_in_full(evaluator: Evaluator, prompt: Prompt, who: str) -> Trial:
     if not scored(evaluation.values):
         raise InputError(nothing_scored(who, len(dev), "dev", reasons))
     mean = potential = evaluator.mean(evaluation.values, dev)
-    if evaluator.knows_log_odds:
-        potential = evaluator.estimates({prompt: len(dev)})[prompt].potential
+    if evaluator.log_odds.known:
+        potential = evaluator.log_odds.estimates({prompt: len(dev)})[prompt].potential
     trial = Trial(
         prompt,
         rows=len(dev),

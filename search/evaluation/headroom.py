@@ -139,5 +139,7 @@ def _gains(evaluator: Evaluator, prompt: Prompt, rows: Sequence[Example]) -> _Ga
         return _Gains([], [])
     ours, theirs = (evaluator.evaluate(one, rows).values for one in (prompt, start))
     scores = [a - b for a, b in paired(ours, theirs)]
-    shares = paired(evaluator.label_shares(prompt, rows), evaluator.label_shares(start, rows))
+    shares = paired(
+        evaluator.log_odds.label_shares(prompt, rows), evaluator.log_odds.label_shares(start, rows)
+    )
     return _Gains(scores, [a - b for a, b in shares])

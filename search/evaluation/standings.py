@@ -104,7 +104,7 @@ def standings(
     if not rows:
         return {}
     estimates = _estimates(evaluator, rows, references)
-    width = _WIDTH * (_SPREAD if evaluator.knows_log_odds else _spread(evaluator, rows))
+    width = _WIDTH * (_SPREAD if evaluator.log_odds.known else _spread(evaluator, rows))
     return {
         challenger: _standing(evaluator, challenger, end, estimates, width)
         for challenger, end in rows.items()
@@ -196,9 +196,9 @@ def _estimates(
 ) -> dict[Prompt, Estimate]:
     """Return estimates of all that race and of their incumbents."""
     dev = evaluator.task.dev
-    if evaluator.knows_log_odds:
+    if evaluator.log_odds.known:
         raced = {challenger.prompt: end for challenger, end in rows.items()}
-        return evaluator.estimates(dict.fromkeys(references, len(dev)) | raced)
+        return evaluator.log_odds.estimates(dict.fromkeys(references, len(dev)) | raced)
     estimates: dict[Prompt, Estimate] = {}
     for challenger, end in rows.items():
         incumbent = challenger.incumbent

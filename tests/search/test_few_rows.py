@@ -75,7 +75,7 @@ def test_a_prompt_is_not_judged_by_what_it_shows() -> None:
     values = evaluator.evaluate(showing, task.dev).values
     assert [math.isnan(value) for value in values] == [True] * 5 + [False] * 15
     assert 0 <= evaluator.mean(values, task.dev) <= 1
-    estimates = evaluator.estimates(
+    estimates = evaluator.log_odds.estimates(
         {prompt(50): 20, showing: 10, replace(showing, demonstrations=ROWS[:10]): 10}
     )
     assert all(0 <= estimate.quality <= 1 for estimate in estimates.values())

@@ -179,7 +179,7 @@ def test_ties_are_a_reason() -> None:
     """In labels; the estimate of the score on all rows rests on the others."""
     evaluator = Evaluator(TASK, cast("Backend", Partial(2, instead=(-1.0, -1.0))), LabelScorer())
     assert count(evaluator.evaluate(prompt(70), ROWS[:20]).reasons) == {"tie": 2}
-    assert 0.4 < evaluator.estimates({prompt(70): 160})[prompt(70)].quality < 0.9
+    assert 0.4 < evaluator.log_odds.estimates({prompt(70): 160})[prompt(70)].quality < 0.9
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_impossible_numbers_spoil_nothing(instead: Outputs) -> None:
         found = evaluator.evaluate(candidate, ROWS)
         assert math.isfinite(evaluator.mean(found.values, ROWS))
         assert all(map(math.isfinite, found.offsets))
-        estimates = evaluator.estimates({candidate: 160, prompt(60): 10})
+        estimates = evaluator.log_odds.estimates({candidate: 160, prompt(60): 10})
         assert all(0 <= value <= 1 for estimate in estimates.values() for value in estimate)
     assert all(map(math.isfinite, evaluator.probes.label_bias(prompt(70), known=True)))
     losses = evaluator.probes.losses(prompt(70), ROWS[:10])
@@ -204,7 +204,7 @@ def test_impossible_numbers_spoil_nothing(instead: Outputs) -> None:
 def test_nothing_at_all_is_no_crash() -> None:
     """Of a prompt without any score, the estimate is a number and the label_bias unknown."""
     evaluator = Evaluator(TASK, cast("Backend", Partial(*range(10))), LabelScorer())
-    assert 0 <= evaluator.estimates({prompt(70): 10})[prompt(70)].quality <= 1
+    assert 0 <= evaluator.log_odds.estimates({prompt(70): 10})[prompt(70)].quality <= 1
     assert evaluator.probes.label_bias(prompt(70), known=True) == ()
 
 

@@ -96,7 +96,7 @@ def test_what_is_written_is_right_or_wrong(reads_greedily: bool) -> None:
     said = [0, 3] if reads_greedily else []
     assert writer.written == [i for i in range(len(ROWS)) if i not in said]
     assert ours.chosen(START, ROWS, ()) == ["no", "yes", "no", "yes", "", "", "", "yes"]
-    assert ours.knows_log_odds == reads_greedily
+    assert ours.log_odds.known == reads_greedily
     assert ours.reply_tokens(START, ROWS) == 12 / 8
 
 
@@ -144,7 +144,7 @@ def test_the_estimate_is_of_what_is_written() -> None:
     """Labels that are likelier but not written count as little as they are written."""
     ours = evaluator(Writer())
     shouted = replace(START, instruction="IS IT ODD? yes or no")
-    estimates = ours.estimates({START: 8, shouted: 4})
+    estimates = ours.log_odds.estimates({START: 8, shouted: 4})
     assert estimates[START].quality < 0.8 < estimates[shouted].quality
 
 
