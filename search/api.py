@@ -8,14 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .assembly import (
-    Plan,
-    backend_name,
-    make_composer,
-    make_evaluator,
-    make_plan,
-    make_proposer,
-)
+from .assembly import backend_name, make_composer, make_evaluator, make_proposer
 from .budget import affordable_dev_rows
 from .contracts import Answers, Backend, Task
 from .data.load_task import load_task
@@ -25,6 +18,7 @@ from .export.document import export
 from .export.places import local_files
 from .loop import Progress, Search
 from .options import DEFAULT_STORAGE, DataOptions, Limits, SearchOptions
+from .plan import Plan, make_plan
 from .proposals.inventory import load_mutators
 from .proposals.sampler import make_sampler
 from .secrets import without_secrets

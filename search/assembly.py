@@ -1,14 +1,13 @@
-"""From options to what a search is made of: backends, scorer, evaluator, mutators and the plan."""
+"""From options to what a search is made of: backends, scorer, evaluator and mutators."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from .budget import planned_evaluations
 from .contracts import (
     Backend,
     LikelihoodScorer,
@@ -26,7 +25,7 @@ from .data.splits import by_turns
 from .errors import BackendError, InputError, InterruptedCallError, flaw
 from .evaluation.cached_model import TEMPERATURE, CachedModel
 from .evaluation.evaluator import Evaluator
-from .evaluation.holdout import confirmation_rows, train_rows
+from .evaluation.holdout import train_rows
 from .plugins import closest, load
 from .prompts.render import render, zero_shot
 from .prompts.written_answers import without_thinking
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     import random
 
     from .contracts import Example, LikelihoodRequest, Prompt, Text
-    from .options import Limits, SearchOptions
+    from .options import SearchOptions
     from .storage.database import Store
     from .storage.study import Study
 
@@ -282,55 +281,4 @@ def _as_text(ask: Text) -> Text:
     """Return turns as plain text that ends where the answer begins."""
     return (
         ask if isinstance(ask, str) else "\n\n".join([*(turn.content for turn in ask), "Answer:"])
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a search is about to spend, shown before it begins.
-
-    ``evaluations`` and ``tokens`` are estimates of what is left. ``reasons`` count the dev rows
-    that the starting prompt left without a score, where an earlier run has scored it.
-    """
-
-    study: str
-    task: Task
-    model: str
-    proposer: str
-    backend: str
-    scoring: str
-    sampler: str
-    budget: int
-    done: int
-    start_tokens: int
-    evaluations: int
-    tokens: int
-    reasons: Mapping[str, int] = field(default_factory=dict)
-
-
-def make_plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
-    """Return what a search within these limits is about to spend."""
-    task = evaluator.task
-    if day := study.config.date:
-        note = f"the chat template writes the date: this study uses {day}"
-        task = replace(task, notes=(*task.notes, note))
-    done = study.tried()
-    confirmation = len(confirmation_rows(task))
-    evaluations = planned_evaluations(limits, done, len(task.dev), confirmation)
-    start_tokens = evaluator.tokens.of_prompt(task.start)
-    each = start_tokens + sum(evaluator.tokens.of_examples(task.dev)) / len(task.dev)
-    return Plan(
-        study=study.name,
-        task=task,
-        model=evaluator.backend.model,
-        proposer=study.config.proposer,
-        backend=study.config.backend,
-        scoring=evaluator.backend.scoring,
-        sampler=study.config.identity.sampler,
-        budget=limits.budget,
-        done=done,
-        start_tokens=start_tokens,
-        evaluations=evaluations,
-        tokens=round(evaluations * each),
-        reasons=next((entry.trial.reasons for entry in study.full()), {}),
     )

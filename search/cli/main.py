@@ -26,7 +26,7 @@ from .values import backend_options, data_options, limits, refuse_empty
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..assembly import Plan
+    from ..plan import Plan
     from ..records.results import Frontier
 
 _STOPPED = "optimize: stopped; what was finished is saved, and the same command continues"

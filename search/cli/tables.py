@@ -10,8 +10,8 @@ from .messages import with_flags
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..assembly import Plan
     from ..contracts import Prompt, Task
+    from ..plan import Plan
     from ..records.results import Entry, Frontier, Headroom
 
 _SIGNIFICANT = 0.05

@@ -21,7 +21,6 @@ from .tokens import TokenCounts
 from .written import WrittenScores
 
 if TYPE_CHECKING:
-
     from ..contracts import Backend, LikelihoodScorer, Reason
     from ..storage.database import Store
 

@@ -14,11 +14,11 @@ import pytest
 import promptfront.search
 from promptfront.search import Limits, load_frontier, load_prompt, optimize, verify
 from promptfront.search.api import export_prompt
-from promptfront.search.assembly import Plan
 from promptfront.search.cli.tables import plan_lines
 from promptfront.search.contracts import Backend, Task, Text
 from promptfront.search.errors import InputError
 from promptfront.search.export.formats import format_prompt
+from promptfront.search.plan import Plan
 from promptfront.search.plugins import available
 from promptfront.search.storage.database import Store
 from promptfront.search.storage.study import Study

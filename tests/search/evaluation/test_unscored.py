@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from promptfront.search.assembly import Plan
     from promptfront.search.contracts import Backend
+    from promptfront.search.plan import Plan
 
 FREE = replace(TASK, labels=(), scorer="exact-match")
 
