@@ -1,8 +1,9 @@
 """Written against really generated: whether scores say what the model writes.
 
 What: for 200 test rows of three tasks, the label that `--answers written` reads in one scoring pass
-against the one read in a reply that was really generated, token by token; and what it costs to ask
-of each answer, while it is scored, whether it is what would be written. Why: who pastes the prompt
+against the one read in a reply that was really generated, token by token; what it costs to ask of
+each answer, while it is scored, whether it is what would be written; and what it saves that replies
+go on from what was scored. Why: who pastes the prompt
 gets replies, not log-likelihoods.
 
     export PROMPTFRONT_BENCH_DATA=DIR
@@ -30,6 +31,7 @@ from search_tasks import hand_prompts, load_bench_task
 from promptfront.search.assembly import make_backend, make_evaluator
 from promptfront.search.contracts import GreedyReader, Written
 from promptfront.search.evaluation.answers import AnswerScores
+from promptfront.search.evaluation.written import WrittenScores
 from promptfront.search.prompts.render import render, stops
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from promptfront.search.contracts import Backend, Example, LikelihoodRequest, Prompt
     from promptfront.search.evaluation.evaluator import Evaluator
 
+WAYS = (("seconds", "with", "without"), ("replies", "scored", "alone"))
+"""What is timed in two ways, and which of them is divided by which."""
 REPLY_TOKENS = 64
 """Of a really generated reply: more than a label and a sentence around it."""
 
@@ -86,6 +90,38 @@ def flag_cost(
     return seconds
 
 
+def reply_cost(
+    evaluator: Evaluator, prompt: Prompt, rows: list[Example], repeats: int
+) -> dict[str, list[float]]:
+    """Return the seconds of writing replies, alone and to prompts whose answers were just scored.
+
+    The two take turns, with the prompt's prefix known to both.
+    """
+    scoring, backend = evaluator.scoring, evaluator.backend
+    if not isinstance(scoring, WrittenScores) or not _reads_greedily(backend):
+        return {}
+    requests = [scoring.request(evaluator.task, prompt, row) for row in rows]
+    asked, reply = [request.likelihoods for request in requests], requests[0].reply
+    before: dict[str, Callable[[list[LikelihoodRequest]], Any]] = {
+        "alone": backend.loglikelihoods,
+        "scored": getattr(backend, "greedy"),  # noqa: B009 (only some backends have it)
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in before}
+    for _ in range(repeats):
+        for name, score in before.items():
+            score(asked)
+            started = time.perf_counter()
+            backend.generate(
+                [request.prompt for request in requests],
+                max_tokens=reply.max_tokens,
+                temperature=0,
+                seed=0,
+                stop=reply.stop,
+            )
+            seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
 def _reads_greedily(backend: Backend) -> bool:
     return isinstance(backend, GreedyReader) and backend.reads_greedily
 
@@ -98,15 +134,15 @@ def run(task_name: str, given: argparse.Namespace, backend: Backend) -> dict[str
     prompts = [evaluator.task.start, *hand_prompts(task_name, given.data_dir, structure)[-1:]]
     rows = list(evaluator.task.test)
     compared = [compare(evaluator, prompt, rows) for prompt in prompts]
+    timed = rows[: given.timed]
     return {
         "task": task_name,
         "scoring": backend.scoring,
         "rows": len(rows),
         "agree": [sum(_same(row) for row in one) for one in compared],
         "without_writing": [sum(row["scored"] for row in one) for one in compared],
-        "seconds": [
-            flag_cost(evaluator, prompt, rows[: given.timed], given.repeats) for prompt in prompts
-        ],
+        "seconds": [flag_cost(evaluator, prompt, timed, given.repeats) for prompt in prompts],
+        "replies": [reply_cost(evaluator, prompt, timed, given.repeats) for prompt in prompts],
         "compared": compared,
     }
 
@@ -127,7 +163,7 @@ def main() -> None:
     parser.add_argument("--option", action="append", default=[], help="NAME=VALUE of the backend")
     parser.add_argument("--tasks", default="sst5,subj,agnews")
     parser.add_argument("--rows", type=int, default=200)
-    parser.add_argument("--timed", type=int, default=200, help="rows that the flag's cost is of")
+    parser.add_argument("--timed", type=int, default=200, help="rows that costs are of")
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
     if given.data_dir is None:
@@ -155,27 +191,30 @@ def _options(pairs: list[str]) -> dict[str, Any]:
 
 
 def _line(record: dict[str, Any]) -> str:
-    ratios = ", ".join(f"{ratio:.3f}" for ratio in _ratios([record])) or "-"
+    flags, replies = (
+        ", ".join(f"{ratio:.2f}" for ratio in _ratios([record], *ways)) or "-" for ways in WAYS
+    )
     return (
         f"{record['task']}: of {record['rows']} rows {record['agree']} agree (start, by hand); "
-        f"seconds with the flag / without: {ratios}"
+        f"seconds with the flag / without: {flags}; replies after scoring / alone: {replies}"
     )
 
 
-def _ratios(records: list[dict[str, Any]]) -> list[float]:
-    timed = [seconds for record in records for seconds in record["seconds"] if seconds]
-    return [median(seconds["with"]) / median(seconds["without"]) for seconds in timed]
+def _ratios(records: list[dict[str, Any]], of: str, one: str, other: str) -> list[float]:
+    timed = [seconds for record in records for seconds in record[of] if seconds]
+    return [median(seconds[one]) / median(seconds[other]) for seconds in timed]
 
 
 def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     rows = [row for record in records for one in record["compared"] for row in one]
-    ratios = _ratios(records)
+    flags, replies = (_ratios(records, *ways) for ways in WAYS)
     return {
         "benchmark": "written",
         "rows": len(rows),
         "agreement": sum(map(_same, rows)) / len(rows),
         "unread": sum(row["generated_label"] is None for row in rows),
-        "flag_cost": median(ratios) if ratios else None,
+        "flag_cost": median(flags) if flags else None,
+        "replies_after_scoring": median(replies) if replies else None,
         "differ": [row for row in rows if not _same(row)],
     }
 
