@@ -16,6 +16,7 @@ from .chat import Templated
 from .models.loading import quiet_transformers
 from .sampling import TOP_P
 from .server import answers as server_answers
+from .server.address import KEY
 from .server.answers import Reply, choices
 from .server.calls import Budget, Call, UnsupportedError
 from .server.cards import find_card
@@ -52,7 +53,7 @@ class OpenAIBackend(Templated):
         The model's name on the server; by default the only one that it serves.
     base_url
         The server's address, with ``/v1``; by default OpenAI's. The key is read from
-        OPENAI_API_KEY.
+        the environment.
     tokenizer
         A Hugging Face id or folder with the model's tokenizer; by default what the model's name
         names, if anything.
@@ -61,6 +62,8 @@ class OpenAIBackend(Templated):
     timeout, retry_timeout
         Seconds for one attempt, and for all attempts at one request, after which the run ends and
         keeps what it has.
+    key_variable
+        The variable of the environment that holds the key.
     max_cost, price
         Dollars that this run may cost, and dollars for a million prompt tokens and a million
         completion tokens.
@@ -80,11 +83,12 @@ class OpenAIBackend(Templated):
         concurrency: int = 16,
         timeout: float = 120.0,
         retry_timeout: float = 600.0,
+        key_variable: str = KEY,
         max_cost: float | None = None,
         price: Sequence[float] = (),
     ) -> None:
         self._client = Client(
-            base_url, concurrency, timeout, retry_timeout, _budget(max_cost, price)
+            base_url, concurrency, timeout, retry_timeout, _budget(max_cost, price), key_variable
         )
         card = find_card(self._client, model)
         self.model = card.name

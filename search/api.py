@@ -38,6 +38,8 @@ def optimize(
     seed: int = 0,
     model: str | None = None,
     proposer: str | Backend | None = None,
+    proposer_backend: str | None = None,
+    proposer_options: dict[str, Any] | None = None,
     backend: str | Backend = "hf",
     backend_options: dict[str, Any] | None = None,
     sampler: str = "tpe",
@@ -73,6 +75,9 @@ def optimize(
         The model that paraphrases, induces and combines instructions, and that judges where the
         scorer asks a model: another one for the same kind of backend, or a backend of one's own,
         which is left open. By default the model that is searched for.
+    proposer_backend, proposer_options
+        The proposer's backend, where it is of another kind, and what its constructor takes. The key
+        of a proposer behind a server is read from PROPOSER_API_KEY, where that is set.
     backend, backend_options
         The backend's name and what its constructor takes, such as ``max_batch_tokens``; or a
         backend of one's own, which is left open.
@@ -139,7 +144,13 @@ def optimize(
     else:
         loaded = load_task(task, **asdict(data), answers=answers, seed=seed)
     store, backend_options = Store(storage), backend_options or {}
-    writer = make_proposer(proposer, backend, backend_options)
+    writer = make_proposer(
+        proposer,
+        backend,
+        backend_options,
+        own_backend=proposer_backend,
+        own_options=proposer_options,
+    )
     evaluator = make_evaluator(
         loaded,
         model=model,
@@ -157,7 +168,8 @@ def optimize(
         proposer=writer,
         dev_rows=affordable_dev_rows(limits, len(evaluator.task.dev)),
         max_prompt_tokens=limits.max_prompt_tokens,
-        load=_sources(task, data, model, proposer, backend_options),
+        load=_sources(task, data, model, proposer, backend_options)
+        | _set(proposer_backend=proposer_backend, proposer_options=proposer_options),
     )
     held = Study(store, study or study_name(config), config)
     keep_day(held.config.date, evaluator.backend, writer)
@@ -168,7 +180,7 @@ def optimize(
         return _run(Search(evaluator, composer, held, limits, on_progress, should_stop), held)
     finally:
         for given, made in ((backend, evaluator.backend), (proposer, writer)):
-            if made is not None and isinstance(given, str):
+            if made is not None and made is not given:
                 made.close()
 
 
@@ -200,6 +212,11 @@ def _sources(
     }
     options = {"backend_options": without_secrets(backend_options)}
     return sources | options | local_files(sources)
+
+
+def _set(**options: str | dict[str, Any] | None) -> dict[str, Any]:
+    """Return the options that are set, without secrets."""
+    return without_secrets({name: value for name, value in options.items() if value})
 
 
 def _given(data: DataOptions) -> dict[str, Any]:

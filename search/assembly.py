@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from .options import SearchOptions
     from .storage.database import Store
     from .storage.study import Study
+
+PROPOSER_KEY = "PROPOSER_API_KEY"
+"""The variable with the key of a proposer behind a server; without it, it has that of the rest."""
 
 
 def make_evaluator(
@@ -144,25 +148,66 @@ def make_backend(name: str, model: str | None, options: dict[str, Any]) -> Backe
 
 
 def make_proposer(
-    proposer: str | Backend | None, backend: str | Backend, options: dict[str, Any]
+    proposer: str | Backend | None,
+    backend: str | Backend,
+    backend_options: dict[str, Any],
+    *,
+    own_backend: str | None = None,
+    own_options: dict[str, Any] | None = None,
 ) -> Backend | None:
-    """Return the backend that writes proposals, or nothing where it is the one that scores."""
-    if not isinstance(proposer, str):
+    """Return the backend that writes proposals, or nothing where it is the one that scores.
+
+    Parameters
+    ----------
+    proposer
+        Its model, or a backend that is given.
+    backend, backend_options
+        The one that scores, and what it was made with.
+    own_backend, own_options
+        The proposer's own, where it is of another kind or has options of its own.
+    """
+    if not isinstance(proposer, str | None):
+        if own_backend or own_options:
+            raise InputError(
+                "`proposer_backend` and `proposer_options`: expected none beside a backend that is "
+                "given as `proposer`"
+            )
         return proposer
-    if not isinstance(backend, str):
-        raise InputError(
-            "proposer: expected a backend, as the one that scores was given, found a model's name"
-        )
-    return make_backend(backend, proposer, options)
-
-
-def make_judge(
-    task: Task, model: str | None, *, backend: str, backend_options: dict[str, Any]
-) -> Backend | None:
-    """Return the model that judges replies to a task, where it is not the one that writes them."""
-    if model is None or not load_scorer(task.scorer).asks_model:
+    if not (proposer or own_backend or own_options):
         return None
-    return make_backend(backend, model, backend_options)
+    name = own_backend or backend
+    if not isinstance(name, str):
+        raise InputError(
+            "`proposer`: expected a backend, as the one that scores was given, or "
+            "`proposer_backend`, found a model's name"
+        )
+    options = {**(own_options or {})} if own_backend else {**backend_options, **(own_options or {})}
+    if os.environ.get(PROPOSER_KEY) and _takes(name, "key_variable"):
+        options.setdefault("key_variable", PROPOSER_KEY)
+    return make_backend(name, proposer, options)
+
+
+def make_judge(task: Task, load: Mapping[str, Any], backend: str) -> Backend | None:
+    """Return the model that judges replies to a task, where it is not the one that writes them.
+
+    Parameters
+    ----------
+    task
+        The task.
+    load
+        What loads the models of a study again.
+    backend
+        The name of the backend that scores.
+    """
+    if not load_scorer(task.scorer).asks_model:
+        return None
+    own = {"own_backend": load.get("proposer_backend"), "own_options": load.get("proposer_options")}
+    return make_proposer(load.get("proposer"), backend, load["backend_options"], **own)
+
+
+def _takes(backend: str, option: str) -> bool:
+    make = cast("Callable[..., Backend]", load("promptfront.backends", backend))
+    return option in inspect.signature(make).parameters
 
 
 def backend_name(backend: str | Backend) -> str:

@@ -34,22 +34,28 @@ def import_openai() -> Any:  # noqa: ANN401 (it may be absent)
     return openai
 
 
-def connect(base_url: str | None, timeout: float) -> Any:  # noqa: ANN401 (the official client)
+def connect(base_url: str | None, timeout: float, key_variable: str = KEY) -> Any:  # noqa: ANN401
     """Return the official client for an address, or OpenAI's own, with the key of the environment.
+
+    The variable ``key_variable`` holds it.
 
     Raises
     ------
     BackendError
         If address, key or proxy cannot be used.
     """
-    key, url = _header(KEY), (base_url or os.environ.get(_BASE_URL) or "").strip() or None
+    key, url = (
+        _header(key_variable, secret=True),
+        (base_url or os.environ.get(_BASE_URL) or "").strip() or None,
+    )
     if url is None and not key:
         raise BackendError(
-            f"`backend` openai: expected a key in {KEY}, or `base_url` for a server that needs none"
+            f"`backend` openai: expected a key in {key_variable}, "
+            "or `base_url` for a server that needs none"
         )
     headers = {name: value for name in _HEADERS if (value := _header(name))}
     options = {"organization": headers.get(_HEADERS[0]), "project": headers.get(_HEADERS[1])}
-    address, query = _checked(url) if url else (None, {})
+    address, query = _checked(url, key_variable) if url else (None, {})
     openai, problem = import_openai(), ""
     try:
         return openai.OpenAI(
@@ -82,10 +88,10 @@ def proxies() -> str:
     return mask(f"; the environment has {values}") if values else ""
 
 
-def _header(name: str) -> str:
+def _header(name: str, *, secret: bool = False) -> str:
     """Return what the environment has for a header, without white space around it."""
     value = os.environ.get(name, "")
-    if name == KEY and not _STAND_IN.fullmatch(value):
+    if secret and not _STAND_IN.fullmatch(value):
         hide(value)
     value = value.strip()
     for i, char in enumerate(value, 1):
@@ -97,7 +103,7 @@ def _header(name: str) -> str:
     return value
 
 
-def _checked(url: str) -> tuple[str, dict[str, str]]:
+def _checked(url: str, key_variable: str) -> tuple[str, dict[str, str]]:
     """Return an address without its query, and the query."""
     hide_in_url(url, longest_shown=_LONGEST_SHOWN)
     problem = ""
@@ -113,7 +119,7 @@ def _checked(url: str) -> tuple[str, dict[str, str]]:
         )
     if parts.username or parts.password:
         raise BackendError(
-            f"`base_url`: expected an address without a password; put the key into {KEY}"
+            f"`base_url`: expected an address without a password; put the key into {key_variable}"
         )
     if (
         parts.scheme not in ("http", "https")

@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from ...search.contracts import Unscored
 from ...search.errors import BackendError, InterruptedCallError
+from .address import KEY
 from .calls import Budget, Call, NoListError, QuotaError, UnsupportedError, Usage
 from .sender import Answer, Ask, Item, Read, Sender
 
@@ -30,6 +31,8 @@ class Client:
         Seconds for one attempt, and for all attempts at one request.
     budget
         What the run may cost.
+    key_variable
+        The variable of the environment that holds the key.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Client:
         timeout: float,
         retry_timeout: float,
         budget: Budget,
+        key_variable: str = KEY,
     ) -> None:
         numbers = {"concurrency": concurrency, "timeout": timeout, "retry-timeout": retry_timeout}
         for name, value in numbers.items():
@@ -47,7 +51,7 @@ class Client:
                     f"`backend` openai: {name}: expected a number above 0, found {value!r}"
                 )
         self.concurrency, self.retry_timeout = int(concurrency) or 1, retry_timeout
-        self._sender = Sender(base_url, timeout, budget)
+        self._sender = Sender(base_url, timeout, budget, key_variable)
 
     @property
     def name(self) -> str:

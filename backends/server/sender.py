@@ -45,7 +45,7 @@ class Sender:
     Retry-After says, until a request's patience has brought no answer. The official client's own
     retries know neither a limit in time nor unusable bodies, and cannot be stopped. A parameter
     that the server does not know is left out from then on, ``max_tokens`` called
-    ``max_completion_tokens``. The key is read from OPENAI_API_KEY and kept nowhere else.
+    ``max_completion_tokens``. The key is read from the environment and kept nowhere else.
 
     Parameters
     ----------
@@ -55,10 +55,14 @@ class Sender:
         Seconds for one attempt.
     budget
         What the run may cost.
+    key_variable
+        The variable that holds the key.
     """
 
-    def __init__(self, base_url: str | None, timeout: float, budget: Budget) -> None:
-        self.official = connect(base_url, timeout)
+    def __init__(
+        self, base_url: str | None, timeout: float, budget: Budget, key_variable: str
+    ) -> None:
+        self.official = connect(base_url, timeout, key_variable)
         self.budget, self.usage = budget, Usage()
         self.answered = set[str]()
         """Paths on which the server has answered."""

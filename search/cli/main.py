@@ -21,7 +21,7 @@ from .messages import telling_logs, with_flags
 from .parser import COMMANDS, parse
 from .progress import Stopping, call_out, progress_bar
 from .streams import ascii_json, is_unicode, lenient, open_closed, say, tell
-from .values import backend_options, data_options, limits, refuse_empty
+from .values import backend_options, data_options, limits, proposer_options, refuse_empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,6 +121,7 @@ def _run(options: argparse.Namespace) -> int:
 def _search(options: argparse.Namespace) -> Frontier:
     """Run the search, with a progress bar and an ear for Ctrl-C."""
     limit, data, settings = limits(options), data_options(options), backend_options(options)
+    writing = proposer_options(options)
     from ..api import optimize
     from .tables import plan_lines
 
@@ -137,6 +138,9 @@ def _search(options: argparse.Namespace) -> Frontier:
                 seed=options.seed,
                 model=options.model,
                 proposer=options.proposer_model,
+                proposer_backend=options.proposer_backend
+                or ("openai" if options.proposer_base_url else None),
+                proposer_options=writing,
                 backend=options.backend,
                 backend_options=settings,
                 sampler=options.sampler,

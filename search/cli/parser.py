@@ -174,8 +174,18 @@ def _add_proposals(search: _Adder) -> None:
         search,
         "--proposer-model",
         "ID|FOLDER",
-        "another model on the same backend to write proposals (default: the model itself)",
+        "another model to write proposals (default: the model itself)",
     )
+    _option(search, "--proposer-backend", "NAME", "its backend (default: that of --backend)")
+    _option(
+        search,
+        "--proposer-base-url",
+        "URL",
+        "the server that it is on; the key is read from PROPOSER_API_KEY or OPENAI_API_KEY",
+    )
+    _option(search, "--proposer-price", "IN,OUT", "as --price, of the proposer")
+    _option(search, "--proposer-max-cost", "DOLLARS", "what it may cost at that price", type=float)
+    _repeated(search, "--proposer-option", "NAME=VALUE", "anything else that its backend takes")
     _option(search, "--sampler", "NAME", "tpe, nsga2, gp or random (default: tpe)", default="tpe")
     _repeated(search, "--mutator", "FILE:NAME", "a mutator class of your own")
     _repeated(search, "--without", "MUTATOR", "a mutator not to use, such as calibration")

@@ -12,6 +12,7 @@ from ..options import DataOptions, Limits, above_zero
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Collection, Sequence
 
 _MAY_BE_EMPTY = ("target_column", "file")
 _BACKEND_OPTIONS = (
@@ -116,28 +117,57 @@ def backend_options(options: argparse.Namespace) -> dict[str, Any]:
             above_zero(name, value)
     given = {name: value for name in _BACKEND_OPTIONS if (value := getattr(options, name))}
     if options.price:
-        given["price"] = _price(options.price)
-    return given | dict(map(_named, options.backend_option))
+        given["price"] = _price("--price", options.price)
+    own = (*_BACKEND_OPTIONS, "model", "price")
+    return given | _named("--backend-option", options.backend_option, own)
 
 
-def _named(text: str) -> tuple[str, Any]:
-    """Return the name and the value in ``NAME=VALUE``, which is read as JSON where it is JSON."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise InputError(f"--backend-option: expected NAME=VALUE, found {text!r}")
-    if name in (*_BACKEND_OPTIONS, "model", "price"):
-        raise InputError(f"--backend-option {name}: it has an option of its own, `{name}`")
-    try:
-        return name, json.loads(value)
-    except (ValueError, RecursionError):
-        return name, value
+def proposer_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what was asked of the proposer's backend alone.
+
+    Raises
+    ------
+    InputError
+        If a value is not what its option takes.
+    """
+    given: dict[str, Any] = {}
+    if options.proposer_base_url:
+        given["base_url"] = options.proposer_base_url
+    if options.proposer_max_cost is not None:
+        above_zero("proposer_max_cost", options.proposer_max_cost)
+        given["max_cost"] = options.proposer_max_cost
+    if options.proposer_price:
+        given["price"] = _price("--proposer-price", options.proposer_price)
+    own = ("model", "base_url", "max_cost", "price")
+    return given | _named("--proposer-option", options.proposer_option, own, prefix="proposer_")
 
 
-def _price(text: str) -> list[float]:
+def _named(
+    flag: str, texts: Sequence[str], own: Collection[str], prefix: str = ""
+) -> dict[str, Any]:
+    """Return the values in ``NAME=VALUE`` by name, which are read as JSON where they are JSON.
+
+    Those of ``own`` have options of their own, whose names begin with ``prefix``.
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise InputError(f"{flag}: expected NAME=VALUE, found {text!r}")
+        if name in own:
+            raise InputError(f"{flag} {name}: it has an option of its own, `{prefix}{name}`")
+        try:
+            values[name] = json.loads(value)
+        except (ValueError, RecursionError):
+            values[name] = value
+    return values
+
+
+def _price(flag: str, text: str) -> list[float]:
     try:
         prices = [float(part) for part in text.split(",")]
     except ValueError:
         prices = []
     if len(prices) != 2 or not all(0 <= price < math.inf for price in prices):
-        raise InputError(f"--price: expected two numbers such as 0.15,0.6, found {text}")
+        raise InputError(f"{flag}: expected two numbers such as 0.15,0.6, found {text}")
     return prices

@@ -97,7 +97,7 @@ def _evaluator(path: str | Path, document: dict[str, Any], task: Task | None) ->
     task = task or _task(load, document["seed"])
     task = replace(task, answers=document.get("answers_by", "likelihood" if task.labels else None))
     backend = {"backend": document["model"]["backend"], "backend_options": load["backend_options"]}
-    judge = make_judge(task, load.get("proposer"), **backend)
+    judge = make_judge(task, load, backend["backend"])
     evaluator = make_evaluator(task, model=load["model"], judge=judge, **backend)
     keep_day(document["model"].get("date"), evaluator.backend, judge)
     return evaluator

@@ -1,0 +1,165 @@
+"""The model that writes proposals, on a backend of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from promptfront.search import optimize
+from promptfront.search.api import export_prompt
+from promptfront.search.assembly import make_proposer
+from promptfront.search.cli.main import main
+from promptfront.search.errors import InputError
+from promptfront.search.plugins import available
+from promptfront.search.storage.database import Store
+from promptfront.search.storage.study import Study
+from tests.backends.serving import Handler, running, url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from promptfront.backends.hf import HFBackend
+    from promptfront.search.contracts import Backend, Task
+
+KEY = "planted-proposer-key-7731"
+SAID = "Say whether this review of a film is negative or positive."
+
+
+class Writing(Handler):
+    """A chat server that knows one instruction, and what it was asked with."""
+
+    keys: set[str | None]
+
+    def do_GET(self) -> None:  # noqa: N802
+        """List the model."""
+        self.answer(200, {"object": "list", "data": [{"id": "strong", "object": "model"}]})
+
+    def do_POST(self) -> None:  # noqa: N802
+        """Write the instruction."""
+        self.keys.add(self.headers.get("Authorization"))
+        self.body()
+        if not self.path.endswith("/chat/completions"):
+            return self.answer(404, {"error": {"message": "chat only"}})
+        message = {"role": "assistant", "content": SAID}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        usage = {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}
+        return self.answer(
+            200, {"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}
+        )
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[str, type[Writing]]]:
+    """Return the address of a server that writes, and its handler."""
+    handler = type("One", (Writing,), {"keys": set()})
+    with running(handler) as server:
+        yield url(server), handler
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_server_writes_what_a_model_of_ones_own_is_searched_for(
+    reviews: Task,
+    backend: HFBackend,
+    tmp_path: Path,
+    served: tuple[str, type[Writing]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is asked with its own key, which is written nowhere; the export says where it was."""
+    monkeypatch.setenv("PROPOSER_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", "planted-other-key-1177")
+    address, handler = served
+    storage = f"sqlite:///{tmp_path}/a.db"
+    optimize(
+        reviews,
+        backend=backend,
+        proposer_backend="openai",
+        proposer_options={"base_url": address},
+        budget=4,
+        storage=storage,
+        study="s",
+        without=sorted(available("promptfront.mutators").keys() - {"paraphrase", "induce"}),
+    )
+    study = Study(Store(storage), "s")
+    assert SAID in {prompt.instruction for prompt in study.history().numbers}
+    assert {f"Bearer {KEY}"} == handler.keys
+    assert study.config.proposer == "strong"
+    load = export_prompt(storage, "s")[0]["data"]["load"]
+    assert {"base_url": address} == load["proposer_options"]
+    assert KEY not in json.dumps(load)
+    assert KEY.encode() not in (tmp_path / "a.db").read_bytes()
+
+
+def test_without_a_key_of_its_own_it_has_the_usual_one(
+    served: tuple[str, type[Writing]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a variable can be named for either."""
+    address, handler = served
+    monkeypatch.delenv("PROPOSER_API_KEY", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "usual-key-4242")
+    monkeypatch.setenv("THIRD_KEY", "third-key-4343")
+    for name in ("OPENAI_API_KEY", "THIRD_KEY"):
+        options = {"base_url": address, "key_variable": name}
+        writer = make_proposer(None, "hf", {}, own_backend="openai", own_options=options)
+        assert cast("Backend", writer).generate(["Write."], max_tokens=9, temperature=0, seed=0)
+    assert {"Bearer usual-key-4242", "Bearer third-key-4343"} == handler.keys
+
+
+def test_what_is_made_of_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a backend of its own the proposer has the backend and the options of the rest."""
+    made: list[tuple[str, str | None, dict[str, Any]]] = []
+
+    def record(*what: Any) -> None:
+        made.append(what)
+
+    monkeypatch.setattr("promptfront.search.assembly.make_backend", record)
+    assert make_proposer(None, "hf", {"dtype": "float32"}) is None
+    assert not made
+    options = {"dtype": "float32", "device": "cpu"}
+    make_proposer("big", "hf", options, own_options={"device": "cuda"})
+    make_proposer("big", "hf", options, own_backend="vllm", own_options={"a": 1})
+    monkeypatch.setenv("PROPOSER_API_KEY", KEY)
+    make_proposer("big", "openai", {"base_url": "u"})
+    assert made == [
+        ("hf", "big", {"dtype": "float32", "device": "cuda"}),
+        ("vllm", "big", {"a": 1}),
+        ("openai", "big", {"base_url": "u", "key_variable": "PROPOSER_API_KEY"}),
+    ]
+
+
+def test_options_that_go_to_nothing_are_refused(backend: HFBackend) -> None:
+    """Beside a backend that is given, and for the kind of one that has no name."""
+    with pytest.raises(InputError, match="expected none beside a backend that is given"):
+        make_proposer(backend, backend, {}, own_backend="openai")
+    with pytest.raises(InputError, match="or `proposer_backend`, found a model's name"):
+        make_proposer("big", backend, {})
+    with pytest.raises(InputError, match=r"'hf' does not take it \(did you mean 'dtype'\?\)"):
+        make_proposer(None, "hf", {}, own_options={"dytpe": "x"})
+    with pytest.raises(InputError, match="'none'"):
+        make_proposer(None, "hf", {}, own_backend="none")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--proposer-price", "1"], "--proposer-price: expected two numbers"),
+        (["--proposer-max-cost", "-1"], "--proposer-max-cost: expected a number above 0"),
+        (["--proposer-option", "base_url=x"], "it has an option of its own, --proposer-base-url"),
+        (["--proposer-option", "x"], "--proposer-option: expected NAME=VALUE"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(
+    words: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Before anything is loaded."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["--task", "sentiment", *words]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("optimize: error: ")
+    assert says in error
