@@ -52,8 +52,9 @@ class Writing(Handler):
 
 
 @pytest.fixture
-def served() -> Iterator[tuple[str, type[Writing]]]:
-    """Return the address of a server that writes, and its handler."""
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, type[Writing]]]:
+    """Return the address of a server that writes, and its handler; its model is on no hub."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     handler = type("One", (Writing,), {"keys": set()})
     with running(handler) as server:
         yield url(server), handler
