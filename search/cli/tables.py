@@ -138,7 +138,8 @@ def _label_scores(frontier: Frontier) -> list[str]:
 
 def _written(frontier: Frontier) -> list[str]:
     """Return what the prompts score when they are pasted, and where that is another number."""
-    named = {"best": frontier.best, "start": frontier.start}
+    named = {"best": frontier.best} if frontier.best.number != frontier.start.number else {}
+    named["start"] = frontier.start
     lines: list[str] = []
     tested = {who: entry.test for who, entry in named.items() if entry.test}
     for who, test in tested.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from promptfront.search.cli.tables import result_lines
@@ -55,3 +57,12 @@ def test_where_nothing_is_written_no_reply_is_shown() -> None:
     """As where the likeliest label counts."""
     lines = result_lines(frontier(entry(0, 0.5, 10, 0.0), entry(1, 0.6, 20, 0.0)))
     assert "reply" not in "\n".join(lines)
+
+
+def test_what_is_wrong_with_the_start_is_said_once() -> None:
+    """Though it is the best prompt too."""
+    start = entry(0, 0.5, 10, 9.0)
+    silent = replace(start, test=HeldOutScore(0.5, 0.4, 0.6, 50, None, unread=30))
+    lines = result_lines(frontier(silent))
+    (said,) = [line for line in lines if "say no label" in line]
+    assert said.startswith("30 of 50 replies to the start prompt")
