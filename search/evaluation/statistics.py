@@ -61,7 +61,8 @@ def label_scores(
 ) -> dict[str, float]:
     """Return macro-F1 and Matthews' correlation coefficient.
 
-    Where no label was chosen, that is an error of its own kind.
+    Where no label was chosen, that is an error of its own kind. Of one label alone there is no
+    correlation: 0.
     """
     from sklearn.metrics import f1_score, matthews_corrcoef
 
@@ -69,7 +70,7 @@ def label_scores(
         "macro_f1": float(
             f1_score(gold, chosen, labels=list(labels), average="macro", zero_division=0)
         ),
-        "matthews": float(matthews_corrcoef(gold, chosen)),
+        "matthews": float(matthews_corrcoef(gold, chosen)) if {*gold, *chosen} - {gold[0]} else 0.0,
     }
 
 

@@ -11,6 +11,7 @@ from scipy.stats import binomtest, permutation_test
 
 from promptfront.search.evaluation.statistics import (
     e_value,
+    label_scores,
     mean_interval,
     paired,
     paired_p_value,
@@ -106,3 +107,11 @@ def test_few_rows_are_weighted_to_the_shares_of_all() -> None:
         0.5
     )
     assert stratum_weights(["a", "a"], {"a": 0.2, "b": 0.8}) == [0.5, 0.5]
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_label_alone_correlates_with_nothing() -> None:
+    """As on two test rows that are alike; no library warns of it."""
+    scores = label_scores(["a", "a"], ["a", "a"], ["a", "b"])
+    assert scores == {"macro_f1": 0.5, "matthews": 0.0}
+    assert label_scores(["a", "b"], ["a", "b"], ["a", "b"])["matthews"] == 1
