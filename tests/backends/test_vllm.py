@@ -5,6 +5,7 @@ The same model, the same numbers.
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 import os
@@ -227,11 +228,15 @@ class TestInProcess:
 
     def test_searches(self, reviews: Task, tmp_path: Path) -> None:
         """A whole run by the command, which ends cleanly and can be verified."""
-        storage = f"sqlite:///{tmp_path}/s.db"
+        storage, data = f"sqlite:///{tmp_path}/s.db", tmp_path / "reviews.csv"
+        with data.open("w", newline="", encoding="utf-8") as file:
+            rows = [*reviews.train[:12], *reviews.dev[:20], *reviews.test[:12]]
+            lines = [("text", "mood"), *((row.inputs[0][1], row.target) for row in rows)]
+            csv.writer(file).writerows(lines)
         command = [
             str(Path(sys.executable).with_name("optimize")),
-            "--task",
-            "sentiment",
+            "--data",
+            str(data),
             "--budget",
             "2",
             "--json",
@@ -243,8 +248,6 @@ class TestInProcess:
             "max_model_len=2048",
             "--max-evaluations",
             "100",
-            "--answers",  # a reply to each of 1,000 test rows takes minutes on a CPU
-            "choice",
             "--storage",
             storage,
         ]
