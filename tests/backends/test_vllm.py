@@ -331,7 +331,7 @@ class TestServed:
         """A whole run ends with a front."""
         front = optimize(
             reviews,
-            budget=8,
+            budget=4,
             backend="openai",
             backend_options={"base_url": address},
             storage=f"sqlite:///{tmp_path}/s.db",
