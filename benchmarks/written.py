@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -84,9 +85,7 @@ def flag_cost(
         way(requests[:8])
     for _ in range(repeats):
         for name, way in ways.items():
-            started = time.perf_counter()
-            way(requests)
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(_took(partial(way, requests)))
     return seconds
 
 
@@ -106,20 +105,27 @@ def reply_cost(
         "alone": backend.loglikelihoods,
         "scored": getattr(backend, "greedy"),  # noqa: B009 (only some backends have it)
     }
+    write = partial(
+        backend.generate,
+        [request.prompt for request in requests],
+        max_tokens=reply.max_tokens,
+        temperature=0,
+        seed=0,
+        stop=reply.stop,
+    )
     seconds: dict[str, list[float]] = {name: [] for name in before}
     for _ in range(repeats):
         for name, score in before.items():
             score(asked)
-            started = time.perf_counter()
-            backend.generate(
-                [request.prompt for request in requests],
-                max_tokens=reply.max_tokens,
-                temperature=0,
-                seed=0,
-                stop=reply.stop,
-            )
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(_took(write))
     return seconds
+
+
+def _took(call: Callable[[], object]) -> float:
+    """Return the seconds of a call."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
 
 
 def _reads_greedily(backend: Backend) -> bool:
