@@ -234,6 +234,10 @@ def _options(
         "enforce_eager": on_cpu,  # compiling takes minutes there and gains little
         "seed": 0,
     }
+    if on_cpu:
+        # vLLM 0.32 takes a draw back after a part of a prompt, which no generator on a CPU can: a
+        # seeded request that is read in parts ends the engine.
+        options["enable_chunked_prefill"] = False
     if max_batch_tokens:
         options["max_num_batched_tokens"] = max_batch_tokens
     return options

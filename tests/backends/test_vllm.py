@@ -50,6 +50,8 @@ def backend(default_backend: HFBackend) -> HFBackend:
     return default_backend
 
 
+_PATIENCE: dict[str, Any] = {"retry_timeout": 60.0}
+"""A server that has ended is not waited for."""
 _LABELS = (" positive", " negative")
 _FORMS = {
     Form("choice", '["red", "blue"]'): "red|blue",
@@ -94,6 +96,7 @@ def address() -> Iterator[str]:
     ]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "2048"]
+    command += ["--no-enable-chunked-prefill"]  # as `VLLMBackend` has it on a CPU, and why
     environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
     server = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -117,6 +120,10 @@ def address() -> Iterator[str]:
 def texts() -> list[str]:
     """Return real reviews."""
     return [row.inputs[0][1] for row in load_task("sentiment").test[:_ROWS]]
+
+
+def _served(address: str) -> OpenAIBackend:
+    return OpenAIBackend(base_url=address, **_PATIENCE)
 
 
 def requests(
@@ -207,6 +214,13 @@ class TestInProcess:
             replies = in_process.generate(asked, **options, seed=0, form=form)
             assert all(re.fullmatch(pattern, reply.strip()) for reply in replies), replies
 
+    def test_many_long_prompts_are_drawn_from_at_once(self, in_process: VLLMBackend) -> None:
+        """More than one step of the engine holds, each with its seed."""
+        asked = [f"{number}: " + "a quiet film, " * 300 for number in range(8)]
+        drawn = in_process.generate(asked, max_tokens=4, temperature=1.0, seed=1)
+        assert len(drawn) == len(asked)
+        assert all(drawn)
+
     def test_counts_and_cuts_as_the_model_reads(
         self, in_process: VLLMBackend, backend: HFBackend
     ) -> None:
@@ -275,7 +289,7 @@ class TestServed:
         chat: bool,
     ) -> None:
         """Labels of one and several tokens, with and without chat template."""
-        served = OpenAIBackend(base_url=address)
+        served = _served(address)
         assert "log-probabilities of the asked tokens" in served.scoring
         asked = requests(texts, answers, chat=chat)
         agree(served.loglikelihoods(asked), backend.loglikelihoods(asked))
@@ -289,7 +303,7 @@ class TestServed:
             (" unquestionably, and without any doubt at all, a great film", " bad"),
             chat=False,
         )
-        agree(OpenAIBackend(base_url=address).loglikelihoods(asked), backend.loglikelihoods(asked))
+        agree(_served(address).loglikelihoods(asked), backend.loglikelihoods(asked))
 
     def test_a_bad_network_loses_nothing(self, address: str, backend: HFBackend) -> None:
         """1,000 requests, a fifth of which meet a fault.
@@ -301,7 +315,7 @@ class TestServed:
         ]
         proxy = proxy_handler(int(address.rsplit(":", 1)[1].removesuffix("/v1")), share=0.2)
         with running(proxy) as bad:
-            served = OpenAIBackend(base_url=url(bad))
+            served = _served(url(bad))
             before = served._client.usage.requests
             served._path._together = 1  # type: ignore[attr-defined]
             agree(served.loglikelihoods(asked), backend.loglikelihoods(asked))
@@ -310,7 +324,7 @@ class TestServed:
 
     def test_generates(self, address: str) -> None:
         """Seeds are seeds, stop strings stop, and forms are kept to."""
-        served = OpenAIBackend(base_url=address)
+        served = _served(address)
         asked = [(Message("user", "Name a colour."),)]
         options: dict[str, Any] = {"max_tokens": 12, "temperature": 1.0}
         assert served.generate(asked, **options, seed=1) == served.generate(
@@ -333,14 +347,14 @@ class TestServed:
             reviews,
             budget=4,
             backend="openai",
-            backend_options={"base_url": address},
+            backend_options={"base_url": address, **_PATIENCE},
             storage=f"sqlite:///{tmp_path}/s.db",
         )
         assert front.best.test is not None
 
     def test_doctor(self, address: str) -> None:
         """The served model's weights are here, so its numbers are compared."""
-        found = examine("openai", options={"base_url": address})
+        found = examine("openai", options={"base_url": address, **_PATIENCE})
         assert found.difference is not None
         assert found.difference < 2e-2
         assert found.same_argmax == 1
