@@ -10,8 +10,8 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ..search.prompts.cjk import has_cjk
-from .normalize import characters, normalized
+from ..search.contracts import Score
+from .normalize import explained, normalized, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -25,7 +25,12 @@ _RELATIVE = 1e-6
 
 def exact_match(reply: str, example: Example) -> float:
     """Return 1 if the reply is one of the answers after SQuAD's normalization."""
-    return float(normalized(reply) in {normalized(gold) for gold in example.golds})
+    golds = {normalized(gold) for gold in example.golds}
+    said = normalized(reply)
+    if said in golds:
+        return 1.0
+    within = any(f" {gold} " in f" {said} " for gold in golds if gold)
+    return Score(0.0, "it says more than the answer" if within else "")
 
 
 def token_f1(reply: str, example: Example) -> float:
@@ -33,7 +38,8 @@ def token_f1(reply: str, example: Example) -> float:
 
     Of characters in Chinese.
     """
-    return max(_f1(_tokens(reply), _tokens(gold)) for gold in example.golds)
+    score = max(_f1(tokens(reply), tokens(gold)) for gold in example.golds)
+    return explained(score, reply, example)
 
 
 def number(reply: str, example: Example) -> float | None:
@@ -42,10 +48,11 @@ def number(reply: str, example: Example) -> float | None:
     answer = _last_number(reply)
     if not golds:
         return None
-    return float(
-        answer is not None
-        and any(abs(answer - gold) <= _RELATIVE * max(1, abs(gold)) for gold in golds)
-    )
+    if answer is None:
+        return Score(0.0, "it has no number")
+    if any(abs(answer - gold) <= _RELATIVE * max(1, abs(gold)) for gold in golds):
+        return 1.0
+    return Score(0.0, f"its last number is {answer:g}")
 
 
 def key_phrases(reply: str, example: Example) -> float:
@@ -55,12 +62,11 @@ def key_phrases(reply: str, example: Example) -> float:
     of the reply's count (F1@M; Yuan et al. 2020, arXiv 1810.05241).
     """
     golds = {phrase for gold in example.golds for phrase in _phrases(gold)}
-    return _f1(_phrases(reply), golds)
-
-
-def _tokens(text: str) -> list[str]:
-    text = normalized(text)
-    return characters(text) if has_cjk(text) else text.split()
+    found = _phrases(reply)
+    lacking, beside = sorted(golds - found), sorted(found - golds)
+    said = [f"it lacks {', '.join(lacking)}"] if lacking else []
+    said += [f"it adds {', '.join(beside)}"] if beside else []
+    return Score(_f1(found, golds), "; ".join(said))
 
 
 def _f1(reply: Iterable[Hashable], gold: Iterable[Hashable]) -> float:

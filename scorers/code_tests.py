@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..search.contracts import ReplyScorer
+from ..search.contracts import ReplyScorer, Score
 from ..search.errors import InputError
 from .sandbox import CANNOT
 
@@ -36,6 +36,9 @@ _SECONDS, _WALL_SECONDS = 5, 10
 _LIMITS = {"CPU": _SECONDS, "AS": 512 << 20, "FSIZE": 1 << 20, "NPROC": 16, "NOFILE": 32, "CORE": 0}
 _JAIL = Path(__file__).with_name("sandbox.py")
 _NUMBERS = itertools.count()
+_SHOWN = 200
+"""Characters of a failure that are told."""
+_NO_ANSWER = "the program does not run, or does not come to an end"
 _FENCE = re.compile(r"```[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _BODY_ENDS = re.compile(r"\n(?=[^\s#)\]}])")
 
@@ -61,8 +64,11 @@ def send(value):
     requests.write(repr(value) + "\\n")
     requests.flush()
 def candidate(*arguments, **named):
-    send((arguments, named))
-    line = replies.readline(1 << 20)
+    try:
+        send((arguments, named))
+        line = replies.readline(1 << 20)
+    except OSError:
+        os._exit(1)
     if not line.endswith("\\n"):
         os._exit(1)
     kind, value = ast.literal_eval(line)
@@ -79,7 +85,16 @@ try:
     space[name] = candidate
     exec(compile(tests, "tests", "exec"), space)
     space.get("check", lambda _: None)(candidate)
-except BaseException:
+except BaseException as error:
+    at, lines = error.__traceback__, tests.split("\\n")
+    found = [""]
+    while at:
+        if at.tb_frame.f_code.co_filename == "tests":
+            found.append(lines[at.tb_lineno - 1].strip())
+        at = at.tb_next
+    kind, why = type(error).__name__, str(error)
+    why = kind if why in ("", kind) else f"{kind}: {why}"
+    os.write(1, f"{found[-1]} -> {why}"[:1000].encode("utf-8", "replace"))
     os._exit(1)
 os._exit(0)
 """
@@ -112,7 +127,8 @@ class PassesTests(ReplyScorer):
             return None
         prompt, name = hidden.get("prompt", ""), hidden["entry_point"]
         prelude = f"{prompt}\n    pass\n" if prompt else ""
-        return float(passes(program(reply, prompt, name), name, prelude, hidden["tests"]))
+        failed = failure(program(reply, prompt, name), name, prelude, hidden["tests"])
+        return Score(0.0, failed) if failed else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +165,8 @@ def program(reply: str, prompt: str, name: str) -> str:
     return prompt + _BODY_ENDS.split(first.rstrip(), maxsplit=1)[0].rstrip() + "\n"
 
 
-def passes(source: str, name: str, prelude: str, tests: str) -> bool:
-    """Run tests against a program's function, each in a jail of its own; return whether they pass.
+def failure(source: str, name: str, prelude: str, tests: str) -> str:
+    """Run tests against a program's function, each in a jail of its own; return which one failed.
 
     Parameters
     ----------
@@ -163,6 +179,11 @@ def passes(source: str, name: str, prelude: str, tests: str) -> bool:
     tests
         Code that defines ``check(candidate)`` or calls the function by its name.
 
+    Returns
+    -------
+    failure
+        Empty where all pass; else the failed line and its error, as the tests' process says it.
+
     Raises
     ------
     InputError
@@ -170,14 +191,14 @@ def passes(source: str, name: str, prelude: str, tests: str) -> bool:
     """
     job = repr((source, name, prelude, tests)).encode("utf-8", "surrogatepass")
     asks, answers = os.pipe(), os.pipe()
-    started = []
+    started, said = [], b""
     try:
         started.append(_start(_PROGRAM, (asks[0], answers[1]), subprocess.DEVNULL))
         started.append(_start(_TESTS, (asks[1], answers[0]), subprocess.PIPE))
         for descriptor in (*asks, *answers):
             os.close(descriptor)
         with suppress(subprocess.TimeoutExpired):
-            started[1].communicate(job, timeout=_WALL_SECONDS)
+            said = started[1].communicate(job, timeout=_WALL_SECONDS)[0]
     finally:
         for process in started:
             _end(process)
@@ -186,7 +207,9 @@ def passes(source: str, name: str, prelude: str, tests: str) -> bool:
             "programs are run in a jail of Linux namespaces, which this machine does not allow, "
             "so none was run; allow user namespaces, or run as root"
         )
-    return started[1].returncode == 0
+    if started[1].returncode == 0:
+        return ""
+    return " ".join(said.decode("utf-8", "replace").split())[:_SHOWN] or _NO_ANSWER
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -198,6 +221,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    if process.stdout:
+        process.stdout.close()
 
 
 def _start(source: str, descriptors: tuple[int, int], stdin: int) -> subprocess.Popen[bytes]:
@@ -215,7 +240,7 @@ def _start(source: str, descriptors: tuple[int, int], stdin: int) -> subprocess.
     return subprocess.Popen(  # noqa: S603 (our own script; the program goes through a pipe)
         [*words, *map(str, descriptors)],
         stdin=stdin,
-        stdout=subprocess.DEVNULL,
+        stdout=stdin,  # what the tests say is read, and what a program says is not
         stderr=subprocess.DEVNULL,
         env={},
         pass_fds=descriptors,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..search.contracts import ReplyScorer
+from ..search.contracts import ReplyScorer, Score
 from ..search.errors import InputError
-from ..search.prompts.rules import constraints_met
+from ..search.prompts.rules import constraints_met, obeys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +50,16 @@ class ConstraintsMet(ReplyScorer):
     def score_replies(
         self, examples: Sequence[Example], replies: Sequence[str]
     ) -> list[float | None]:
-        """Return the share of each reply; None without constraints."""
+        """Return the share of each reply, with those that it breaks; None without constraints."""
         return [
-            constraints_met(self.constraints, [example], [reply])
-            for example, reply in zip(examples, replies, strict=True)
+            self._score(example, reply) for example, reply in zip(examples, replies, strict=True)
         ]
+
+    def _score(self, example: Example, reply: str) -> float | None:
+        share = constraints_met(self.constraints, [example], [reply])
+        broken = [one.text for one in self.constraints if obeys(one, reply, example) is False]
+        return (
+            Score(share, f"it breaks: {' '.join(broken)}")
+            if share is not None and broken
+            else share
+        )

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..search.prompts.cjk import has_cjk
-from .normalize import characters
+from .normalize import characters, explained
 
 if TYPE_CHECKING:
     from ..search.contracts import Example
@@ -50,7 +50,8 @@ def chrf(reply: str, example: Example) -> float:
 
 def _rouge(name: str, reply: str, example: Example) -> float:
     scorer = _scorer(name, any(map(has_cjk, example.golds)))
-    return max(float(scorer.score(gold, reply)[name].fmeasure) for gold in example.golds)
+    best = max(float(scorer.score(gold, reply)[name].fmeasure) for gold in example.golds)
+    return explained(best, reply, example)
 
 
 class _Characters:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .contracts import LikelihoodScorer, ReplyScorer
+from .contracts import LikelihoodScorer, ReplyScorer, Score, feedback_of
 from .errors import InputError, PromptfrontError
 from .plugins import from_file, load
 
@@ -33,7 +33,8 @@ class Metric(ReplyScorer):
         Raises
         ------
         InputError
-            If the function raises, or returns something else than a number in [0, 1] or None.
+            If the function raises, or returns something else than a number in [0, 1] (or a `Score`)
+            or None.
         """
         return [
             self._score(example, reply) for example, reply in zip(examples, replies, strict=True)
@@ -46,7 +47,7 @@ class Metric(ReplyScorer):
         )
         try:
             value = self.function(reply, example)
-            score = None if value is None else float(value)
+            score = value if value is None or isinstance(value, Score) else float(value)
         except Exception as error:  # (a user's own code)
             raise InputError(f"{where}: {type(error).__name__}: {error}") from error
         if score is not None and not 0 <= score <= 1:
@@ -94,8 +95,10 @@ class Weighted(ReplyScorer):
         if len(known) < len(self.parts):
             return None
         total = math.fsum(part.weight for part in self.parts)
-        terms = zip(self.parts, known, strict=True)
-        return min(1.0, math.fsum(part.weight * value for part, value in terms) / total)
+        terms = list(zip(self.parts, known, strict=True))
+        mean = min(1.0, math.fsum(part.weight * value for part, value in terms) / total)
+        said = [f"{part.name}: {text}" for part, value in terms if (text := feedback_of(value))]
+        return Score(mean, "; ".join(said)) if said else mean
 
     @property
     def asks_model(self) -> bool:

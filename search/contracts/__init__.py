@@ -52,6 +52,8 @@ from .scorers import (
     Likelihoods,
     LikelihoodScorer,
     ReplyScorer,
+    Score,
+    feedback_of,
 )
 
 __all__ = [
@@ -87,6 +89,7 @@ __all__ = [
     "Reason",
     "ReplyScorer",
     "Rule",
+    "Score",
     "Structure",
     "Task",
     "Text",
@@ -94,5 +97,6 @@ __all__ = [
     "Unscored",
     "Usage",
     "Written",
+    "feedback_of",
     "usage_of",
 ]

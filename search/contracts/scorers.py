@@ -14,6 +14,30 @@ Likelihoods = Callable[[Sequence[LikelihoodRequest]], Sequence["tuple[float, ...
 """A model that a scorer may ask; it answers as `Backend.loglikelihoods` does."""
 
 
+class Score(float):
+    """A score with a sentence on why: ``Score(0.0, "the unit is missing")``; it counts as a number.
+
+    The sentence is shown to the model that writes new instructions.
+    """
+
+    feedback: str
+
+    def __new__(cls, value: float, feedback: str = "") -> Score:
+        """Make a number of it."""
+        score = super().__new__(cls, value)
+        score.feedback = feedback
+        return score
+
+    def __reduce__(self) -> tuple[type[Score], tuple[float, str]]:
+        """Return what a copy is made of."""
+        return Score, (float(self), self.feedback)
+
+
+def feedback_of(score: float | None) -> str:
+    """Return the sentence on why a score is what it is; empty where there is none."""
+    return score.feedback if isinstance(score, Score) else ""
+
+
 @runtime_checkable
 class LikelihoodScorer(Protocol):
     """Says what a good answer is, by the log-likelihoods of answers.
@@ -83,8 +107,8 @@ class ReplyScorer(Protocol):
     """Says what a good answer is, by what the model writes.
 
     Where one number for each reply is all there is to it, a plain function
-    ``metric(reply, example)`` does as well. Of a class `score_replies` is all there has to be; what
-    else is here has a default.
+    ``metric(reply, example)`` does as well. A number may be a `Score`. Of a class
+    `score_replies` is all there has to be; what else is here has a default.
     """
 
     @property

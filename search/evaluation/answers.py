@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..prompts.reading import unnamed
 from ..prompts.render import continuation, render
 from ..scoring import users_code
-from .scores import Scores, Scoring, numbers, shown
+from .scores import Said, Scores, Scoring, numbers, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +82,24 @@ class AnswerScores(Scoring):
     ) -> list[str]:
         """Return the label that each example is given; nothing where the scorer chooses none."""
         return self._scorer.choose(task, numbers(outputs), offsets)
+
+    def answered(
+        self,
+        task: Task,
+        prompt: Prompt,
+        examples: Sequence[Example],
+        outputs: Sequence[Outputs],
+        offsets: tuple[float, ...],
+    ) -> list[Said]:
+        """Return the label that each example is given, in the prompt's words."""
+        rows = [i for i, output in enumerate(outputs) if isinstance(output, tuple)]
+        chosen = self.chosen(task, prompt, [outputs[i] for i in rows], offsets)
+        labels = dict(zip(rows, chosen, strict=bool(chosen)))
+        verbalize = prompt.structure.verbalize
+        return [
+            Said(verbalize(label), "") if (label := labels.get(i, "")) else Said("", "")
+            for i in range(len(examples))
+        ]
 
     def check(self, task: Task, prompt: Prompt, backend: Backend) -> None:
         """Refuse a prompt whose answers cannot be scored, before anything is spent on it.

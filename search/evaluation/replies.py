@@ -7,13 +7,13 @@ import math
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from ..contracts import GenerateRequest, LikelihoodRequest, Unscored
+from ..contracts import REASONS, GenerateRequest, LikelihoodRequest, Unscored, feedback_of
 from ..prompts.render import continuation, read_reply, render, stops
 from ..prompts.rules import bound, constraints_met, decoding_form, decoding_limit
 from ..prompts.written_answers import without_thinking
 from ..records.unscored import is_empty
 from ..scoring import Weighted, users_code
-from .scores import Scores, Scoring
+from .scores import Said, Scores, Scoring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +85,26 @@ class ReplyScores(Scoring):
             if isinstance(output, str)
             for sample in self._samples(output)
         ]
+
+    def answered(
+        self,
+        task: Task,
+        prompt: Prompt,
+        examples: Sequence[Example],
+        outputs: Sequence[Outputs],
+        offsets: tuple[float, ...],  # noqa: ARG002
+    ) -> list[Said]:
+        """Return the reply to each example, the worst of several, and what is said of it."""
+        self.score(task, prompt, examples, outputs, None)
+        said = []
+        for example, replies in zip(examples, self._read(prompt, examples, outputs), strict=True):
+            if isinstance(replies, Unscored):
+                said.append(Said("", REASONS[replies.reason]))
+                continue
+            used = [Reply(example, bound(prompt.constraints, text)) for text in replies]
+            worst = min(used, key=self._values.__getitem__)
+            said.append(Said(worst.text, feedback_of(self._values[worst])))
+        return said
 
     def bound(
         self, prompt: Prompt, examples: Sequence[Example], outputs: Sequence[Outputs]

@@ -29,6 +29,13 @@ class Scores(NamedTuple):
     offsets: tuple[float, ...] = ()
 
 
+class Said(NamedTuple):
+    """An answer, empty where there is none, and a sentence on it, empty where nothing is known."""
+
+    text: str
+    feedback: str
+
+
 class Scoring(ABC):
     """What a scorer wants to know about a prompt and an example, and what the answer is worth."""
 
@@ -68,6 +75,17 @@ class Scoring(ABC):
     ) -> list[str]:
         """Return the label that each example is given; nothing where none is chosen."""
         return []
+
+    def answered(
+        self,
+        task: Task,  # noqa: ARG002
+        prompt: Prompt,  # noqa: ARG002
+        examples: Sequence[Example],
+        outputs: Sequence[Outputs],  # noqa: ARG002
+        offsets: tuple[float, ...],  # noqa: ARG002
+    ) -> list[Said]:
+        """Return what the model answered to each example, and what there is to say of it."""
+        return [Said("", "")] * len(examples)
 
     def replies(self, outputs: Sequence[Outputs]) -> list[str]:  # noqa: ARG002
         """Return what the model wrote, all of it; nothing where it wrote nothing."""

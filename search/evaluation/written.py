@@ -9,12 +9,14 @@ from ..contracts import GenerateRequest, Unscored, Written
 from ..prompts.reading import label_stops, label_tokens, said_label
 from .answers import AnswerScores
 from .cached_model import WrittenRequest
-from .scores import Scores
+from .scores import Said, Scores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..contracts import Example, Outputs, Prompt, Reason, Task
+
+_UNREAD = "this says none of the labels, or several"
 
 
 class WrittenScores(AnswerScores):
@@ -60,6 +62,22 @@ class WrittenScores(AnswerScores):
         """Return the label that is written to each example; empty where none is."""
         labels = [_label(task, prompt, output) for output in outputs]
         return ["" if isinstance(label, Unscored) else task.labels[label] for label in labels]
+
+    def answered(
+        self,
+        task: Task,
+        prompt: Prompt,
+        examples: Sequence[Example],
+        outputs: Sequence[Outputs],
+        offsets: tuple[float, ...],  # noqa: ARG002
+    ) -> list[Said]:
+        """Return what is written to each example, and whether that says no label."""
+        said = []
+        for _, output in zip(examples, outputs, strict=True):
+            reply = output.reply.strip() if isinstance(output, Written) else ""
+            unread = reply and isinstance(_label(task, prompt, output), Unscored)
+            said.append(Said(reply, _UNREAD if unread else ""))
+        return said
 
     def replies(self, outputs: Sequence[Outputs]) -> list[str]:
         """Return what is written."""

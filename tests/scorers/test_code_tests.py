@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from promptfront.scorers import code_tests
-from promptfront.scorers.code_tests import PassesTests, passes, program
+from promptfront.scorers.code_tests import PassesTests, failure, program
 from promptfront.search.contracts import Example
 from promptfront.search.errors import InputError
 from promptfront.search.tasks.code import code_complete
@@ -132,7 +132,7 @@ def add(reply: str) -> Example:
 def jail() -> None:
     """Skip where programs cannot be isolated; then none is run either."""
     try:
-        passes("def f(): return 1", "f", "", "assert f() == 1")
+        failure("def f(): return 1", "f", "", "assert f() == 1")
     except InputError as error:
         pytest.skip(str(error))
 
@@ -157,18 +157,18 @@ def listener() -> Iterator[tuple[int, list[bytes]]]:
 @pytest.mark.usefixtures("jail")
 def test_right_programs_pass_and_wrong_ones_do_not() -> None:
     """By the function's values; what it raises is raised in the tests."""
-    assert passes("def add(a, b): return a + b", "add", "", _CHECK)
-    assert passes(
+    assert not failure("def add(a, b): return a + b", "add", "", _CHECK)
+    assert not failure(
         "import math\ndef add(a, b):\n    print('x')\n    return a + b", "add", "", _CHECK
     )
-    assert not passes("def add(a, b): return a - b", "add", "", _CHECK)
-    assert not passes("def add(a, b) return a", "add", "", _CHECK)
-    assert not passes("", "add", "", _CHECK)
+    assert failure("def add(a, b): return a - b", "add", "", _CHECK)
+    assert failure("def add(a, b) return a", "add", "", _CHECK)
+    assert failure("", "add", "", _CHECK)
     raising = (
         "try:\n    add(1, '2')\nexcept TypeError:\n    pass\nelse:\n    raise AssertionError\n"
     )
-    assert passes("def add(a, b): return a + b", "add", "", raising)
-    assert passes(
+    assert not failure("def add(a, b): return a + b", "add", "", raising)
+    assert not failure(
         "def add(a, b): return {'好': (a, {b}), 'x': [None, 1.5, b'y']}",
         "add",
         "",
