@@ -55,6 +55,19 @@ _CHATTER = re.compile(
     re.IGNORECASE,
 )
 """What speaks of the question or the model, not of the task."""
+_REFUSAL = re.compile(
+    r"\b(?:as an ai|language model|i cannot|i can['’]?t|i['’]m sorry|"
+    r"the (?:new|old) instruction)\b|"
+    r"作为一个|我无法|抱歉|新的?指令|旧的?指令",
+    re.IGNORECASE,
+)
+"""What speaks of the writer or of its question, in an instruction of any length."""
+_FENCED = re.compile(r"^```[^\n`]*\n(.*?)\n```", re.DOTALL | re.MULTILINE)
+_HEADING = re.compile(
+    r"^[ \t*#]*(?:(?:the|a|my) )?(?:new|better|improved|revised|combined|final)? ?"
+    r"instruction(?: is)?[*]*[:：][* \t]*$|^[ \t*#]*(?:新的?|更好的)?指令[*]*[:：][* \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
 _ENDS = tuple(".!?。！？\"”」’')）")
 _STOPS = ".!?:。！？："
 _MARK = re.compile(r"\{\{?[^{}\n]*\}?\}|^\[\[\w+\]\]$", re.MULTILINE)
@@ -162,6 +175,37 @@ def as_part(text: str, part: str) -> str:
     if part[-1] in _STOPS and text[-1] not in _STOPS:
         return text + part[-1]
     return text
+
+
+def whole_instruction(reply: str) -> str:
+    """Return the instruction that a reply ends in; nothing where that is cut off or not marked.
+
+    It stands between the last two fences or, of a writer that forgot them, below a line that says
+    "New instruction:".
+    """
+    blocks = _FENCED.findall(reply)
+    if blocks:
+        return _unquoted(blocks[-1].strip())
+    *_, below = _HEADING.split(reply)
+    text = below.strip()
+    return text if below != reply and "```" not in text and text.endswith(_ENDS) else ""
+
+
+def is_whole(text: str, check: Check) -> bool:
+    """Whether a text can be a whole instruction of the task, of as many sentences as it needs."""
+    parents = [parent for parent in check.parents if parent]
+    return bool(
+        _bare(text)
+        and _bare(text) not in map(_bare, parents)
+        and len(text) >= _SHORTEST
+        and _well_formed(text, parents)
+        and _marks(text) in (list(map(_marks, parents)) or [[]])
+        and not _REFUSAL.search(text)
+        and not _echoes(text, check)
+        and _on_topic(text, parents, check)
+        and _keeps_labels(text, parents, check)
+        and not _gives_away(text, parents, check)
+    )
 
 
 def _well_formed(text: str, parents: Sequence[str]) -> bool:

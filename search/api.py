@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .assembly import backend_name, make_composer, make_evaluator, make_proposer
 from .budget import affordable_dev_rows
-from .contracts import Answers, Backend, Task
+from .contracts import INSTRUCTION_TOKENS, Answers, Backend, Task
 from .data.load_task import load_task
 from .data.own_prompts import read_prompts, with_kept, with_prompts
 from .errors import InputError, StorageError
@@ -21,6 +21,7 @@ from .options import DEFAULT_STORAGE, DataOptions, Limits, SearchOptions
 from .plan import Plan, make_plan
 from .proposals.inventory import load_mutators
 from .proposals.sampler import make_sampler
+from .scoring import load_scorer
 from .secrets import without_secrets
 from .storage.config import keep_day, study_config, study_name
 from .storage.database import Store
@@ -46,6 +47,7 @@ def optimize(
     mutators: Sequence[str] = (),
     without: Sequence[str] = (),
     max_demonstrations: int | None = None,
+    max_instruction_tokens: int = INSTRUCTION_TOKENS,
     answers: Answers | None = None,
     data: DataOptions | None = None,
     prompt: str | Path | Sequence[str | Path] = (),
@@ -91,6 +93,9 @@ def optimize(
     max_demonstrations
         Demonstrations a prompt may show at most; 0 for instruction, constraints and structure
         alone.
+    max_instruction_tokens
+        Tokens of an instruction that is written in the search at most; ``limits`` has a bound on
+        whole prompts.
     answers
         How the answer to a task with labels is had, and so what makes it right: ``"written"``, what
         is written says the label (the default where scorer and model allow it); ``"choice"``, the
@@ -132,7 +137,9 @@ def optimize(
     limits, data = replace(limits or Limits(), budget=budget), data or DataOptions()
     prompts = tuple(map(str, (prompt,) if isinstance(prompt, str | Path) else prompt))
     data = replace(data, prompts=prompts or data.prompts, keep=tuple(keep) or data.keep)
-    options = SearchOptions(seed, sampler, tuple(mutators), tuple(without), max_demonstrations)
+    options = SearchOptions(
+        seed, sampler, tuple(mutators), tuple(without), max_demonstrations, max_instruction_tokens
+    )
     make_sampler(sampler, seed)
     load_mutators(mutators, without, max_demonstrations)
     # A task that is not there leaves no database behind.
@@ -150,6 +157,7 @@ def optimize(
         backend_options,
         own_backend=proposer_backend,
         own_options=proposer_options,
+        judges=load_scorer(loaded.scorer).asks_model,
     )
     evaluator = make_evaluator(
         loaded,

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from .contexts import Contexts, Proposer
 from .contracts import (
     Backend,
     LikelihoodScorer,
-    MutationContext,
     Mutator,
-    NextTokens,
     ReplyScorer,
     Task,
     Unscored,
@@ -23,27 +21,27 @@ from .contracts import (
 from .data.checks import check_task
 from .data.lengths import field_limit, shorten_inputs
 from .data.splits import by_turns
-from .errors import BackendError, InputError, InterruptedCallError, flaw
-from .evaluation.cached_model import TEMPERATURE, CachedModel
+from .errors import BackendError, InputError, flaw
+from .evaluation.cached_model import CachedModel
 from .evaluation.evaluator import Evaluator
-from .evaluation.holdout import train_rows
 from .plugins import closest, load
-from .prompts.render import render, zero_shot
-from .prompts.written_answers import without_thinking
-from .proposals.composer import Composer
+from .prompts.render import render
+from .proposals.composer import PROPOSER_CALLS, Composer
 from .proposals.inventory import load_mutators, suited, token_readers
 from .scoring import load_scorer
 
 if TYPE_CHECKING:
-    import random
-
-    from .contracts import Example, LikelihoodRequest, Prompt, Text
+    from .contracts import LikelihoodRequest
     from .options import SearchOptions
     from .storage.database import Store
     from .storage.study import Study
 
 PROPOSER_KEY = "PROPOSER_API_KEY"
 """The variable with the key of a proposer behind a server; without it, it has that of the rest."""
+_OWN_CALLS = 2 * PROPOSER_CALLS
+"""Calls in a batch of a proposer of its own, which does not keep the model from scoring."""
+_PROPOSER_PATIENCE = 60.0
+"""Seconds that a silent proposer is waited for: the search can go on without it."""
 
 
 def make_evaluator(
@@ -154,6 +152,7 @@ def make_proposer(
     *,
     own_backend: str | None = None,
     own_options: dict[str, Any] | None = None,
+    judges: bool = False,
 ) -> Backend | None:
     """Return the backend that writes proposals, or nothing where it is the one that scores.
 
@@ -165,6 +164,8 @@ def make_proposer(
         The one that scores, and what it was made with.
     own_backend, own_options
         The proposer's own, where it is of another kind or has options of its own.
+    judges
+        Whether it also judges replies, which a search cannot do without.
     """
     if not isinstance(proposer, str | None):
         if own_backend or own_options:
@@ -184,6 +185,8 @@ def make_proposer(
     options = {**(own_options or {})} if own_backend else {**backend_options, **(own_options or {})}
     if os.environ.get(PROPOSER_KEY) and _takes(name, "key_variable"):
         options.setdefault("key_variable", PROPOSER_KEY)
+    if not judges and _takes(name, "retry_timeout"):
+        options.setdefault("retry_timeout", _PROPOSER_PATIENCE)
     return make_backend(name, proposer, options)
 
 
@@ -202,7 +205,7 @@ def make_judge(task: Task, load: Mapping[str, Any], backend: str) -> Backend | N
     if not load_scorer(task.scorer).asks_model:
         return None
     own = {"own_backend": load.get("proposer_backend"), "own_options": load.get("proposer_options")}
-    return make_proposer(load.get("proposer"), backend, load["backend_options"], **own)
+    return make_proposer(load.get("proposer"), backend, load["backend_options"], **own, judges=True)
 
 
 def _takes(backend: str, option: str) -> bool:
@@ -236,14 +239,20 @@ def make_composer(
     most = _most_shown(task, options.max_demonstrations)
     mutators = suited(load_mutators(options.mutators, options.without, most), evaluator.task)
     mutators = _able(mutators, proposer, evaluator)
+    writer = Proposer(proposer, own=proposer is not evaluator.backend)
+    contexts = Contexts(
+        evaluator, writer, study, token_readers(mutators), options.max_instruction_tokens
+    )
     return Composer(
         mutators,
         options.sampler,
         options.seed,
-        _Contexts(evaluator, proposer, study, token_readers(mutators)).make,
+        contexts.make,
         favoured=set(options.mutators) & set(mutators),
         first=task.instructions,
         starts=evaluator.task.starts,
+        spent=contexts.spent,
+        proposer_calls=_OWN_CALLS if writer.own else PROPOSER_CALLS,
     )
 
 
@@ -272,58 +281,3 @@ def _able(
         note = f"{proposer.model} writes no proposals: {', '.join(left_out)} left out"
         evaluator.task = replace(evaluator.task, notes=(*evaluator.task.notes, note))
     return {name: mutator for name, mutator in mutators.items() if name not in left_out}
-
-
-class _Contexts:
-    """Makes what a mutator is given: the task without confirmation rows, the front, and probes."""
-
-    def __init__(
-        self, evaluator: Evaluator, proposer: Backend, study: Study, token_readers: Collection[str]
-    ) -> None:
-        self._task = replace(evaluator.task, train=train_rows(evaluator.task))
-        self._probes = evaluator.probes
-        self._tokens = evaluator.tokens
-        self._proposer = proposer
-        self._study = study
-        self._token_readers = token_readers
-
-    def make(self, rng: random.Random) -> MutationContext:
-        """Return the context of one candidate, which draws from its own generator."""
-        return MutationContext(
-            self._task,
-            tuple(self._study.front()),
-            rng,
-            partial(self._propose, rng),
-            self._probes.losses,
-            self._label_bias,
-            self._next_tokens,
-            self._tokens.fit,
-        )
-
-    def _propose(self, rng: random.Random, prompts: Sequence[Text], max_tokens: int) -> list[str]:
-        seed = rng.getrandbits(31)
-        write = partial(
-            self._proposer.generate, max_tokens=max_tokens, temperature=TEMPERATURE, seed=seed
-        )
-        try:
-            replies = write(prompts)
-        except InterruptedCallError:
-            raise
-        except BackendError:  # it may have no chat template: then it is asked in plain text
-            replies = write([_as_text(prompt) for prompt in prompts])
-        return ["" if isinstance(r, Unscored) else without_thinking(r)[0] for r in replies]
-
-    def _label_bias(self, prompt: Prompt) -> tuple[float, ...]:
-        known = prompt in self._study.history().numbers
-        return self._probes.label_bias(prompt, known=known)
-
-    def _next_tokens(self, prompt: Prompt, examples: Sequence[Example]) -> NextTokens:
-        read = self._study.history().read_by(self._token_readers)
-        return self._probes.next_tokens(prompt, examples, known=zero_shot(prompt) in read)
-
-
-def _as_text(ask: Text) -> Text:
-    """Return turns as plain text that ends where the answer begins."""
-    return (
-        ask if isinstance(ask, str) else "\n\n".join([*(turn.content for turn in ask), "Answer:"])
-    )

@@ -15,6 +15,7 @@ from .errors import InputError, PromptfrontError
 from .evaluation.full import score_in_full, with_interval
 from .evaluation.holdout import confirmation_rows
 from .evaluation.racing import race
+from .records.efforts import efforts_from_json, efforts_to_json
 from .records.trials import Trial, Tried, proposed_from_json, proposed_to_json
 from .storage.batches import WAIT_SECONDS
 from .storage.study import FIRST, batch_name
@@ -134,8 +135,11 @@ class Search:
             proposed = self._composer.compose(len(batches), grant.candidates, tried, history)
         else:
             proposed = [Trial(self._evaluator.task.start)]
-        evaluations = allowance.spent - before
-        payload = {"candidates": proposed_to_json(proposed), "evaluations": evaluations}
+        payload = {
+            "candidates": proposed_to_json(proposed),
+            "evaluations": allowance.spent - before,
+            "efforts": efforts_to_json(self._composer.efforts),
+        }
         return self._batches.add("search", batch_name(len(batches)), payload)
 
     def _race(self, batch: Batch) -> list[Trial]:
@@ -201,6 +205,8 @@ class Search:
             for trial in proposed_from_json(batch.payload["candidates"]):
                 if trial.prompt:
                     self._tried.add(trial.prompt)
+            for name, effort in efforts_from_json(batch.payload.get("efforts", {})).items():
+                self._tried.wasted[name] += effort.wasted
         self._tried_batches = len(batches)
         return self._tried
 

@@ -66,6 +66,8 @@ class SearchOptions:
         More mutators, as ``path/to/file.py:Name``, and names of installed ones not to use.
     max_demonstrations
         Demonstrations a prompt may show at most, where that is limited.
+    max_instruction_tokens
+        Tokens of an instruction that a mutator writes at most.
     """
 
     seed: int
@@ -73,6 +75,10 @@ class SearchOptions:
     mutators: tuple[str, ...]
     without: tuple[str, ...]
     max_demonstrations: int | None
+    max_instruction_tokens: int
+
+    def __post_init__(self) -> None:
+        above_zero("max_instruction_tokens", self.max_instruction_tokens, whole=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,7 @@ def _search(options: argparse.Namespace) -> Frontier:
                 mutators=options.mutator,
                 without=options.without,
                 max_demonstrations=options.max_demonstrations,
+                max_instruction_tokens=options.max_instruction_tokens,
                 answers=options.answers,
                 data=data,
                 limits=limit,
@@ -169,7 +170,8 @@ def _show(frontier: Frontier, options: argparse.Namespace, **more: float) -> Non
 
     say("\n".join(result_lines(frontier)))
     if options.json:
-        _say_json(frontier.to_dict() | more)
+        times = {one.mutator: round(one.effort.seconds, 1) for one in frontier.mutators}
+        _say_json(frontier.to_dict() | {"mutator_seconds": times} | more)
 
 
 def _say_json(value: dict[str, Any]) -> None:

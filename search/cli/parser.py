@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, NoReturn
 
+from ..contracts import INSTRUCTION_TOKENS
 from ..options import DEFAULT_STORAGE
 from .streams import say, tell
 
@@ -195,6 +196,14 @@ def _add_proposals(search: _Adder) -> None:
         "N",
         "examples a prompt may show at most; 0: none (default: 16)",
         type=int,
+    )
+    _option(
+        search,
+        "--max-instruction-tokens",
+        "N",
+        f"tokens of a written instruction at most (default: {INSTRUCTION_TOKENS})",
+        type=int,
+        default=INSTRUCTION_TOKENS,
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..records.unscored import listed, too_many
 from .messages import with_flags
+from .mutator_table import mutator_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +124,8 @@ def result_lines(frontier: Frontier) -> list[str]:
     first, notes = _unscored(frontier, many=True), _unscored(frontier, many=False)
     notes += [*_written(frontier), *_label_scores(frontier), *_parts(frontier), *_choice(frontier)]
     notes += [headroom_line(frontier.headroom)] if frontier.headroom else []
-    return [*first, *([""] if first else []), *table, "", *notes, verdict(frontier)]
+    first += [""] if first else []
+    return [*first, *table, "", *mutator_lines(frontier.mutators), *notes, verdict(frontier)]
 
 
 def _label_scores(frontier: Frontier) -> list[str]:

@@ -42,6 +42,8 @@ from .data import (
     Written,
 )
 from .mutators import (
+    INSTRUCTION_TOKENS,
+    Answer,
     Direction,
     MutationContext,
     Mutator,
@@ -59,8 +61,10 @@ from .scorers import (
 __all__ = [
     "ANSWERS",
     "GENES",
+    "INSTRUCTION_TOKENS",
     "REASONS",
     "RULES",
+    "Answer",
     "AnswerTokens",
     "Answers",
     "Backend",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from .backends import NextTokens
 
@@ -12,6 +12,30 @@ if TYPE_CHECKING:
     import random
 
     from .data import Candidate, Example, Gene, Prompt, Task, Text
+
+INSTRUCTION_TOKENS = 400
+"""Tokens of an instruction at most, by default."""
+
+
+class Answer(NamedTuple):
+    """What a prompt's model answered to an example.
+
+    Parameters
+    ----------
+    example
+        The example.
+    text
+        The answer in the prompt's words; empty where there is none.
+    score
+        The task's metric of it, in [0, 1]; NaN where there is none.
+    feedback
+        A sentence on the score, where the scorer gives one.
+    """
+
+    example: Example
+    text: str
+    score: float
+    feedback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +70,17 @@ class MutationContext:
         the prompt, without its demonstrations, with each example. Costs evaluations where the
         prompt was not read before; empty where none are left for mutators, and from backends that
         are no `NextTokenReader`.
+    answers
+        ``answers(prompt, examples) -> answers``: what the prompt's model answers to each of a few
+        examples, and how good that is. Costs evaluations; empty where none are left for mutators.
+    instruction_tokens
+        Tokens of an instruction at most; a longer one is no proposal.
+    evaluated
+        The latest fully evaluated prompts, on the front or not.
     fit
         ``fit(prompt) -> prompt``: with as many of its demonstrations, the first ones, as
-        ``max_prompt_tokens`` lets it show; None where it is too long without any. What a mutator
-        returns is fitted like this; one that asks the model about a prompt fits it before.
+        ``max_prompt_tokens`` lets it show; None where it, or its instruction, is too long. What a
+        mutator returns is fitted like this; one that asks the model about a prompt fits it before.
     """
 
     task: Task
@@ -62,6 +93,9 @@ class MutationContext:
         (), []
     )
     fit: Callable[[Prompt], Prompt | None] = lambda prompt: prompt
+    answers: Callable[[Prompt, Sequence[Example]], list[Answer]] = lambda _, __: []
+    instruction_tokens: int = INSTRUCTION_TOKENS
+    evaluated: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

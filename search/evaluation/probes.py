@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..budget import FIRST_BLOCK, Allowance
-from ..contracts import NextTokenReader, NextTokens, Unscored
+from ..contracts import Answer, NextTokenReader, NextTokens, Unscored
 from ..prompts.render import continuation, render, zero_shot
 from .scores import numbers
 
@@ -83,6 +83,30 @@ class Probes:
             before = continuation(prompt.structure, "x")[:-1]
             self._next_tokens[key] = backend.next_tokens(texts, before, _MOST_NEXT_TOKENS)
         return self._next_tokens[key]
+
+    def answers(self, prompt: Prompt, examples: Sequence[Example]) -> list[Answer]:
+        """Return what the prompt's model answers to each example, and how good that is.
+
+        Nothing where mutators have no evaluations left.
+
+        Raises
+        ------
+        InputError
+            If the prompt does not fit into the model's context.
+        """
+        evaluator, task = self._evaluator, self._evaluator.task
+        evaluator.tokens.of_prompt(prompt)
+        if not self.allowance.take(len(examples)):
+            return []
+        found, outputs = (
+            evaluator.evaluate(prompt, examples),
+            evaluator.measure([prompt], examples)[0],
+        )
+        said = evaluator.scoring.answered(task, prompt, examples, outputs, found.offsets)
+        return [
+            Answer(example, one.text, value, one.feedback)
+            for example, one, value in zip(examples, said, found.values, strict=True)
+        ]
 
     def losses(self, prompt: Prompt, examples: Sequence[Example]) -> list[float]:
         """Return minus the log-likelihood of each gold answer, in nats, NaN where there is none.

@@ -34,7 +34,8 @@ class TokenCounts:
         self._fields = task.input_fields
         self._backend = backend
         self._most = most
-        self._known: dict[Prompt | Example, int] = {}
+        self._start = task.start.instruction
+        self._known: dict[Prompt | Example | str, int] = {}
         self._reply = reply
         self._longest = max(self.of_examples((*task.dev, *task.test)), default=0)
 
@@ -74,11 +75,14 @@ class TokenCounts:
             )
         return tokens
 
-    def fit(self, prompt: Prompt) -> Prompt | None:
+    def fit(self, prompt: Prompt, most_instruction: int | None = None) -> Prompt | None:
         """Return the prompt with as many of its demonstrations, the first ones, as it may cost.
 
-        None where it costs too much without any, or the model cannot be given it.
+        None where it costs too much without any, or the model cannot be given it, or where its
+        instruction has more tokens than ``most_instruction`` and than the one of the start.
         """
+        if most_instruction is not None and self._is_long(prompt.instruction, most_instruction):
+            return None
         most, shown = self._most, prompt.demonstrations
         if most is None:
             return prompt
@@ -94,6 +98,17 @@ class TokenCounts:
         """Return the tokens of the prompt with each example, as if no prefix were shared."""
         inputs = repeats(prompt, self._fields) * sum(self.of_examples(examples))
         return len(examples) * self.of_prompt(prompt) + inputs
+
+    def _is_long(self, instruction: str, most: int) -> bool:
+        if len(instruction) <= most:  # no token is shorter than a character
+            return False
+        both = (instruction, self._start)
+        ours, start = (self._known.get(text) or self._of_text(text) for text in both)
+        return ours > max(most, start)
+
+    def _of_text(self, text: str) -> int:
+        self._known[text] = self._backend.count_tokens([text])[0]
+        return self._known[text]
 
     def _count(self, prompt: Prompt) -> int:
         if prompt not in self._known:

@@ -7,12 +7,14 @@ set by hand; `benchmarks/search.py` compares the bandit with a uniform choice
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from ..contracts import Gene, Mutator
     from ..records.trials import History
@@ -26,6 +28,9 @@ Opsahl-Ong et al. 2024 (arXiv 2406.11695), table 1; Zehle et al. 2025 (arXiv 250
 """
 FAVOURED_PRIOR = (6.0, 1.0)
 """The user's own mutators, which are there to be tried."""
+WASTE = 2.0
+"""Losses that one asking counts which cost something and brought nothing: who cannot, cannot."""
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass
@@ -52,10 +57,12 @@ def choose_mutator(
     favoured: Collection[str],
     history: History,
     rng: random.Random,
+    wasted: Mapping[str, int] = _NOTHING,
 ) -> str:
     """Choose a gene, then a mutator of it, by what their candidates were worth so far.
 
-    The gene comes first: else a gene would be changed the more often the more mutators it has.
+    The gene comes first: else a gene would be changed the more often the more mutators it has. What
+    a mutator ``wasted``, asked at a cost and bringing nothing, is no loss of the gene's others.
     """
     genes = {name: mutator.gene for name, mutator in mutators.items()}
     arms = {name: Arm(*PRIOR) for name in mutators}
@@ -70,5 +77,7 @@ def choose_mutator(
             worth = history.worth(trial)
             arms[name].learn(worth)
             gene_arms[genes[name]].learn(worth)
+    for name, arm in arms.items():
+        arm.losses += WASTE * wasted.get(name, 0)
     gene = best_draw(rng, gene_arms)
     return best_draw(rng, {name: arm for name, arm in arms.items() if genes[name] == gene})

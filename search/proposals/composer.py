@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..contracts import usage_of
+from ..records.efforts import Effort
 from ..records.trials import Trial
 from .apply import Mutation
 from .bandit import choose_mutator
 from .directed import DIRECTED_CANDIDATES, DirectedMutators
+from .metered import Metered
 from .sampler import distributions, make_sampler, quiet_optuna, rebuilt_study
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 PROPOSER_CALLS = 2
 """Calls of the proposer in a batch: in process, one takes as long as racing a candidate.
 
-The first is mostly for definitions of labels. Set by hand.
+The first is mostly for definitions of labels or a reflection. Set by hand.
 """
 _RECOMBINED = 0.25
 """How often a new combination of alleles, as sampled, is a candidate without any mutation."""
@@ -67,6 +70,10 @@ class Composer:
         Instructions to try before anything else.
     starts
         Whole prompts to try before anything else.
+    spent
+        Returns the proposer's calls and tokens and the mutators' evaluations so far.
+    proposer_calls
+        Calls of the proposer in a batch.
     """
 
     def __init__(
@@ -78,23 +85,31 @@ class Composer:
         favoured: Collection[str] = (),
         first: Sequence[str] = (),
         starts: Sequence[Prompt] = (),
+        spent: Callable[[], Effort] = Effort,
+        proposer_calls: int = PROPOSER_CALLS,
     ) -> None:
         make_sampler(sampler, seed)
-        self._mutators = dict(mutators)
+        self.efforts: dict[str, Effort] = {}
+        self._mutators: dict[str, Mutator] = {
+            name: Metered(mutator, spent, partial(self._note, name))
+            for name, mutator in mutators.items()
+        }
         self._sampler = sampler
         self._seed = seed
         self._make_context = make_context
         self._favoured = frozenset(favoured)
         self._first = tuple(first)
         self._starts = tuple(starts)
-        self._directed = DirectedMutators(mutators)
+        self._proposer_calls = proposer_calls
+        self._asking = {name for name, one in mutators.items() if usage_of(one).asks_model}
+        self._directed = DirectedMutators(self._mutators)
         directed = self._directed.directions
-        trying = {name: mutator for name, mutator in mutators.items() if name not in directed}
+        trying = {name: one for name, one in self._mutators.items() if name not in directed}
         # A search that has directed mutators alone tries them like any other.
         self._trying = trying or self._mutators
 
     def compose(self, batch: int, size: int, tried: Tried, history: History) -> list[Trial]:
-        """Return ``size`` new candidates.
+        """Return ``size`` new candidates; ``efforts`` then says what asking each mutator took.
 
         Parameters
         ----------
@@ -105,8 +120,9 @@ class Composer:
         history
             The finished trials.
         """
+        self.efforts = {}
         seen = dict(tried.prompts)
-        proposer, choices = _Allowance(PROPOSER_CALLS), distributions(tried)
+        proposer, choices = _Allowance(self._proposer_calls), distributions(tried)
         with quiet_optuna():
             seed = _generator(self._seed, batch).getrandbits(31)
             study = rebuilt_study(make_sampler(self._sampler, seed), tried, history)
@@ -121,12 +137,26 @@ class Composer:
                 context = replace(context, propose=proposer.limit(context.propose))
                 proposal = None
                 if index < undirected_from:
-                    used = {name for other in proposals for name in other.mutators}
-                    name = self._directed.choose(context, history, used)
+                    left_out = self._directed.once_a_batch & self.efforts.keys()
+                    left_out |= set() if proposer.calls else self._asking
+                    name = self._directed.choose(context, history, left_out, tried.wasted)
                     if name:
                         proposal = self._directed_candidate(name, context, seen, history)
-                proposals.append(proposal or self._candidate(sampled, context, seen, history))
+                trying = self._trying if proposer.calls else self._writing_nothing()
+                choose = partial(
+                    choose_mutator, trying, self._favoured, history, context.rng, tried.wasted
+                )
+                candidate = proposal or self._candidate(sampled, context, seen, history, choose)
+                proposals.append(candidate)
         return proposals
+
+    def _writing_nothing(self) -> dict[str, Mutator]:
+        """Return the mutators that just try and ask no proposer; all where there is no such."""
+        silent = {name: one for name, one in self._trying.items() if name not in self._asking}
+        return silent or self._trying
+
+    def _note(self, name: str, effort: Effort) -> None:
+        self.efforts[name] = self.efforts.get(name, Effort()) + effort
 
     def _given(
         self, context: MutationContext, start: Prompt, seen: Collection[Prompt], history: History
@@ -151,7 +181,12 @@ class Composer:
         return mutation.proposal(_parents(base, history))
 
     def _candidate(
-        self, sampled: Prompt, context: MutationContext, seen: Collection[Prompt], history: History
+        self,
+        sampled: Prompt,
+        context: MutationContext,
+        seen: Collection[Prompt],
+        history: History,
+        choose: Callable[[], str],
     ) -> Trial:
         """Recombine or mutate until the prompt is one that was not tried before."""
         rng = context.rng
@@ -163,7 +198,7 @@ class Composer:
         mutation = Mutation(base)
         wanted = rng.choices(_MUTATIONS, _MUTATION_WEIGHTS)[0]
         for _ in range(_ATTEMPTS):
-            name = choose_mutator(self._trying, self._favoured, history, rng)
+            name = choose()
             if not mutation.by(name, self._mutators, context):
                 return mutation.proposal()
             if len(mutation.applied) >= wanted and mutation.prompt not in seen:
@@ -226,13 +261,15 @@ class _Allowance:
     """Lets the proposer be called a number of times; after that it has nothing to say."""
 
     def __init__(self, calls: int) -> None:
-        self._calls = calls
+        self.calls = calls
 
     def limit(
         self, propose: Callable[[Sequence[Text], int], list[str]]
     ) -> Callable[[Sequence[Text], int], list[str]]:
         def limited(prompts: Sequence[Text], max_tokens: int) -> list[str]:
-            self._calls -= 1
-            return propose(prompts, max_tokens) if self._calls >= 0 else [""] * len(prompts)
+            if not self.calls:
+                return [""] * len(prompts)
+            self.calls -= 1
+            return propose(prompts, max_tokens)
 
         return limited

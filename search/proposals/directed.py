@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..contracts import usage_of
 from ..prompts.render import zero_shot
-from .bandit import PRIOR, Arm, best_draw
+from .bandit import PRIOR, WASTE, Arm, best_draw
 
 if TYPE_CHECKING:
     import random
@@ -43,32 +43,39 @@ class DirectedMutators:
     def __init__(self, mutators: Mapping[str, Mutator]) -> None:
         directions = {name: usage_of(mutator).direction for name, mutator in mutators.items()}
         self.directions = {name: direction for name, direction in directions.items() if direction}
+        self.once_a_batch = {name for name, one in self.directions.items() if one.once_a_batch}
 
     def choose(
-        self, context: MutationContext, history: History, used: Collection[str]
+        self,
+        context: MutationContext,
+        history: History,
+        left_out: Collection[str],
+        wasted: Mapping[str, int],
     ) -> str | None:
         """Choose a directed mutator or, with None, all others, by what each was worth so far.
 
-        ``used`` are the mutators that the batch has candidates of.
+        ``left_out`` are mutators not to choose; ``wasted`` counts how often each was asked at a
+        cost and brought nothing.
         """
-        useful = self._useful(context, history, used)
+        useful = self._useful(context, history, left_out)
         arms = {name: Arm(*self.directions[name].prior) for name in useful}
         arms[_UNDIRECTED] = Arm(*PRIOR)
         for trial in history.latest:
             if trial.mutators:
                 name = next((name for name in useful if name in trial.mutators), _UNDIRECTED)
                 arms[name].learn(history.worth(trial))
+        for name in useful:
+            arms[name].losses += WASTE * wasted.get(name, 0)
         return best_draw(context.rng, arms) or None
 
     def _useful(
-        self, context: MutationContext, history: History, used: Collection[str]
+        self, context: MutationContext, history: History, left_out: Collection[str]
     ) -> list[str]:
         """Return the directed mutators that there is something to do for."""
         useful = []
         for name, direction in self.directions.items():
-            spent = direction.once_a_batch and name in used
-            suits = direction.suits(len(context.task.labels))
-            if suits and not spent and self.bases(name, context, history):
+            suits = name not in left_out and direction.suits(len(context.task.labels))
+            if suits and self.bases(name, context, history):
                 useful.append(name)
         return useful
 

@@ -27,7 +27,7 @@ class ReplyLimits:
     stop: list[str]
 
 
-_LATER = frozenset({"max_prompt_tokens", "answers"})
+_LATER = frozenset({"max_prompt_tokens", "answers", "max_instruction_tokens"})
 """Keys of an identity that came later: they count only where they are set, so that names stay."""
 
 
@@ -60,6 +60,7 @@ class Identity:
     scorer_package: str | None = None
     max_prompt_tokens: int | None = None
     answers: str | None = None
+    max_instruction_tokens: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values; of the last, which came later, what is set."""

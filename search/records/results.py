@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ..contracts import Prompt
     from .config import StudyConfig
+    from .efforts import Worth
     from .trials import Trial
 
 FINALISTS = 3
@@ -202,6 +203,8 @@ class Frontier:
         What choosing the best prompt is worth, where no rows were held out.
     headroom
         What the first candidates showed that there is to gain, once they were tried.
+    mutators
+        What each mutator cost and brought, that with the largest gain first.
     """
 
     study: str
@@ -217,6 +220,7 @@ class Frontier:
     config: StudyConfig
     choice: Choice | None = None
     headroom: Headroom | None = None
+    mutators: tuple[Worth, ...] = ()
 
     @property
     def held_out(self) -> bool:
@@ -307,6 +311,7 @@ class Frontier:
             "front": [entry.to_dict() for entry in self.front],
             "choice": asdict(self.choice) if self.choice else None,
             "headroom": asdict(self.headroom) if self.headroom else None,
+            "mutators": [worth.to_dict() for worth in self.mutators],
         }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -127,12 +127,16 @@ class History:
 
 @dataclass
 class Tried:
-    """The prompts written down so far, and the alleles of their genes, numbered as they came."""
+    """The prompts written down so far, and the alleles of their genes, numbered as they came.
+
+    ``wasted`` counts how often each mutator was asked at a cost and brought nothing.
+    """
 
     prompts: dict[Prompt, None] = field(default_factory=dict)
     alleles: dict[Gene, dict[Any, int]] = field(
         default_factory=lambda: {gene: {} for gene in GENES}
     )
+    wasted: Counter[str] = field(default_factory=Counter)
 
     def add(self, prompt: Prompt) -> None:
         """Take in a prompt; a gene whose slots are full takes no more alleles."""

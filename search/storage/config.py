@@ -11,7 +11,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from ..contracts import Dated
+from ..contracts import INSTRUCTION_TOKENS, Dated
 from ..plugins import package_of
 from ..prompts.render import prompt_to_dict
 from ..records.config import Identity, ReplyLimits, Sizes, StudyConfig
@@ -108,9 +108,15 @@ def _identity(
         reply=reply,
         proposer=undated(proposer) if proposer else None,
         max_prompt_tokens=max_prompt_tokens,
+        max_instruction_tokens=_unless(options.max_instruction_tokens, INSTRUCTION_TOKENS),
         answers=None if task.answers == "likelihood" else task.answers,
         **own_sources(task.scorer, options.mutators),
     )
+
+
+def _unless(value: int, default: int) -> int | None:
+    """Return a value that is not the default."""
+    return None if value == default else value
 
 
 def _starting_prompt(task: Task) -> dict[str, Any]:

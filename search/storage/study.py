@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import Candidate
+from ..records.efforts import efforts_from_json, summed, worths
 from ..records.results import (
     Choice,
     ConfirmationScore,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..contracts import Prompt
     from ..records.config import StudyConfig
+    from ..records.efforts import Worth
     from ..records.trials import History, Trial
     from .batches import Kind
     from .database import Store
@@ -108,6 +110,11 @@ class Study:
         full = [entry.prompt for batch, entry in self._latest().full if batch != without]
         return full[-REFERENCES:]
 
+    def evaluated(self) -> list[Candidate]:
+        """Return the latest fully evaluated prompts with their scores."""
+        latest = [entry for _, entry in self._latest().full[-REFERENCES:]]
+        return [Candidate(entry.prompt, entry.quality, entry.tokens) for entry in latest]
+
     def full(self) -> list[Entry]:
         """Return all fully evaluated prompts."""
         return [entry for _, entry in self._latest().full]
@@ -131,6 +138,12 @@ class Study:
         entries = [_confirmed(entry, confirmed) for entry in entries]
         return Frontier.of(self.config, entries, study=self.name, **counts)
 
+    def worths(self) -> tuple[Worth, ...]:
+        """Return what each mutator cost and brought."""
+        payloads = [batch.payload for batch in self.batches.of("search")]
+        efforts = summed(efforts_from_json(payload.get("efforts", {})) for payload in payloads)
+        return worths(efforts, (trial for trial, _ in self.scored()))
+
     def _frontier(self) -> Frontier:
         frontier = self._simplified(self.found())
         tests = self.results("test", (frontier.start, frontier.best, *frontier.front))
@@ -138,6 +151,7 @@ class Study:
             frontier,
             choice=Choice(**tests["choice"]) if "choice" in tests else None,
             headroom=self.headroom(),
+            mutators=self.worths(),
             start=_tested(frontier.start, tests),
             best=_tested(frontier.best, tests),
             front=tuple(_tested(entry, tests) for entry in frontier.front),

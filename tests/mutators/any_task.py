@@ -9,6 +9,7 @@ from functools import cache
 from typing import cast
 
 from promptfront.search.contracts import (
+    Answer,
     Candidate,
     Constraint,
     Example,
@@ -26,6 +27,12 @@ ENGLISH = (
     "Please read the review (all of it). Then decide, carefully, whether it is positive or "
     "negative."
 )
+WHOLE = """Reviews of films.
+```
+Tell if the review is positive or negative.
+- positive: the writer liked it.
+- negative: the writer did not.
+```"""
 CHINESE = "请阅读评论（全文）。判断情感。"
 
 
@@ -46,7 +53,15 @@ def reply(prompts: Sequence[Text], _: int) -> list[str]:
         'Here is the instruction:\n"Tell if a review is positive or negative."',
         "What people say who liked the film.",
     )
+    if "```" in str(prompts[0]):  # asked for a whole instruction
+        return [WHOLE] * len(prompts)
     return [chatter[i % 5] for i in range(len(prompts))]
+
+
+def answers(prompt: Prompt, rows: Sequence[Example]) -> list[Answer]:
+    """Answer every second row wrongly, those that ask the others."""
+    late = prompt.instruction.endswith("?")
+    return [Answer(row, "what?", float(i % 2 == late)) for i, row in enumerate(rows)]
 
 
 def context(task: Task, seed: int) -> MutationContext:
@@ -73,6 +88,8 @@ def context(task: Task, seed: int) -> MutationContext:
         lambda _, rows: [float(len(row.inputs[0][1])) for row in rows],
         label_bias,
         next_tokens=next_tokens,
+        answers=answers,
+        evaluated=(*front, Candidate(replace(task.start, instruction="Label it."), 0.4, 5)),
     )
 
 

@@ -109,6 +109,7 @@ def observe(run: Run) -> dict[str, Any]:
             _kill(search, folder, _SCORES_BEFORE_A_KILL * (kill + 1))
         _optimize(search, folder)
         frontier = json.loads(_optimize(["frontier", "--json"], folder).splitlines()[-1])
+        frontier.pop("mutator_seconds")
         _optimize(["export", "-o", "best.json"], folder)
         document = json.loads((folder / "best.json").read_text(encoding="utf-8"))
         return {

@@ -135,7 +135,7 @@ def test_a_directed_plugin_is_used_as_the_built_in_is(tmp_path: Path) -> None:
             answers="likelihood",
             budget=33,
             mutators=mutators,
-            without=(*without, "diverse-demonstrations"),
+            without=(*without, "diverse-demonstrations", "reflect"),
             limits=Limits(max_evaluations=4000),
             storage=url,
             study=name,
