@@ -50,7 +50,7 @@ class Reflect:
     """
 
     gene: Gene = "instruction"
-    usage = Usage(asks_model=True, direction=Direction(prior=_PRIOR, once_a_batch=True))
+    usage = Usage(asks_model=True, direction=Direction(prior=_PRIOR))
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with an instruction that its mistakes led to."""

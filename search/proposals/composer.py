@@ -11,6 +11,7 @@ Constants without a source were set by hand while `benchmarks/search.py` ran; no
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -101,7 +102,7 @@ class Composer:
         self._first = tuple(first)
         self._starts = tuple(starts)
         self._proposer_calls = proposer_calls
-        self._asking = {name for name, one in mutators.items() if usage_of(one).asks_model}
+        self._asking = frozenset(name for name, one in mutators.items() if usage_of(one).asks_model)
         self._directed = DirectedMutators(self._mutators)
         directed = self._directed.directions
         trying = {name: one for name, one in self._mutators.items() if name not in directed}
@@ -135,25 +136,20 @@ class Composer:
                 sampled = tried.prompt(study.ask(choices).params)
                 context = self._make_context(_generator(self._seed, batch, index))
                 context = replace(context, propose=proposer.limit(context.propose))
+                silent = frozenset() if proposer.calls else self._asking
+                wasted = tried.wasted + Counter({n: e.wasted for n, e in self.efforts.items()})
                 proposal = None
                 if index < undirected_from:
-                    left_out = self._directed.once_a_batch & self.efforts.keys()
-                    left_out |= set() if proposer.calls else self._asking
-                    name = self._directed.choose(context, history, left_out, tried.wasted)
-                    if name:
-                        proposal = self._directed_candidate(name, context, seen, history)
-                trying = self._trying if proposer.calls else self._writing_nothing()
-                choose = partial(
-                    choose_mutator, trying, self._favoured, history, context.rng, tried.wasted
-                )
-                candidate = proposal or self._candidate(sampled, context, seen, history, choose)
-                proposals.append(candidate)
+                    left_out = silent | (self._directed.once_a_batch & self.efforts.keys())
+                    name = self._directed.choose(context, history, left_out, wasted)
+                    proposal = self._directed_candidate(name, context, seen, history)
+                if proposal is None:
+                    trying = {n: m for n, m in self._trying.items() if n not in silent}
+                    of = partial(choose_mutator, trying, self._favoured, history)
+                    choose = partial(of, context.rng, wasted) if trying else None
+                    proposal = self._candidate(sampled, context, seen, history, choose)
+                proposals.append(proposal)
         return proposals
-
-    def _writing_nothing(self) -> dict[str, Mutator]:
-        """Return the mutators that just try and ask no proposer; all where there is no such."""
-        silent = {name: one for name, one in self._trying.items() if name not in self._asking}
-        return silent or self._trying
 
     def _note(self, name: str, effort: Effort) -> None:
         self.efforts[name] = self.efforts.get(name, Effort()) + effort
@@ -168,9 +164,15 @@ class Composer:
         return others + twins + second_looks(history)
 
     def _directed_candidate(
-        self, name: str, context: MutationContext, seen: Collection[Prompt], history: History
+        self,
+        name: str | None,
+        context: MutationContext,
+        seen: Collection[Prompt],
+        history: History,
     ) -> Trial | None:
-        """Return what a directed mutator makes, or None where that is nothing new."""
+        """Return what a directed mutator makes, or None where there is none or nothing new."""
+        if name is None:
+            return None
         base = context.rng.choice(self._directed.bases(name, context, history))
         mutation = Mutation(base)
         for step in self._directed.steps(name, self._mutators, context.rng):
@@ -186,12 +188,12 @@ class Composer:
         context: MutationContext,
         seen: Collection[Prompt],
         history: History,
-        choose: Callable[[], str],
+        choose: Callable[[], str] | None,
     ) -> Trial:
-        """Recombine or mutate until the prompt is one that was not tried before."""
+        """Recombine or mutate, where mutators are left, until the prompt is a new one."""
         rng = context.rng
         base = context.fit(sampled) or context.task.start
-        if base not in seen and rng.random() < _RECOMBINED:
+        if choose is None or (base not in seen and rng.random() < _RECOMBINED):
             return Trial(base)
         if rng.random() >= _SAMPLED_BASE and context.front:
             base = rng.choice(context.front).prompt
