@@ -19,7 +19,7 @@ from .export.places import local_files
 from .loop import Progress, Search
 from .options import DEFAULT_STORAGE, DataOptions, Limits, SearchOptions
 from .plan import Plan, make_plan
-from .proposals.inventory import load_mutators
+from .proposals.inventory import load_mutators, reasoning_mutators
 from .proposals.sampler import make_sampler
 from .scoring import load_scorer
 from .secrets import without_secrets
@@ -48,6 +48,7 @@ def optimize(
     without: Sequence[str] = (),
     max_demonstrations: int | None = None,
     max_instruction_tokens: int = INSTRUCTION_TOKENS,
+    reasoning: bool = True,
     answers: Answers | None = None,
     data: DataOptions | None = None,
     prompt: str | Path | Sequence[str | Path] = (),
@@ -96,6 +97,8 @@ def optimize(
     max_instruction_tokens
         Tokens of an instruction that is written in the search at most; ``limits`` has a bound on
         whole prompts.
+    reasoning
+        Whether prompts may have the model reason before an answer in free text.
     answers
         How the answer to a task with labels is had, and so what makes it right: ``"written"``, what
         is written says the label (the default where scorer and model allow it); ``"choice"``, the
@@ -137,11 +140,12 @@ def optimize(
     limits, data = replace(limits or Limits(), budget=budget), data or DataOptions()
     prompts = tuple(map(str, (prompt,) if isinstance(prompt, str | Path) else prompt))
     data = replace(data, prompts=prompts or data.prompts, keep=tuple(keep) or data.keep)
+    inventory = load_mutators(mutators, without, max_demonstrations)
+    without = (*without, *(() if reasoning else reasoning_mutators(inventory)))
     options = SearchOptions(
         seed, sampler, tuple(mutators), tuple(without), max_demonstrations, max_instruction_tokens
     )
     make_sampler(sampler, seed)
-    load_mutators(mutators, without, max_demonstrations)
     # A task that is not there leaves no database behind.
     if isinstance(task, Task):
         loaded = replace(task, answers=answers or task.answers)

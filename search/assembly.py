@@ -24,6 +24,7 @@ from .data.splits import by_turns
 from .errors import BackendError, InputError, flaw
 from .evaluation.cached_model import CachedModel
 from .evaluation.evaluator import Evaluator
+from .evaluation.replies import ReplyScores
 from .plugins import closest, load
 from .prompts.render import render
 from .proposals.composer import PROPOSER_CALLS, Composer
@@ -237,7 +238,9 @@ def make_composer(
         The model that writes proposals.
     """
     most = _most_shown(task, options.max_demonstrations)
-    mutators = suited(load_mutators(options.mutators, options.without, most), evaluator.task)
+    mutators = load_mutators(options.mutators, options.without, most)
+    by_reply = isinstance(evaluator.scoring, ReplyScores)
+    mutators = suited(mutators, evaluator.task, by_reply=by_reply)
     mutators = _able(mutators, proposer, evaluator)
     writer = Proposer(proposer, own=proposer is not evaluator.backend)
     contexts = Contexts(

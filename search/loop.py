@@ -158,8 +158,14 @@ class Search:
         return [with_interval(self._evaluator, _raced(trial, raced)) for trial in proposed]
 
     def _tell_unread(self) -> None:
-        """Log what the starting prompt's replies say instead of labels, if any."""
+        """Log what the starting prompt's replies say instead of labels, and whether they end."""
         task = self._evaluator.task
+        if cut := self._evaluator.cut_off(task.start, task.dev):
+            _log.info(
+                "%d of %d replies to the starting prompt are as long as they may be (%d tokens), "
+                "and may be cut off: ask for less, or raise `max_tokens` in a task file",
+                *(cut, len(task.dev), task.max_tokens),
+            )
         if unread := self._evaluator.unread(task.start, task.dev):
             _log.info(
                 "%d of %d replies to the starting prompt say no label, or several, and are wrong: "

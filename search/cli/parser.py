@@ -197,6 +197,11 @@ def _add_proposals(search: _Adder) -> None:
         "examples a prompt may show at most; 0: none (default: 16)",
         type=int,
     )
+    search.add_argument(
+        "--no-reasoning",
+        action="store_true",
+        help="never have the model reason before an answer in free text",
+    )
     _option(
         search,
         "--max-instruction-tokens",

@@ -110,12 +110,15 @@ class Example:
     hidden
         ``(name, text)`` pairs for the scorer alone, such as tests that a program must pass; no
         prompt shows them.
+    rationale
+        Of a demonstration: what leads to the answer, shown where a prompt asks for reasoning.
     """
 
     inputs: tuple[tuple[str, str], ...]
     target: str
     references: tuple[str, ...] = field(default=(), compare=False)
     hidden: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    rationale: str = ""
 
     @property
     def golds(self) -> tuple[str, ...]:
@@ -198,6 +201,9 @@ class Structure:
     own
         Whether the instruction is a whole prompt of the user's own, with places for inputs in it
         (see `prompts.own`). The labels then stand in demonstrations alone.
+    reasoning
+        The sentence that asks for reasoning before the answer, in which ``{marker}`` stands for the
+        target label; empty for none. Replies are then read after their last marker.
     """
 
     input_labels: tuple[str, ...]
@@ -209,6 +215,7 @@ class Structure:
     verbalizers: tuple[tuple[str, str], ...] = ()
     calibration: Literal["none", "batch"] = "none"
     own: bool = False
+    reasoning: str = ""
 
     def verbalize(self, label: str) -> str:
         """Return the text that stands for ``label``."""

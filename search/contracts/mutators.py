@@ -30,12 +30,15 @@ class Answer(NamedTuple):
         The task's metric of it, in [0, 1]; NaN where there is none.
     feedback
         A sentence on the score, where the scorer gives one.
+    rationale
+        The reasoning that led to it, where the prompt asks for any.
     """
 
     example: Example
     text: str
     score: float
     feedback: str = ""
+    rationale: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,11 @@ class Usage:
     needs_likelihood
         Its prompts are right only where answers are had by likelihood: it calibrates, or has labels
         stand for words that the prompt does not name. Left out otherwise.
+    reasons
+        It has the model reason before it answers: left out where answers are labels or likelihoods,
+        which are read off at once, and where no reasoning is wanted.
+    at_first
+        What it makes of the starting prompt is among the first candidates.
     rereads
         It only changes how outputs are read: each fully evaluated prompt is also tried with it,
         which costs no new evaluation.
@@ -161,6 +169,8 @@ class Usage:
     asks_model: bool = False
     needs_unshown_rows: bool = False
     needs_likelihood: bool = False
+    reasons: bool = False
+    at_first: bool = False
     rereads: bool = False
     direction: Direction | None = None
 

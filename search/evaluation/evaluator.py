@@ -181,6 +181,11 @@ class Evaluator:
         """Return the replies that are to say a label and say none, or several."""
         return self.scoring.unread(self.task, prompt, self.measure([prompt], examples)[0])
 
+    def cut_off(self, prompt: Prompt, examples: Sequence[Example]) -> int:
+        """Return how many replies are as long as they may be."""
+        outputs = self.measure([prompt], examples)[0]
+        return self.scoring.cut_off(self.task, prompt, outputs, self.backend.count_tokens)
+
     def reply_tokens(self, prompt: Prompt, examples: Sequence[Example]) -> float:
         """Return the mean number of tokens that the model writes to an example; 0 for none."""
         outputs = self.measure([prompt], examples)[0]

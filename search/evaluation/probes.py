@@ -104,7 +104,7 @@ class Probes:
         )
         said = evaluator.scoring.answered(task, prompt, examples, outputs, found.offsets)
         return [
-            Answer(example, one.text, value, one.feedback)
+            Answer(example, one.text, value, one.feedback, one.rationale)
             for example, one, value in zip(examples, said, found.values, strict=True)
         ]
 

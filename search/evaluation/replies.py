@@ -8,15 +8,16 @@ from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ..contracts import REASONS, GenerateRequest, LikelihoodRequest, Unscored, feedback_of
+from ..prompts.reasoning import reply_limits, split_reply
 from ..prompts.render import continuation, read_reply, render, stops
-from ..prompts.rules import bound, constraints_met, decoding_form, decoding_limit
+from ..prompts.rules import bound, constraints_met
 from ..prompts.written_answers import without_thinking
 from ..records.unscored import is_empty
 from ..scoring import Weighted, users_code
 from .scores import Said, Scores, Scoring
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..contracts import Example, Outputs, Prompt, Reason, ReplyScorer, Task
 
@@ -39,12 +40,12 @@ class ReplyScores(Scoring):
 
     def request(self, task: Task, prompt: Prompt, example: Example) -> GenerateRequest:
         """Return the request for the reply to an example."""
-        max_tokens, ends = decoding_limit(prompt.constraints, task.max_tokens)
+        limits = reply_limits(prompt, task.max_tokens, task.stop)
         return GenerateRequest(
             render(prompt, example.inputs),
-            max_tokens,
-            tuple(dict.fromkeys((*task.stop, *ends, *stops(prompt.structure)))),
-            decoding_form(prompt.constraints),
+            limits.max_tokens,
+            tuple(dict.fromkeys((*limits.stop, *stops(prompt.structure)))),
+            limits.form,
             self._scorer.samples,
         )
 
@@ -97,14 +98,30 @@ class ReplyScores(Scoring):
         """Return the reply to each example, the worst of several, and what is said of it."""
         self.score(task, prompt, examples, outputs, None)
         said = []
-        for example, replies in zip(examples, self._read(prompt, examples, outputs), strict=True):
-            if isinstance(replies, Unscored):
-                said.append(Said("", REASONS[replies.reason]))
+        read = self._read(prompt, examples, outputs)
+        for example, output, replies in zip(examples, outputs, read, strict=True):
+            if isinstance(replies, Unscored) or not isinstance(output, str):
+                reason = replies.reason if isinstance(replies, Unscored) else "empty"
+                said.append(Said("", REASONS[reason]))
                 continue
             used = [Reply(example, bound(prompt.constraints, text)) for text in replies]
-            worst = min(used, key=self._values.__getitem__)
-            said.append(Said(worst.text, feedback_of(self._values[worst])))
+            values = [self._values[reply] for reply in used]
+            worst = values.index(min(values))
+            whole = without_thinking(self._samples(output)[worst])[0]
+            rationale, _ = split_reply(prompt.structure, whole)
+            said.append(Said(used[worst].text, feedback_of(values[worst]), rationale))
         return said
+
+    def cut_off(
+        self,
+        task: Task,
+        prompt: Prompt,
+        outputs: Sequence[Outputs],
+        count_tokens: Callable[[Sequence[str]], Sequence[int]],
+    ) -> int:
+        """Return how many replies are as long as they may be."""
+        most = reply_limits(prompt, task.max_tokens, task.stop).max_tokens
+        return sum(tokens >= most for tokens in count_tokens(self.replies(outputs)))
 
     def bound(
         self, prompt: Prompt, examples: Sequence[Example], outputs: Sequence[Outputs]

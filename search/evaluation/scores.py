@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..contracts import Written
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..contracts import (
         Backend,
@@ -30,10 +30,14 @@ class Scores(NamedTuple):
 
 
 class Said(NamedTuple):
-    """An answer, empty where there is none, and a sentence on it, empty where nothing is known."""
+    """An answer, empty where there is none, a sentence on it, and the reasoning that led to it.
+
+    Each is empty where there is none.
+    """
 
     text: str
     feedback: str
+    rationale: str = ""
 
 
 class Scoring(ABC):
@@ -86,6 +90,16 @@ class Scoring(ABC):
     ) -> list[Said]:
         """Return what the model answered to each example, and what there is to say of it."""
         return [Said("", "")] * len(examples)
+
+    def cut_off(
+        self,
+        task: Task,  # noqa: ARG002
+        prompt: Prompt,  # noqa: ARG002
+        outputs: Sequence[Outputs],  # noqa: ARG002
+        count_tokens: Callable[[Sequence[str]], Sequence[int]],  # noqa: ARG002
+    ) -> int:
+        """Return how many replies are as long as they may be; 0 where replies are labels."""
+        return 0
 
     def replies(self, outputs: Sequence[Outputs]) -> list[str]:  # noqa: ARG002
         """Return what the model wrote, all of it; nothing where it wrote nothing."""

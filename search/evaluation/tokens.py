@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError, flaw
 from ..prompts.own import repeats
+from ..prompts.reasoning import REASONING_TOKENS
 from ..prompts.render import render
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class TokenCounts:
             raise InputError(
                 f"the prompt has {tokens} tokens, but `max_prompt_tokens` allows {self._most}"
             )
-        longest = repeats(prompt, self._fields) * self._longest + self._reply
+        reply = self._reply + (REASONING_TOKENS if prompt.structure.reasoning else 0)
+        longest = repeats(prompt, self._fields) * self._longest + reply
         if tokens + longest > self._backend.max_context:
             raise InputError(
                 f"the prompt has {tokens} tokens and the longest input and answer {longest}, "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..contracts import Unscored
 from ..errors import InputError
 from ..prompts.reading import label_stops, label_tokens, said_label
+from ..prompts.reasoning import reply_limits
 from ..prompts.render import (
     continuation,
     prompt_from_dict,
@@ -28,7 +29,7 @@ from ..prompts.written_answers import without_thinking
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..contracts import Prompt, Structure
+    from ..contracts import Prompt
     from ..records.config import StudyConfig
     from ..records.results import Entry, Frontier
     from ..records.trials import Interval
@@ -128,7 +129,7 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
             label: continuation(structure, structure.verbalize(label)) for label in config.labels
         },
         "answers_by": config.answers,
-        "reply": _reply(config, structure),
+        "reply": _reply(config, entry.prompt),
         "calibration": _calibration(config, entry),
         "scores": _scores(frontier, entry),
         "model": _model(config),
@@ -147,13 +148,17 @@ def export(frontier: Frontier, entry: Entry, lineage: Sequence[dict[str, Any]]) 
     }
 
 
-def _reply(config: StudyConfig, structure: Structure) -> dict[str, Any] | None:
+def _reply(config: StudyConfig, prompt: Prompt) -> dict[str, Any] | None:
     """Return where a reply ends; nothing where none need be written."""
+    structure = prompt.structure
     if config.answers == "written":
         stop = list(label_stops(structure, config.labels))
         return {"max_tokens": label_tokens(structure, config.labels), "stop": stop}
     if config.reply is None:
         return None
+    if structure.reasoning:
+        limits = reply_limits(prompt, config.reply.max_tokens, config.reply.stop)
+        return {"max_tokens": limits.max_tokens, "stop": [*limits.stop, *stops(structure)]}
     stop = [*config.reply.stop, *stops(structure)]
     return {"max_tokens": config.reply.max_tokens, "stop": stop}
 

@@ -18,6 +18,7 @@ from ..contracts import Constraint, Example, Message, Prompt, Structure
 from ..errors import InputError
 from .cjk import has_cjk
 from .own import arranged
+from .reasoning import asked, marker, split_reply
 from .slots import Slot, Template, Turn, merge
 
 if TYPE_CHECKING:
@@ -69,9 +70,8 @@ def template(prompt: Prompt, fields: Sequence[str]) -> Template:
             f"({', '.join(structure.input_labels)}), "
             f"but {len(fields)} were given ({', '.join(fields)})"
         )
-    head = "\n".join(
-        part for part in (prompt.instruction.strip(), *(c.text for c in prompt.constraints)) if part
-    )
+    said = (prompt.instruction.strip(), *(c.text for c in prompt.constraints), asked(structure))
+    head = "\n".join(part for part in said if part)
     query = _fields(
         structure,
         [(label, Slot(field)) for label, field in zip(structure.input_labels, fields, strict=True)],
@@ -80,7 +80,9 @@ def template(prompt: Prompt, fields: Sequence[str]) -> Template:
         return _chat(prompt, head, query)
     blocks: list[list[str | Slot]] = [[head]] if head else []
     blocks += [[shown] for shown in _shown(prompt)]
-    blocks.append([*query, structure.field_separator, _lead(structure)])
+    # Where the model is to reason first, the label that its answer follows is its own to write.
+    lead = "" if structure.reasoning else _lead(structure)
+    blocks.append([*query, structure.field_separator, lead])
     parts: list[str | Slot] = []
     for block in blocks:
         parts += [structure.block_separator, *block] if parts else block
@@ -101,8 +103,8 @@ def stops(structure: Structure) -> tuple[str, ...]:
 
 
 def read_reply(structure: Structure, reply: str) -> str:
-    """Return a reply as the answer it stands for: stripped, without the indent of `literal`."""
-    lines = reply.strip().split("\n")
+    """Return a reply as the answer it stands for: after its reasoning, without an indent."""
+    lines = split_reply(structure, reply)[1].strip().split("\n")
     written = structure.layout == "plain" and all(
         line.startswith("  ") for line in lines[1:] if line.strip()
     )
@@ -134,7 +136,10 @@ def _chat(prompt: Prompt, head: str, query: list[str | Slot]) -> tuple[Turn, ...
     turns = [Turn("system", (head,))] if head else []
     for example in prompt.demonstrations:
         turns.append(Turn("user", merge(_example(structure, example))))
-        turns.append(Turn("assistant", (literal(structure.verbalize(example.target)),)))
+        answer = literal(structure.verbalize(example.target))
+        if structure.reasoning:
+            answer = f"{example.rationale}\n{marker(structure)} {answer}".strip()
+        turns.append(Turn("assistant", (answer,)))
     return (*turns, Turn("user", merge(query)))
 
 
@@ -155,7 +160,9 @@ def _shown(prompt: Prompt) -> list[str]:
     lead, shown = _lead(structure), []
     for example in prompt.demonstrations:
         answer = continuation(structure, structure.verbalize(example.target))
-        parts = [*_example(structure, example), structure.field_separator, lead + answer]
+        rationale = literal(example.rationale) if structure.reasoning else ""
+        answer = f"{rationale}{structure.field_separator if rationale else ''}{lead}{answer}"
+        parts = [*_example(structure, example), structure.field_separator, answer]
         shown.append("".join(part for part in parts if isinstance(part, str)))
     return shown
 
@@ -195,7 +202,9 @@ def prompt_to_dict(prompt: Prompt) -> dict[str, Any]:
     return {
         "instruction": prompt.instruction,
         "demonstrations": [
-            {"inputs": dict(e.inputs), "target": e.target} for e in prompt.demonstrations
+            {"inputs": dict(e.inputs), "target": e.target}
+            | ({"rationale": e.rationale} if e.rationale else {})
+            for e in prompt.demonstrations
         ],
         "constraints": [
             asdict(constraint) | {"words": list(constraint.words)}
@@ -211,6 +220,7 @@ def prompt_to_dict(prompt: Prompt) -> dict[str, Any]:
             "verbalizers": dict(s.verbalizers),
             "calibration": s.calibration,
             **({"own": True} if s.own else {}),
+            **({"reasoning": s.reasoning} if s.reasoning else {}),
         },
     }
 
@@ -228,7 +238,11 @@ def prompt_from_dict(parts: Mapping[str, Any]) -> Prompt:
         return Prompt(
             instruction=str(parts["instruction"]),
             demonstrations=tuple(
-                Example(tuple((str(k), str(v)) for k, v in e["inputs"].items()), str(e["target"]))
+                Example(
+                    tuple((str(k), str(v)) for k, v in e["inputs"].items()),
+                    str(e["target"]),
+                    rationale=str(e.get("rationale", "")),
+                )
                 for e in parts["demonstrations"]
             ),
             constraints=tuple(

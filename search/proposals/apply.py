@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..contracts import GENES, Constraint, Example, MutationContext, Mutator, Prompt, Structure
@@ -78,7 +78,7 @@ def mutate(mutator: Mutator, prompt: Prompt, context: MutationContext) -> Prompt
         raise MutatorFailedError(what)
     # Only what is new is looked up: to hash all of train each time takes longer than most mutators.
     added = set(changed.demonstrations) - set(prompt.demonstrations)
-    if added and not added <= set(context.task.train):
+    if added and not {replace(one, rationale="") for one in added} <= set(context.task.train):
         raise MutatorFailedError("took a demonstration that is not in train")
     task = context.task
     # What breaks the user's own prompt is nothing to propose: another mutator is asked.

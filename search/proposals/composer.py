@@ -160,8 +160,18 @@ class Composer:
         """Return what no sampler has to find: other instructions, twins, and second looks."""
         prompts = [*(replace(start, instruction=text) for text in self._first), *self._starts]
         others = [Trial(prompt) for prompt in prompts if prompt not in seen]
+        others += self._at_first(context, start, history)
         twins = _twins(self._mutators, context, seen, history)
         return others + twins + second_looks(history)
+
+    def _at_first(self, context: MutationContext, start: Prompt, history: History) -> list[Trial]:
+        """Return what the start is made to before anything else is known."""
+        if len(history.latest) > 1:
+            return []
+        names = [name for name, one in self._mutators.items() if usage_of(one).at_first]
+        made = [(name, Mutation(start)) for name in names]
+        changed = [one for name, one in made if one.by(name, self._mutators, context)]
+        return [one.proposal(_parents(start, history)) for one in changed if one.applied]
 
     def _directed_candidate(
         self,

@@ -54,8 +54,10 @@ def load_mutators(
     return mutators if max_demonstrations is None else _limited(mutators, max_demonstrations)
 
 
-def suited(mutators: Mapping[str, Mutator], task: Task) -> dict[str, Mutator]:
-    """Return the mutators that a task can have.
+def suited(
+    mutators: Mapping[str, Mutator], task: Task, *, by_reply: bool = False
+) -> dict[str, Mutator]:
+    """Return the mutators that a task can have, whose replies are scored or not (``by_reply``).
 
     Those are left out that would be scored on the rows that they learn from, and those whose
     prompts need more than their text where answers are written or chosen. A prompt of the user's
@@ -67,8 +69,14 @@ def suited(mutators: Mapping[str, Mutator], task: Task) -> dict[str, Mutator]:
         for name, mutator in mutators.items()
         if not (task.shared and usage_of(mutator).needs_unshown_rows)
         and not (by_text and usage_of(mutator).needs_likelihood)
+        and not (usage_of(mutator).reasons and not by_reply)
         and not (own and mutator.gene == "structure" and not usage_of(mutator).rereads)
     }
+
+
+def reasoning_mutators(mutators: Mapping[str, Mutator]) -> list[str]:
+    """Return the names of the mutators that have the model reason before it answers."""
+    return [name for name, mutator in mutators.items() if usage_of(mutator).reasons]
 
 
 def token_readers(mutators: Mapping[str, Mutator]) -> list[str]:

@@ -61,7 +61,10 @@ def reply(prompts: Sequence[Text], _: int) -> list[str]:
 def answers(prompt: Prompt, rows: Sequence[Example]) -> list[Answer]:
     """Answer every second row wrongly, those that ask the others."""
     late = prompt.instruction.endswith("?")
-    return [Answer(row, "what?", float(i % 2 == late)) for i, row in enumerate(rows)]
+    return [
+        Answer(row, "what?", float(i % 2 == late), rationale="It says so.")
+        for i, row in enumerate(rows)
+    ]
 
 
 def context(task: Task, seed: int) -> MutationContext:
@@ -111,5 +114,8 @@ def full_prompt(task: Task) -> Prompt:
     limit = Constraint("length", "At most {limit} words.", 8)
     distinct = tuple({e.inputs: e for e in task.train}.values())
     return replace(
-        task.start, demonstrations=distinct[:3], constraints=(limit, Constraint("x", "Be {brief}."))
+        task.start,
+        demonstrations=distinct[:3],
+        constraints=(limit, Constraint("x", "Be {brief}.")),
+        structure=replace(task.start.structure, reasoning="Think; then write {marker}."),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_every_mutator_keeps_its_promises(
         assert [
             g for g in GENES if g != make(name).gene and getattr(changed, g) != getattr(prompt, g)
         ] == []
-        assert set(changed.demonstrations) <= set(task.train)
+        assert {replace(one, rationale="") for one in changed.demonstrations} <= set(task.train)
         assert len({e.inputs for e in changed.demonstrations}) == len(changed.demonstrations)
         assert len({c.name for c in changed.constraints}) == len(changed.constraints)
         texts_of_labels = [changed.structure.verbalize(label) for label in labels]
