@@ -115,7 +115,7 @@ def said_example(prompt: Prompt, example: Example, words: Words) -> str:
 def said_answer(prompt: Prompt, answer: Answer, words: Words) -> str:
     """Return an example with its answer, the right answer, and what there is to say of it."""
     lines = [_inputs(answer.example)]
-    text = answer.text.strip()[-_REPLY_CHARACTERS:]
+    text = f"{answer.rationale}\n{answer.text}".strip()[-_REPLY_CHARACTERS:]
     lines += [f"{words.answer}: {text or words.nothing}"]
     lines += [f"{words.right_answer}: {prompt.structure.verbalize(answer.example.target)}"]
     lines += [f"{words.remark}: {answer.feedback}"] if answer.feedback else []

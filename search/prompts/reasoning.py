@@ -68,4 +68,5 @@ def split_reply(structure: Structure, reply: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=100)
 def _pattern(label: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:[*_#]+[ \t]*)?(?<!\w){re.escape(label)}[*_]*\s?[:：][*_]*", re.IGNORECASE)
+    named = rf"(?<!\w){re.escape(label)}[*_]*\s?[:：][*_]*"
+    return re.compile(rf"(?:[*_#]+[ \t]*)?{named}", re.IGNORECASE)
