@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..contracts import Message
 from ..errors import InputError
+from ..prompts.reasoning import marker
 from ..prompts.render import template
 from ..prompts.slots import Slot, Turn
 from .names import identifiers, placeholders
@@ -75,6 +76,10 @@ def notes(document: dict[str, Any], prompt: Prompt, style: str) -> list[str]:
             "values stand as they are given: "
             "strip them, and indent their further lines by two spaces"
         )
+    if prompt.structure.reasoning and style == "dspy":
+        lines.append("it does not ask for the reasoning that its score rests on")
+    elif prompt.structure.reasoning and style != "json":
+        lines.append(f"the answer is what follows the last {marker(prompt.structure)!r} of a reply")
     return lines if style == "json" else lines + _lost(document)
 
 

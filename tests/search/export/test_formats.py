@@ -33,9 +33,13 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], Prompt, dict[str, str]]:
     """Return a document, its prompt in plain text, and values of its fields."""
     fields = draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))
     labels = tuple(draw(st.sampled_from(("Text", "", "{{", "a{%"))) for _ in fields)
-    example = Example(tuple((field, draw(TEXTS)) for field in fields), "good")
+    shown = tuple((field, draw(TEXTS)) for field in fields)
+    example = Example(shown, "good", rationale=draw(TEXTS))
     structure = Structure(
-        labels, draw(st.sampled_from(("Label", "", "标签"))), question=draw(TEXTS)
+        labels,
+        draw(st.sampled_from(("Label", "", "标签"))),
+        question=draw(TEXTS),
+        reasoning=draw(st.sampled_from(("", "Think in {braces}; then {marker} {{x}}."))),
     )
     prompt = Prompt(draw(TEXTS), structure, (example,) if draw(st.booleans()) else ())
     document: dict[str, Any] = {
@@ -78,7 +82,7 @@ def test_langchain_says_what_render_says(
     values = {field: "".join(value.split()) for field, value in values.items()}
     found = prompts.PromptTemplate(**made).format(**called(document, prompt, "langchain", values))
     assert found == render(prompt, values)
-    assert "strip them" in notes(document, prompt, "langchain")[-1]
+    assert any("strip them" in line for line in notes(document, prompt, "langchain"))
 
 
 @PROMPTS
@@ -173,3 +177,17 @@ def test_what_a_format_loses_is_told() -> None:
     assert notes(document, prompt, "json") == []
     written = document | {"calibration": {"offsets": {}}, "answers_by": "written"}
     assert notes(written, prompt, "jinja") == []
+
+
+def test_who_exports_reasoning_is_told_how_to_read_it() -> None:
+    """Where the answer begins, and what has no place for the question."""
+    prompt = Prompt("Add.", Structure(("Sum",), "Total", reasoning="Think; then {marker}"))
+    document: dict[str, Any] = {
+        "input_fields": ["sum"],
+        "target_field": "total",
+        "scores": {"test": None},
+        "calibration": {"offsets": {}},
+    }
+    assert "the last 'Total:' of a reply" in notes(document, prompt, "jinja")[-1]
+    assert "does not ask for the reasoning" in notes(document, prompt, "dspy")[-1]
+    assert notes(document, prompt, "json") == []
