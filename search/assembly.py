@@ -27,7 +27,7 @@ from .evaluation.evaluator import Evaluator
 from .evaluation.replies import ReplyScores
 from .plugins import closest, load
 from .prompts.render import render
-from .proposals.composer import PROPOSER_CALLS, Composer
+from .proposals.composer import Composer
 from .proposals.inventory import load_mutators, suited, token_readers
 from .scoring import load_scorer
 
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 PROPOSER_KEY = "PROPOSER_API_KEY"
 """The variable with the key of a proposer behind a server; without it, it has that of the rest."""
-_OWN_CALLS = 2 * PROPOSER_CALLS
-"""Calls in a batch of a proposer of its own, which does not keep the model from scoring."""
 _PROPOSER_PATIENCE = 60.0
 """Seconds that a silent proposer is waited for: the search can go on without it."""
 
@@ -255,7 +253,7 @@ def make_composer(
         first=task.instructions,
         starts=evaluator.task.starts,
         spent=contexts.spent,
-        proposer_calls=_OWN_CALLS if writer.own else PROPOSER_CALLS,
+        proposer_calls=writer.calls_in_a_batch,
     )
 
 

@@ -13,6 +13,7 @@ from .evaluation.cached_model import TEMPERATURE
 from .evaluation.holdout import train_rows
 from .prompts.render import zero_shot
 from .prompts.written_answers import without_thinking
+from .proposals.composer import PROPOSER_CALLS
 from .records.efforts import Effort
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .storage.study import Study
 
 _log = logging.getLogger(__name__)
+_OWN_CALLS = 2 * PROPOSER_CALLS
+"""Calls in a batch of a proposer of its own, which does not keep the model from scoring."""
 _FAILURES = 3
 """Calls in a row that a proposer of its own may fail before it is asked no more in a run."""
 
@@ -43,9 +46,15 @@ class Proposer:
 
     def __init__(self, backend: Backend, *, own: bool) -> None:
         self._backend = backend
-        self.own = own
+        self._own = own
         self._failures = 0
         self.calls = self.tokens = 0
+
+    def calls_in_a_batch(self) -> int:
+        """Return how many calls a batch of candidates may have: none of one that always fails."""
+        if self._failures >= _FAILURES:
+            return 0
+        return _OWN_CALLS if self._own else PROPOSER_CALLS
 
     def write(self, rng: random.Random, prompts: Sequence[Text], max_tokens: int) -> list[str]:
         """Return a reply to each prompt, without its thinking; empty where there is none.
@@ -56,12 +65,12 @@ class Proposer:
             If the model that is searched for does not answer either.
         """
         seed = rng.getrandbits(31)
-        if self._failures >= _FAILURES:
+        if not self.calls_in_a_batch():
             return [""] * len(prompts)
         try:
             replies = self._replies(prompts, max_tokens, seed)
         except BackendError as error:
-            if not self.own:
+            if not self._own:
                 raise
             self._tell(error)
             return [""] * len(prompts)

@@ -74,7 +74,7 @@ class Composer:
     spent
         Returns the proposer's calls and tokens and the mutators' evaluations so far.
     proposer_calls
-        Calls of the proposer in a batch.
+        Returns how many calls of the proposer the next batch may have.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Composer:
         first: Sequence[str] = (),
         starts: Sequence[Prompt] = (),
         spent: Callable[[], Effort] = Effort,
-        proposer_calls: int = PROPOSER_CALLS,
+        proposer_calls: Callable[[], int] = lambda: PROPOSER_CALLS,
     ) -> None:
         make_sampler(sampler, seed)
         self.efforts: dict[str, Effort] = {}
@@ -123,7 +123,7 @@ class Composer:
         """
         self.efforts = {}
         seen = dict(tried.prompts)
-        proposer, choices = _Allowance(self._proposer_calls), distributions(tried)
+        proposer, choices = _Allowance(self._proposer_calls()), distributions(tried)
         with quiet_optuna():
             seed = _generator(self._seed, batch).getrandbits(31)
             study = rebuilt_study(make_sampler(self._sampler, seed), tried, history)
@@ -160,8 +160,8 @@ class Composer:
         """Return what no sampler has to find: other instructions, twins, and second looks."""
         prompts = [*(replace(start, instruction=text) for text in self._first), *self._starts]
         others = [Trial(prompt) for prompt in prompts if prompt not in seen]
-        others += self._at_first(context, start, history)
         twins = _twins(self._mutators, context, seen, history)
+        twins += self._at_first(context, start, history)
         return others + twins + second_looks(history)
 
     def _at_first(self, context: MutationContext, start: Prompt, history: History) -> list[Trial]:

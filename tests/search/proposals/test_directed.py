@@ -157,8 +157,9 @@ def test_what_rows_must_not_judge_is_left_out_where_they_are_shared() -> None:
     """
     mutators = load_mutators((PLUGIN,))
     shared = replace(TASK, dev=TASK.train)
-    assert mutators.keys() == suited(mutators, TASK).keys()
-    assert {FIT, PLUGIN} == mutators.keys() - suited(mutators, shared).keys()
+    assert mutators.keys() == suited(mutators, TASK, by_reply=True).keys()
+    without = mutators.keys() - suited(mutators, shared, by_reply=True).keys()
+    assert {FIT, PLUGIN, "rationales"} == without
     assert [FIT, PLUGIN] == token_readers(mutators)
 
 
