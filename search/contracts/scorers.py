@@ -25,7 +25,7 @@ class Score(float):
     def __new__(cls, value: float, feedback: str = "") -> Score:
         """Make a number of it."""
         score = super().__new__(cls, value)
-        score.feedback = feedback
+        score.feedback = str(feedback)
         return score
 
     def __reduce__(self) -> tuple[type[Score], tuple[float, str]]:

@@ -41,7 +41,7 @@ needs_vllm = [
     pytest.mark.skipif(not _INSTALLED, reason="needs vLLM, in an environment of its own"),
     pytest.mark.filterwarnings("default"),  # its own libraries deprecate one another
 ]
-_ROWS = 200
+_ROWS = 100
 
 
 @pytest.fixture(scope="module")

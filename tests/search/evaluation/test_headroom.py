@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promptfront.scorers.labels import LabelScorer
-from promptfront.search.cli.tables import headroom_line
+from promptfront.search.cli.verdict import headroom_line
 from promptfront.search.evaluation.evaluator import Evaluator
 from promptfront.search.evaluation.headroom import Ahead, headroom
 from tests.search.evaluation.test_racing import ROWS, START, TASK, KnownModel, prompt
