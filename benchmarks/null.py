@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptfront.search import load_task, optimize
 from promptfront.search.assembly import make_backend, make_evaluator
-from promptfront.search.cli.tables import verdict
+from promptfront.search.cli.verdict import verdict
 from promptfront.search.proposals.inventory import load_mutators
 from promptfront.search.storage.database import Store
 
