@@ -175,7 +175,7 @@ def _switched_off(variant: Variant) -> Iterator[None]:
         if not variant.racing:
             stack.enter_context(patch.object(budget, "blocks", lambda examples: [examples]))
         if not variant.bandit:
-            any_mutator = lambda mutators, _, __, rng: rng.choice(sorted(mutators))  # noqa: E731
+            any_mutator = lambda mutators, _, __, rng, *_more: rng.choice(sorted(mutators))  # noqa: E731
             stack.enter_context(patch.object(composer, "choose_mutator", any_mutator))
         yield
 
