@@ -21,7 +21,8 @@ Answers to test rows are kept in ``answers.db`` beside them.
 
 DIR holds NAME/{train,test}.jsonl with `input`, `target` and `choices` in each line: SST-5, Subj, AG
 News and ChnSentiCorp as their authors split them, sports_understanding of BIG-Bench Hard, and
-sentence_similarity of Honovich et al. 2023. The peers need `pip install promptolution gepa dspy`.
+sentence_similarity of Honovich et al. 2023; of free text (``--tasks asdiv,gsm8k,passive``) ASDiv,
+GSM8K and active_to_passive of Honovich et al. The peers need `pip install promptolution gepa dspy`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,10 @@ class Incumbent:
 
 
 class Answer(NamedTuple):
-    """What the model answers to an example, and the label read in it, if there is one."""
+    """What the model answers to an example, and the label read in it, if there is one.
+
+    Of free text that is the whole reply, and no label.
+    """
 
     reply: str
     label: str | None
@@ -180,5 +183,7 @@ def answer(prompt: Prompt, labels: Sequence[str], output: Outputs) -> Answer:
         label = labels[output.index(max(output))]
         return Answer(label, label)
     reply = output if isinstance(output, str) else output.reply
+    if not labels:
+        return Answer(reply, None)
     said = said_label(prompt.structure, labels, reply)
     return Answer(reply, None if isinstance(said, Unscored) else labels[said])

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from search_arena import Arena, Incumbent
 from search_table import SHARES
-from search_tasks import TASKS, hand_prompts, load_bench_task
+from search_tasks import hand_prompts, instructions, load_bench_task
 
 from promptfront.search import budget, optimize
 from promptfront.search.assembly import make_evaluator
@@ -86,7 +86,7 @@ def run_cell(cell: Cell, setting: Setting, backend: Backend, meter: Meter) -> di
     evaluator = make_evaluator(task, backend=backend)
     arena = Arena(
         evaluator,
-        TASKS[cell.task].instructions,
+        instructions(cell.task),
         setting.evaluations,
         cell.seed,
         hand_prompts(cell.task, setting.data_dir, task.start.structure),

@@ -1,12 +1,13 @@
-"""The label tasks of benchmarks/search.py: rows, and the instructions everyone starts from."""
+"""The tasks of benchmarks/search.py: rows, and the instructions everyone starts from."""
 
 from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from free_tasks import FREE_TASKS
 from hand_prompts import HAND_PROMPTS
 
 from promptfront.search.contracts import Example, Prompt, Structure, Task
@@ -145,27 +146,26 @@ def load_bench_task(
     """Return a task with up to ``sizes`` train, dev and test rows.
 
     It starts from plain text and its answer is the likeliest label; where it is ``written`` it
-    starts in chat and its answer is what the reply says.
+    starts in chat and its answer is what the reply says, as that of free text always is.
 
     Train and dev are drawn from the train rows by the seed.
 
     Where there are few train rows, dev gets half of them. Test rows are the same for every seed,
     drawn from all but the first, which were looked at while fitted verbalizers were developed.
     """
-    spec = TASKS[name]
+    free, spec = FREE_TASKS.get(name), FREE_TASKS.get(name) or TASKS[name]
     rows = {split: _read(data_dir / spec.folder / f"{split}.jsonl") for split in ("train", "test")}
     unseen = rows["test"][_LOOKED_AT:] or rows["test"]
     tested = random.Random(0).sample(unseen, min(sizes[2], len(unseen)))
     train = random.Random(seed).sample(rows["train"], len(rows["train"]))
     dev = min(sizes[1], len(train) // 2)
-    labels = tuple(
-        rows["train"][0].get("choices") or sorted({row["target"] for row in rows["train"]})
-    )
+    choices = rows["train"][0].get("choices") or {row["target"] for row in rows["train"]}
+    labels = () if free else tuple(choices if isinstance(choices, list) else sorted(choices))
     shown, held, test = (
         tuple(map(_example, part)) for part in (train[dev : dev + sizes[0]], train[:dev], tested)
     )
     layout: Literal["plain", "chat"] = "chat" if written else "plain"
-    return Task(
+    task = Task(
         name,
         spec.folder,
         Prompt(spec.instructions[0], Structure((spec.input_label,), spec.target_label, layout)),
@@ -175,12 +175,21 @@ def load_bench_task(
         shown,
         held,
         test,
-        answers="written" if written else "likelihood",
     )
+    if free:
+        return replace(task, scorer=free.scorer, max_tokens=free.max_tokens)
+    return replace(task, answers="written" if written else "likelihood")
+
+
+def instructions(name: str) -> tuple[str, ...]:
+    """Return the instructions that everyone starts from."""
+    return (FREE_TASKS.get(name) or TASKS[name]).instructions
 
 
 def hand_prompts(name: str, data_dir: Path, structure: Structure) -> list[Prompt]:
     """Return the prompts that a person wrote for a task, if any, in the layout of its start."""
+    if name in FREE_TASKS:
+        return [Prompt(text, structure) for text in FREE_TASKS[name].hand]
     if name not in HAND_PROMPTS:
         return []
     hand = HAND_PROMPTS[name]
@@ -194,7 +203,7 @@ def hand_prompts(name: str, data_dir: Path, structure: Structure) -> list[Prompt
 
 
 def _example(row: dict[str, Any]) -> Example:
-    return Example((("text", row["input"]),), row["target"])
+    return Example((("text", row["input"]),), row["target"], tuple(row.get("references", ())))
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -31,10 +31,10 @@ def capo(arena: Arena) -> None:
 
     Its defaults: 4 crossovers a step, up to 5 shots, blocks of 30 dev rows in order, up to 10 of
     them, paired t-test at alpha 0.2, length penalty 0.05. The population is the arena's
-    instructions. Shots come from train and carry no reasoning, which scoring by likelihood cannot
-    produce. Lengths are counted in words, as CAPO does without a tokenizer. It returns what its
-    race ranks first, by mean over the blocks a prompt was scored on; if not even one race is over
-    when the budget is, the best of that race so far.
+    instructions. Shots come from train and carry no reasoning. Lengths are counted in words, as
+    CAPO does without a tokenizer. It returns what its race ranks first, by mean over the blocks a
+    prompt was scored on; if not even one race is over when the budget is, the best of that race so
+    far.
     """
     import pandas as pd
     from promptolution.optimizers.capo import CAPO  # type: ignore[import-not-found,unused-ignore]
@@ -115,6 +115,11 @@ def _promptolution_predictor(run: Run, llm: object, known: dict[str, Prompt]) ->
     return ArenaPredictor(llm)
 
 
+def _description(arena: Arena) -> str:
+    labels = f" The labels are: {', '.join(arena.task.labels)}." if arena.task.labels else ""
+    return f"{arena.instructions[0]}{labels}"
+
+
 def _promptolution_task(
     run: Run, rows: Sequence[Example], strategy: str, known: dict[str, Prompt]
 ) -> Any:  # noqa: ANN401
@@ -164,9 +169,7 @@ def _promptolution_task(
 
     return ArenaTask(
         pd.DataFrame({"x": list(texts), "y": [row.target for row in texts.values()]}),
-        task_description=(
-            f"{run.arena.instructions[0]} The labels are: {', '.join(run.arena.task.labels)}."
-        ),
+        task_description=_description(run.arena),
         n_subsamples=min(BLOCK, len(texts)),
         eval_strategy=strategy,
         seed=run.arena.seed,

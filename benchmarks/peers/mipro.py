@@ -35,6 +35,7 @@ def mipro(arena: Arena) -> None:
     from dspy.teleprompt import MIPROv2  # type: ignore[import-not-found,unused-ignore]
 
     run = Run(arena)
+    target = _target(run)
 
     class BatchedMIPROv2(MIPROv2):  # type: ignore[misc,unused-ignore]
         """Evaluates a program on its rows in one call, where MIPROv2 would call it row by row."""
@@ -53,11 +54,14 @@ def mipro(arena: Arena) -> None:
 
     lm = _dspy_lm(run)
     sets = {
-        name: [dspy.Example(text=text_of(e), label=e.target).with_inputs("text") for e in examples]
+        name: [
+            dspy.Example(**{"text": text_of(e), target: e.target}).with_inputs("text")
+            for e in examples
+        ]
         for name, examples in (("trainset", run.train), ("valset", run.dev))
     }
     optimizer = BatchedMIPROv2(
-        metric=lambda example, prediction, _=None: example.label == prediction.label,
+        metric=lambda example, prediction, _=None: example[target] == prediction[target],
         prompt_model=lm,
         task_model=lm,
         auto=None,
@@ -82,6 +86,10 @@ def mipro(arena: Arena) -> None:
             raise
 
 
+def _target(run: Run) -> str:
+    return "label" if run.arena.task.labels else "answer"
+
+
 def _dspy_prompt(run: Run, predict: Any) -> Prompt:  # noqa: ANN401
     shown = [run.rows[demo.text] for demo in predict.demos]
     prompt: Prompt = run.prompt(predict.signature.instructions, shown)
@@ -98,13 +106,15 @@ def _dspy_program(run: Run) -> Any:  # noqa: ANN401
             row = run.rows[inputs["text"]]
             right = run.score(_dspy_prompt(run, self), [row])[0]
             return self._forward_postprocess(
-                [{"label": row.target if right else ""}], self.signature, **inputs
+                [{_target(run): row.target if right else ""}], self.signature, **inputs
             )
 
     class Classify(dspy.Module):  # type: ignore[misc,unused-ignore]
         def __init__(self) -> None:
             super().__init__()
-            self.predict = Predict(dspy.Signature("text -> label", run.arena.instructions[0]))
+            self.predict = Predict(
+                dspy.Signature(f"text -> {_target(run)}", run.arena.instructions[0])
+            )
 
         def forward(self, text: str) -> Any:  # noqa: ANN401
             return self.predict(text=text)
