@@ -21,7 +21,6 @@ from .options import DEFAULT_STORAGE, DataOptions, Limits, SearchOptions
 from .plan import Plan, make_plan
 from .proposals.inventory import load_mutators, reasoning_mutators
 from .proposals.sampler import make_sampler
-from .scoring import load_scorer
 from .secrets import without_secrets
 from .storage.config import keep_day, study_config, study_name
 from .storage.database import Store
@@ -161,7 +160,7 @@ def optimize(
         backend_options,
         own_backend=proposer_backend,
         own_options=proposer_options,
-        judges=load_scorer(loaded.scorer).asks_model,
+        scorer=loaded.scorer,
     )
     evaluator = make_evaluator(
         loaded,

@@ -151,7 +151,7 @@ def make_proposer(
     *,
     own_backend: str | None = None,
     own_options: dict[str, Any] | None = None,
-    judges: bool = False,
+    scorer: str = "",
 ) -> Backend | None:
     """Return the backend that writes proposals, or nothing where it is the one that scores.
 
@@ -163,8 +163,8 @@ def make_proposer(
         The one that scores, and what it was made with.
     own_backend, own_options
         The proposer's own, where it is of another kind or has options of its own.
-    judges
-        Whether it also judges replies, which a search cannot do without.
+    scorer
+        The scorer whose judge it is, where that asks a model: no search can do without its judge.
     """
     if not isinstance(proposer, str | None):
         if own_backend or own_options:
@@ -184,7 +184,7 @@ def make_proposer(
     options = {**(own_options or {})} if own_backend else {**backend_options, **(own_options or {})}
     if os.environ.get(PROPOSER_KEY) and _takes(name, "key_variable"):
         options.setdefault("key_variable", PROPOSER_KEY)
-    if not judges and _takes(name, "retry_timeout"):
+    if _takes(name, "retry_timeout") and not (scorer and load_scorer(scorer).asks_model):
         options.setdefault("retry_timeout", _PROPOSER_PATIENCE)
     return make_backend(name, proposer, options)
 
@@ -204,7 +204,8 @@ def make_judge(task: Task, load: Mapping[str, Any], backend: str) -> Backend | N
     if not load_scorer(task.scorer).asks_model:
         return None
     own = {"own_backend": load.get("proposer_backend"), "own_options": load.get("proposer_options")}
-    return make_proposer(load.get("proposer"), backend, load["backend_options"], **own, judges=True)
+    proposer, options = load.get("proposer"), load["backend_options"]
+    return make_proposer(proposer, backend, options, **own, scorer=task.scorer)
 
 
 def _takes(backend: str, option: str) -> bool:

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
     from promptfront.search.contracts import Backend, Example, LikelihoodRequest, Text
 
-_ASKING_MUTATORS = ("crossover", "define-labels", "induce", "paraphrase", "rewrite-sentence")
+_ASKING_MUTATORS = (
+    *("crossover", "define-labels", "from-history", "ground", "induce", "merge", "paraphrase"),
+    *("reflect", "rewrite-sentence"),
+)
 _SLOW = ("debias-demonstrations", "fit-verbalizers")
 GOOD, BAD, WORSE = prompt(60), prompt(61), prompt(62)
 

@@ -189,7 +189,7 @@ def test_what_is_made_of_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
         ("openai", "big", {"base_url": "u", "key_variable": "PROPOSER_API_KEY", **PATIENCE}),
     ]
     make_proposer("big", "openai", {"retry_timeout": 5})
-    make_proposer("big", "openai", {}, judges=True)
+    make_proposer("big", "openai", {}, scorer="judge")
     assert 5 == made[-2][2]["retry_timeout"]
     assert "retry_timeout" not in made[-1][2]
 
