@@ -59,10 +59,12 @@ class Proposer:
     def write(self, rng: random.Random, prompts: Sequence[Text], max_tokens: int) -> list[str]:
         """Return a reply to each prompt, without its thinking; empty where there is none.
 
+        There is none to what the model cannot be given, such as more than it reads.
+
         Raises
         ------
-        BackendError
-            If the model that is searched for does not answer either.
+        InterruptedCallError
+            If the model that is searched for does not answer any more.
         """
         seed = rng.getrandbits(31)
         if not self.calls_in_a_batch():
@@ -70,9 +72,10 @@ class Proposer:
         try:
             replies = self._replies(prompts, max_tokens, seed)
         except BackendError as error:
-            if not self._own:
+            if self._own:
+                self._tell(error)
+            elif isinstance(error, InterruptedCallError):
                 raise
-            self._tell(error)
             return [""] * len(prompts)
         self._failures = 0
         texts = ["" if isinstance(reply, Unscored) else reply for reply in replies]

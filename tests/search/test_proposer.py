@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
+from promptfront.backends.hf import HFBackend
 from promptfront.search import optimize
 from promptfront.search.api import export_prompt
 from promptfront.search.assembly import make_proposer
 from promptfront.search.cli.main import main
-from promptfront.search.errors import InputError
+from promptfront.search.contexts import Proposer
+from promptfront.search.errors import BackendError, InputError
 from promptfront.search.plugins import available
 from promptfront.search.storage.database import Store
 from promptfront.search.storage.study import Study
@@ -22,7 +25,6 @@ from tests.backends.serving import Handler, running, url
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from promptfront.backends.hf import HFBackend
     from promptfront.search.contracts import Backend, Task
 
 KEY = "planted-proposer-key-7731"
@@ -151,6 +153,18 @@ def test_what_a_proposer_gets_wrong_costs_its_proposals(
     asked = [one for one in front.mutators if one.effort.calls]
     assert bool(asked) != failed
     assert not any(one.effort.brought for one in asked)
+
+
+def test_what_a_writer_cannot_read_costs_no_candidate(tiny: Callable[..., str]) -> None:
+    """A model of a short context that is shown too much proposes nothing."""
+    backend = HFBackend(tiny())
+    asked = ["word " * backend.max_context]
+    with pytest.raises(BackendError, match="leaves no room for a reply"):
+        backend.generate(asked, max_tokens=9, temperature=0, seed=0)
+    proposer = Proposer(backend, own=False)
+    assert proposer.write(random.Random(0), asked, 9) == [""]
+    assert proposer.calls == 0
+    assert len(proposer.write(random.Random(0), ["word", "word"], 9)) == proposer.calls == 2
 
 
 def test_without_a_key_of_its_own_it_has_the_usual_one(
