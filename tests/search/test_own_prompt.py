@@ -107,7 +107,7 @@ def test_a_search_keeps_what_must_stand(folder: Path, backend: HFBackend) -> Non
     assert len(PROMPT.splitlines()) >= 30
     data = DataOptions(data="tickets.csv")
     frontier = optimize(
-        None, prompt="prompt.yaml", keep=[DISCLAIMER], data=data, budget=20, backend=backend
+        None, prompt="prompt.yaml", keep=[DISCLAIMER], data=data, budget=20, seed=1, backend=backend
     )
     instructions = _instructions(folder / "promptfront.db")
     assert len(instructions) == 20
@@ -121,7 +121,13 @@ def test_a_search_keeps_what_must_stand(folder: Path, backend: HFBackend) -> Non
     document, entry = export_prompt(pick=str(frontier.start.number))
     assert format_prompt(document, entry.prompt, "own") == PROMPT
     again = optimize(
-        None, prompt=Path("prompt.yaml"), keep=[DISCLAIMER], data=data, budget=20, backend=backend
+        None,
+        prompt=Path("prompt.yaml"),
+        keep=[DISCLAIMER],
+        data=data,
+        budget=20,
+        seed=1,
+        backend=backend,
     )
     assert again.to_dict() == frontier.to_dict()
 
