@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from ..search.prompts.cjk import cjk_count
 
 if TYPE_CHECKING:
+    import random
+
     from ..search.contracts import Example, Task
 
 _SHORT = 60
@@ -48,6 +50,20 @@ def by_label(task: Task, examples: Sequence[Example]) -> list[list[Example]]:
         return [list(examples)] if examples else []
     groups = [[example for example in examples if example.target == label] for label in task.labels]
     return [group for group in groups if group]
+
+
+def mixed(task: Task, rng: random.Random, size: int) -> tuple[Example, ...]:
+    """Return a few short training examples of as many labels as possible, in any order.
+
+    Of one label alone nothing can be induced.
+    """
+    groups = by_label(task, short_examples(task.train))
+    columns = [
+        rng.sample(group, min(size, len(group))) for group in rng.sample(groups, len(groups))
+    ]
+    in_turns = [column[i] for i in range(size) for column in columns if i < len(column)]
+    shown = in_turns[:size]
+    return tuple(rng.sample(shown, len(shown)))
 
 
 def excerpt(example: Example) -> str:

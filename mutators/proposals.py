@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..search.contracts import Message, Usage
 from ..search.prompts.cjk import word_count
 from ..search.prompts.sentences import split_sentences
-from .examples import by_label, excerpt, short_examples
+from .examples import excerpt, mixed
 from .lexicon import is_chinese, task_is_chinese
 from .proposer_replies import (
     Check,
@@ -26,9 +26,7 @@ from .proposer_replies import (
 )
 
 if TYPE_CHECKING:
-    import random
-
-    from ..search.contracts import Example, Gene, MutationContext, Prompt, Task, Text
+    from ..search.contracts import Example, Gene, MutationContext, Prompt, Text
 
 # Set by hand.
 _REPLIES = 4
@@ -179,7 +177,7 @@ class Induce:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with an instruction induced from training examples."""
-        shown = _mixed(context.task, context.rng)
+        shown = mixed(context.task, context.rng, _SHOWN)
         # Examples do not say where in a whole prompt its input stands.
         if not shown or "{{" in prompt.instruction:
             return prompt
@@ -229,22 +227,6 @@ def _first_valid(prompt: Prompt, context: MutationContext, ask: str, check: Chec
         if not is_cut_off(reply, most) and is_instruction(text, check):
             return replace(prompt, instruction=text)
     return prompt
-
-
-def _mixed(task: Task, rng: random.Random) -> tuple[Example, ...]:
-    """Return a few short examples of as many labels as possible.
-
-    Of one label alone nothing can be induced.
-    """
-    groups = by_label(task, short_examples(task.train))
-    columns = [
-        rng.sample(group, min(_SHOWN, len(group))) for group in rng.sample(groups, len(groups))
-    ]
-    in_turns: list[Example] = []
-    for i in range(_SHOWN):
-        in_turns += [column[i] for column in columns if i < len(column)]
-    shown = in_turns[:_SHOWN]
-    return tuple(rng.sample(shown, len(shown)))
 
 
 def _pair(prompt: Prompt, example: Example) -> str:

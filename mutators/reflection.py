@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..search.contracts import Direction, Message, Usage
-from .examples import by_label, short_examples, without
+from .examples import mixed, without
 from .proposer_replies import Check, is_whole, whole_instruction
 from .reflection_texts import said_answer, said_example, said_instruction, words_of
 
@@ -81,7 +81,7 @@ class FromHistory:
         words, scored = words_of(context.task), _best_of_each(context.evaluated)
         if len(scored) < _LEAST_SCORED:
             return prompt
-        shown = _mixed(context, _RIGHT)
+        shown = mixed(context.task, context.rng, _RIGHT)
         blocks = [words.rows, *(said_example(prompt, example, words) for example in shown)]
         blocks += [
             f"{said_instruction(one.prompt, words)}\n{words.score}: {100 * one.quality:.0f}"
@@ -103,7 +103,7 @@ class Ground:
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with an instruction that follows a description of the data."""
-        words, shown = words_of(context.task), _mixed(context, _DATA)
+        words, shown = words_of(context.task), mixed(context.task, context.rng, _DATA)
         # Examples do not say where in a whole prompt its input stands.
         if not shown or "{{" in prompt.instruction:
             return prompt
@@ -191,12 +191,3 @@ def _best_of_each(evaluated: Sequence[Candidate]) -> list[Candidate]:
     ordered = sorted(evaluated, key=lambda one: one.quality)
     best = {one.prompt.instruction: one for one in ordered if one.prompt.instruction}
     return sorted(best.values(), key=lambda one: one.quality)[-_SCORED:]
-
-
-def _mixed(context: MutationContext, size: int) -> list[Example]:
-    """Return a few short training rows, of as many labels as possible."""
-    rng = context.rng
-    groups = by_label(context.task, short_examples(context.task.train))
-    shuffled = [rng.sample(group, min(size, len(group))) for group in groups]
-    in_turns = [group[i] for i in range(size) for group in shuffled if i < len(group)]
-    return rng.sample(in_turns[:size], min(size, len(in_turns)))

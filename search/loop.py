@@ -149,7 +149,7 @@ class Search:
         if batch.name == FIRST:
             if error := proposed[0].error:  # of the user's own prompt: told, not recorded
                 raise InputError(f"the starting prompt cannot be scored: {error}")
-            self._tell_unread()
+            self._tell_replies()
             raced = {p: score_in_full(self._evaluator, p, "the starting prompt") for p in rows}
         else:
             front = self._study.front(without=batch.name)
@@ -157,7 +157,7 @@ class Search:
             raced = race(self._evaluator, rows, front, references, self._before_block)
         return [with_interval(self._evaluator, _raced(trial, raced)) for trial in proposed]
 
-    def _tell_unread(self) -> None:
+    def _tell_replies(self) -> None:
         """Log what the starting prompt's replies say instead of labels, and whether they end."""
         task = self._evaluator.task
         if cut := self._evaluator.cut_off(task.start, task.dev):

@@ -95,11 +95,8 @@ class AnswerScores(Scoring):
         rows = [i for i, output in enumerate(outputs) if isinstance(output, tuple)]
         chosen = self.chosen(task, prompt, [outputs[i] for i in rows], offsets)
         labels = dict(zip(rows, chosen, strict=bool(chosen)))
-        verbalize = prompt.structure.verbalize
-        return [
-            Said(verbalize(label), "") if (label := labels.get(i, "")) else Said("", "")
-            for i in range(len(examples))
-        ]
+        found = [labels.get(i, "") for i in range(len(examples))]
+        return [Said(prompt.structure.verbalize(label) if label else "") for label in found]
 
     def check(self, task: Task, prompt: Prompt, backend: Backend) -> None:
         """Refuse a prompt whose answers cannot be scored, before anything is spent on it.

@@ -98,10 +98,8 @@ class Probes:
         evaluator.tokens.of_prompt(prompt)
         if not self.allowance.take(len(examples)):
             return []
-        found, outputs = (
-            evaluator.evaluate(prompt, examples),
-            evaluator.measure([prompt], examples)[0],
-        )
+        found = evaluator.evaluate(prompt, examples)
+        outputs = evaluator.measure([prompt], examples)[0]
         said = evaluator.scoring.answered(task, prompt, examples, outputs, found.offsets)
         return [
             Answer(example, one.text, value, one.feedback, one.rationale)

@@ -100,14 +100,13 @@ class ReplyScores(Scoring):
         said = []
         read = self._read(prompt, examples, outputs)
         for example, output, replies in zip(examples, outputs, read, strict=True):
-            if isinstance(replies, Unscored) or not isinstance(output, str):
-                reason = replies.reason if isinstance(replies, Unscored) else "empty"
-                said.append(Said("", REASONS[reason]))
+            if isinstance(replies, Unscored):
+                said.append(Said("", REASONS[replies.reason]))
                 continue
             used = [Reply(example, bound(prompt.constraints, text)) for text in replies]
             values = [self._values[reply] for reply in used]
             worst = values.index(min(values))
-            whole = without_thinking(self._samples(output)[worst])[0]
+            whole = without_thinking(self._samples(cast("str", output))[worst])[0]
             rationale, _ = split_reply(prompt.structure, whole)
             said.append(Said(used[worst].text, feedback_of(values[worst]), rationale))
         return said

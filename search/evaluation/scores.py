@@ -36,7 +36,7 @@ class Said(NamedTuple):
     """
 
     text: str
-    feedback: str
+    feedback: str = ""
     rationale: str = ""
 
 
@@ -89,7 +89,7 @@ class Scoring(ABC):
         offsets: tuple[float, ...],  # noqa: ARG002
     ) -> list[Said]:
         """Return what the model answered to each example, and what there is to say of it."""
-        return [Said("", "")] * len(examples)
+        return [Said("")] * len(examples)
 
     def cut_off(
         self,

@@ -156,11 +156,10 @@ def _reply(config: StudyConfig, prompt: Prompt) -> dict[str, Any] | None:
         return {"max_tokens": label_tokens(structure, config.labels), "stop": stop}
     if config.reply is None:
         return None
+    most, ends = config.reply.max_tokens, tuple(config.reply.stop)
     if structure.reasoning:
-        limits = reply_limits(prompt, config.reply.max_tokens, config.reply.stop)
-        return {"max_tokens": limits.max_tokens, "stop": [*limits.stop, *stops(structure)]}
-    stop = [*config.reply.stop, *stops(structure)]
-    return {"max_tokens": config.reply.max_tokens, "stop": stop}
+        most, ends, _ = reply_limits(prompt, most, ends)
+    return {"max_tokens": most, "stop": [*ends, *stops(structure)]}
 
 
 def _calibration(config: StudyConfig, entry: Entry) -> dict[str, Any]:

@@ -145,9 +145,7 @@ class Composer:
                     proposal = self._directed_candidate(name, context, seen, history)
                 if proposal is None:
                     trying = {n: m for n, m in self._trying.items() if n not in silent}
-                    of = partial(choose_mutator, trying, self._favoured, history)
-                    choose = partial(of, context.rng, wasted) if trying else None
-                    proposal = self._candidate(sampled, context, seen, history, choose)
+                    proposal = self._candidate(sampled, context, seen, history, trying, wasted)
                 proposals.append(proposal)
         return proposals
 
@@ -198,19 +196,20 @@ class Composer:
         context: MutationContext,
         seen: Collection[Prompt],
         history: History,
-        choose: Callable[[], str] | None,
+        trying: Mapping[str, Mutator],
+        wasted: Mapping[str, int],
     ) -> Trial:
         """Recombine or mutate, where mutators are left, until the prompt is a new one."""
         rng = context.rng
         base = context.fit(sampled) or context.task.start
-        if choose is None or (base not in seen and rng.random() < _RECOMBINED):
+        if not trying or (base not in seen and rng.random() < _RECOMBINED):
             return Trial(base)
         if rng.random() >= _SAMPLED_BASE and context.front:
             base = rng.choice(context.front).prompt
         mutation = Mutation(base)
         wanted = rng.choices(_MUTATIONS, _MUTATION_WEIGHTS)[0]
         for _ in range(_ATTEMPTS):
-            name = choose()
+            name = choose_mutator(trying, self._favoured, history, rng, wasted)
             if not mutation.by(name, self._mutators, context):
                 return mutation.proposal()
             if len(mutation.applied) >= wanted and mutation.prompt not in seen:

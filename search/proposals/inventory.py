@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, cast
 from ..contracts import Usage, usage_of
 from ..errors import InputError
 from ..plugins import available, closest, load, mutator_from_file
+from .wrapped import Wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ..contracts import Gene, MutationContext, Mutator, Prompt, Task
+    from ..contracts import MutationContext, Mutator, Prompt, Task
 
 
 def load_mutators(
@@ -95,21 +96,10 @@ def _limited(mutators: dict[str, Mutator], most: int) -> dict[str, Mutator]:
 
 
 @dataclass(frozen=True, slots=True)
-class Capped:
+class Capped(Wrapped):
     """A mutator of demonstrations of whose choice the first ``most`` are shown."""
 
-    mutator: Mutator
     most: int
-
-    @property
-    def gene(self) -> Gene:
-        """The gene it changes."""
-        return self.mutator.gene
-
-    @property
-    def usage(self) -> Usage:
-        """What the mutator declares of itself."""
-        return usage_of(self.mutator)
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return the prompt with no more demonstrations than allowed."""

@@ -6,17 +6,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..contracts import usage_of
 from ..records.efforts import Effort
+from .wrapped import Wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..contracts import Gene, MutationContext, Mutator, Prompt, Usage
+    from ..contracts import MutationContext, Prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Metered:
+class Metered(Wrapped):
     """A mutator that reports each time it was asked.
 
     Parameters
@@ -29,19 +29,8 @@ class Metered:
         Is given what asking it took.
     """
 
-    mutator: Mutator
     spent: Callable[[], Effort]
     report: Callable[[Effort], None]
-
-    @property
-    def gene(self) -> Gene:
-        """The gene it changes."""
-        return self.mutator.gene
-
-    @property
-    def usage(self) -> Usage:
-        """What the mutator declares of itself."""
-        return usage_of(self.mutator)
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return what the mutator makes of a prompt."""

@@ -99,7 +99,7 @@ def efforts_from_json(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Effo
 
 def worths(efforts: Mapping[str, Effort], trials: Iterable[Trial]) -> tuple[Worth, ...]:
     """Return what each mutator cost and brought, that with the largest gain first."""
-    scored = {trial.number: trial for trial in trials if trial.scored}
+    scored = {trial.number: trial for trial in trials}
     gains: dict[str, list[float]] = {name: [] for name in efforts}
     for trial in scored.values():
         parent = scored.get(trial.parents[0]) if trial.parents else None

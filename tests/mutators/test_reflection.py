@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from promptfront.mutators.examples import mixed
 from promptfront.mutators.reflection import FromHistory, Ground, Merge, Reflect
 from promptfront.search.contracts import (
     Answer,
@@ -184,6 +185,16 @@ def test_grounding_shows_rows_of_each_label() -> None:
     question = the_question(asked)
     assert 8 == question.count("note: parcel number ") == question.count("Right answer: ")
     assert all(f"Right answer: {label}" in question for label in LABELS)
+
+
+def test_rows_that_are_shown_are_of_any_label() -> None:
+    """Also where fewer are shown than there are labels: not always of the first ones."""
+    task, seen = make_task(), set[str]()
+    for seed in range(20):
+        shown = mixed(task, random.Random(seed), 2)
+        assert len({row.target for row in shown}) == len(shown) == 2
+        seen |= {row.target for row in shown}
+    assert seen == set(LABELS)
 
 
 def test_merging_needs_rows_that_each_wins() -> None:
