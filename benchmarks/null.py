@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 from promptfront.search import load_task, optimize
 from promptfront.search.assembly import make_backend, make_evaluator
 from promptfront.search.cli.verdict import verdict
+from promptfront.search.contracts import usage_of
 from promptfront.search.proposals.inventory import load_mutators
 from promptfront.search.storage.database import Store
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from promptfront.search.contracts import Backend, Example, Prompt, Task
 
 ROWS = 100, 80, 200
-WITHOUT = ("paraphrase", "induce", "crossover", "define-labels", "rewrite-sentence")
 SHOWN = 4
 START = 0.65
 """What the start scores where there is something to gain."""
@@ -145,14 +145,16 @@ def written_labels(task: Task, backend: Backend, store: Store) -> dict[Prompt, d
 
 def search(task: Task, backend: Backend, budget: int, storage: str, study: str) -> dict[str, Any]:
     """Search a task and return what is said of it."""
-    demonstrations = [
-        name for name, mutator in load_mutators(()).items() if mutator.gene == "demonstrations"
+    without = [
+        name
+        for name, mutator in load_mutators(()).items()
+        if mutator.gene == "demonstrations" or usage_of(mutator).asks_model
     ]
     front = optimize(
         task,
         backend=backend,
         budget=budget,
-        without=(*WITHOUT, *demonstrations),
+        without=without,
         storage=storage,
         study=study,
     )
