@@ -101,6 +101,11 @@ class OpenAIBackend(Templated):
         described = [_VERSION, self._client.name, self.model, self._path.description, tokenizer]
         self._identity = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
 
+    @property
+    def server(self) -> str:
+        """The server's address."""
+        return self._client.name
+
     @cached_property
     def holds_to_form(self) -> bool:
         """Whether the server has structured outputs, found out by asking for one of two words."""

@@ -129,11 +129,13 @@ class Spent(NamedTuple):
 class Grant(NamedTuple):
     """What the next batch gets: so many candidates, and evaluations for its mutators.
 
-    ``for_mutators`` is missing where evaluations are not limited.
+    ``for_mutators`` is missing where evaluations are not limited. After the ``last`` batch no
+    candidates are left.
     """
 
     candidates: int
     for_mutators: int | None
+    last: bool
 
 
 class LimitReached(Exception):  # noqa: N818 (an ending, not an error)
@@ -185,15 +187,16 @@ class Ledger:
         racing
             The sizes of those that are not done.
         """
-        size = min(BATCH, self._limits.budget - sum(composed))
+        budget = self._limits.budget - sum(composed)
+        size = min(BATCH, budget)
         if self._waited_enough():
             size = 0
         left = self._left(racing) if composed else None
         if left is None:
-            return Grant(size, None)
+            return Grant(size, None, size == budget)
         while size > 0 and self._race(size) + size * _ASKED > left:
             size -= 1
-        return Grant(size, left - self._race(size))
+        return Grant(size, left - self._race(size), size == budget)
 
     def spend(self, evaluations: int, tokens: int) -> None:
         """Count what is about to be evaluated.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .contracts import MutationContext, Unscored
+from .contracts import MutationContext, Remote, Unscored
 from .errors import BackendError, InterruptedCallError
 from .evaluation.cached_model import TEMPERATURE
 from .evaluation.holdout import train_rows
 from .prompts.render import zero_shot
 from .prompts.written_answers import without_thinking
 from .proposals.composer import PROPOSER_CALLS
+from .proposals.waiting import answered
 from .records.efforts import Effort
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ _FAILURES = 3
 class Proposer:
     """The model that writes proposals, and what it has read and written.
 
-    One of its own may fail: then there are no proposals, which is told, and the search goes on.
+    One of its own may fail: then there are no proposals, which is told, and the search goes on. It
+    goes on too while one on another machine writes.
 
     Parameters
     ----------
@@ -47,6 +50,7 @@ class Proposer:
     def __init__(self, backend: Backend, *, own: bool) -> None:
         self._backend = backend
         self._own = own
+        self._elsewhere = own and isinstance(backend, Remote)
         self._failures = 0
         self.calls = self.tokens = 0
 
@@ -70,7 +74,8 @@ class Proposer:
         if not self.calls_in_a_batch():
             return [""] * len(prompts)
         try:
-            replies = self._replies(prompts, max_tokens, seed)
+            ask = partial(self._replies, prompts, max_tokens, seed)
+            replies = answered(ask) if self._elsewhere else ask()
         except BackendError as error:
             if self._own:
                 self._tell(error)
@@ -153,8 +158,9 @@ class Contexts:
         )
 
     def spent(self) -> Effort:
-        """Return the proposer's calls and tokens and the mutators' evaluations so far."""
+        """Return the proposer's calls and tokens, the mutators' evaluations, and the time."""
         return Effort(
+            seconds=time.monotonic(),
             calls=self._proposer.calls,
             tokens=self._proposer.tokens,
             evaluations=self._probes.allowance.spent,

@@ -132,7 +132,9 @@ class Search:
         before = allowance.spent
         if batches:
             tried, history = self._tried_in(batches), self._study.history()
-            proposed = self._composer.compose(len(batches), grant.candidates, tried, history)
+            proposed = self._composer.compose(
+                len(batches), grant.candidates, tried, history, last=grant.last
+            )
         else:
             proposed = [Trial(self._evaluator.task.start)]
         payload = {

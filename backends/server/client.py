@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from threading import Event
 
 from ...search.contracts import Unscored
 from ...search.errors import BackendError, InterruptedCallError
@@ -81,16 +82,16 @@ class Client:
             If a request stays without an answer for too long, what was paid for is used up or the
             cost limit is reached; ``answered`` holds the rest.
         """
-        self._sender.stopped.clear()
-        pool = ThreadPoolExecutor(self.concurrency)
+        pool, stopped = ThreadPoolExecutor(self.concurrency), Event()
         futures = [
-            pool.submit(self._sender.send, ask, read, item, self.retry_timeout) for item in items
+            pool.submit(self._sender.send, ask, read, item, self.retry_timeout, stopped)
+            for item in items
         ]
         try:
             ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
         finally:
             # What waits to be sent again is given up; what is in flight may still be answered.
-            self._sender.stopped.set()
+            stopped.set()
             pool.shutdown(wait=True, cancel_futures=True)
         results = {
             i: future.result()
@@ -115,9 +116,8 @@ class Client:
         For finding out what a server can do: one that cannot may also answer 500, so patience is
         short.
         """
-        self._sender.stopped.clear()
         try:
-            result = self._sender.send(ask, read, item, _PROBE_SECONDS, probes=True)
+            result = self._sender.send(ask, read, item, _PROBE_SECONDS, Event(), probes=True)
         except QuotaError:
             raise
         except (UnsupportedError, InterruptedCallError):
@@ -134,12 +134,11 @@ class Client:
         NoListError
             If the server has none.
         """
-        self._sender.stopped.clear()
         official = self._sender.official
         address = official.base_url
         official.base_url = f"{str(address).rstrip('/')}{below}"
         try:
-            result = self._sender.send(_ask_models, read, None, self.retry_timeout)
+            result = self._sender.send(_ask_models, read, None, self.retry_timeout, Event())
             if isinstance(result, (Unscored, UnsupportedError)):
                 raise NoListError(f"{self.name}: no list of models")
         except BackendError:

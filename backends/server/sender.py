@@ -66,8 +66,6 @@ class Sender:
         self.budget, self.usage = budget, Usage()
         self.answered = set[str]()
         """Paths on which the server has answered."""
-        self.stopped = threading.Event()
-        """Ends the waiting of all requests."""
         self._left_out = set[str]()
         self._refusals = 0
         self._lock, self._silent = threading.Lock(), False
@@ -84,10 +82,13 @@ class Sender:
         read: Read[Item, Answer],
         item: Item,
         patience: float,
+        stopped: threading.Event,
         *,
         probes: bool = False,
     ) -> Answer | Unscored | UnsupportedError:
         """Return what was read, or why the request has no answer while others may have one.
+
+        Once it is ``stopped``, it is not sent again.
 
         Raises
         ------
@@ -95,7 +96,7 @@ class Sender:
             If no other request can be answered either.
         """
         started, pause, met = time.monotonic(), _FIRST_WAIT, dict[str, int]()
-        while not self.stopped.is_set():
+        while not stopped.is_set():
             self._check_cost()
             call = self._without_unknown(ask(item))
             result = self._attempted(call, lambda answer: read(item, answer), probes=probes)
@@ -112,7 +113,7 @@ class Sender:
             if silence > patience:
                 raise InterruptedCallError(f"{self.name}: {_no_answer(result, patience)}")
             self._say(silence, patience, result.reason)
-            self.stopped.wait(seconds)
+            stopped.wait(seconds)
         raise InterruptedCallError(f"{self.name}: stopped")
 
     def _attempted(

@@ -17,6 +17,7 @@ from .backends import (
     LikelihoodRequest,
     NextTokenReader,
     NextTokens,
+    Remote,
     TokenReader,
 )
 from .data import (
@@ -91,6 +92,7 @@ __all__ = [
     "Prompt",
     "PromptSource",
     "Reason",
+    "Remote",
     "ReplyScorer",
     "Rule",
     "Score",

@@ -68,7 +68,7 @@ class Backend(Protocol):
     """A language model. Its methods are batched and keep order: one result per request.
 
     What it may do besides has Protocols of its own: `GreedyReader`, `NextTokenReader`,
-    `TokenReader`, `Dated`, `FormWriter`.
+    `TokenReader`, `Dated`, `FormWriter`, `Remote`.
     """
 
     @property
@@ -188,6 +188,19 @@ class TokenReader(Protocol):
 
         Nothing where the tokenizer is not at hand.
         """
+        ...
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """What a backend may be besides: on another machine, so that this one is free while it writes.
+
+    It may be called from several threads at once.
+    """
+
+    @property
+    def server(self) -> str:
+        """Its address."""
         ...
 
 

@@ -24,6 +24,7 @@ from .bandit import choose_mutator
 from .directed import DIRECTED_CANDIDATES, DirectedMutators
 from .metered import Metered
 from .sampler import distributions, make_sampler, quiet_optuna, rebuilt_study
+from .waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -72,7 +73,7 @@ class Composer:
     starts
         Whole prompts to try before anything else.
     spent
-        Returns the proposer's calls and tokens and the mutators' evaluations so far.
+        Returns the proposer's calls and tokens and the mutators' evaluations so far, and the time.
     proposer_calls
         Returns how many calls of the proposer the next batch may have.
     """
@@ -91,8 +92,9 @@ class Composer:
     ) -> None:
         make_sampler(sampler, seed)
         self.efforts: dict[str, Effort] = {}
+        self._waiting = Waiting(spent)
         self._mutators: dict[str, Mutator] = {
-            name: Metered(mutator, spent, partial(self._note, name))
+            name: Metered(mutator, self._waiting.spent, partial(self._note, name))
             for name, mutator in mutators.items()
         }
         self._sampler = sampler
@@ -109,45 +111,76 @@ class Composer:
         # A search that has directed mutators alone tries them like any other.
         self._trying = trying or self._mutators
 
-    def compose(self, batch: int, size: int, tried: Tried, history: History) -> list[Trial]:
+    def compose(
+        self, batch: int, size: int, tried: Tried, history: History, *, last: bool = False
+    ) -> list[Trial]:
         """Return ``size`` new candidates; ``efforts`` then says what asking each mutator took.
+
+        Those that wait for a proposer on another machine are among the next ones, unless no mutator
+        could make others meanwhile.
 
         Parameters
         ----------
         batch
             The batch's number, which with the run's seed decides everything random.
+        size
+            How many are wanted.
         tried
             The prompts written down so far; the first is the starting prompt.
         history
             The finished trials.
+        last
+            Whether there will be no next ones: then all are waited for.
         """
         self.efforts = {}
-        seen = dict(tried.prompts)
-        proposer, choices = _Allowance(self._proposer_calls()), distributions(tried)
+        calls, choices = _Allowance(self._proposer_calls()), distributions(tried)
         with quiet_optuna():
             seed = _generator(self._seed, batch).getrandbits(31)
             study = rebuilt_study(make_sampler(self._sampler, seed), tried, history)
             context = self._make_context(_generator(self._seed, batch))
-            given = self._given(context, next(iter(seen)), seen, history)
-            proposals = given[: max(1, size // 2)]
-            undirected_from = len(proposals) + DIRECTED_CANDIDATES
-            for index in range(len(proposals), size):
-                seen |= {proposal.prompt: None for proposal in proposals if proposal.prompt}
+            start = next(iter(tried.prompts))
+            proposals = self._given(context, start, tried.prompts, history)[: max(1, size // 2)]
+            old = {*tried.prompts, *(one.prompt for one in proposals)}
+            written = [one for one in self._waiting.take_up() if one.prompt not in old]
+            new = {one.prompt or one.error: one for one in written}
+            proposals += list(new.values())[: size - len(proposals)]
+            others = self._mutators.keys() - self._asking
+            undirected_from, index = len(proposals) + DIRECTED_CANDIDATES, len(proposals)
+            while len(proposals) < size:
+                seen = {**tried.prompts} | {one.prompt: None for one in proposals if one.prompt}
                 sampled = tried.prompt(study.ask(choices).params)
                 context = self._make_context(_generator(self._seed, batch, index))
-                context = replace(context, propose=proposer.limit(context.propose))
-                silent = frozenset() if proposer.calls else self._asking
+                context = replace(context, propose=calls.limit(context.propose))
                 wasted = tried.wasted + Counter({n: e.wasted for n, e in self.efforts.items()})
-                proposal = None
-                if index < undirected_from:
-                    left_out = silent | (self._directed.once_a_batch & self.efforts.keys())
-                    name = self._directed.choose(context, history, left_out, wasted)
-                    proposal = self._directed_candidate(name, context, seen, history)
-                if proposal is None:
-                    trying = {n: m for n, m in self._trying.items() if n not in silent}
-                    proposal = self._candidate(sampled, context, seen, history, trying, wasted)
-                proposals.append(proposal)
+                silent = frozenset() if calls.left else self._asking
+                directed = index < undirected_from
+                make = partial(
+                    self._made, sampled, context, seen, history, wasted, silent, directed=directed
+                )
+                made = make() if last or not others else self._waiting.begin(make)
+                proposals += [made] if made else []
+                index += 1
         return proposals
+
+    def _made(
+        self,
+        sampled: Prompt,
+        context: MutationContext,
+        seen: Collection[Prompt],
+        history: History,
+        wasted: Mapping[str, int],
+        silent: Collection[str],
+        *,
+        directed: bool,
+    ) -> Trial:
+        """Return a new candidate, which a directed mutator makes where there is one to do it."""
+        if directed:
+            left_out = {*silent, *(self._directed.once_a_batch & self.efforts.keys())}
+            name = self._directed.choose(context, history, left_out, wasted)
+            if proposal := self._directed_candidate(name, context, seen, history):
+                return proposal
+        trying = {n: m for n, m in self._trying.items() if n not in silent}
+        return self._candidate(sampled, context, seen, history, trying, wasted)
 
     def _note(self, name: str, effort: Effort) -> None:
         self.efforts[name] = self.efforts.get(name, Effort()) + effort
@@ -272,15 +305,15 @@ class _Allowance:
     """Lets the proposer be called a number of times; after that it has nothing to say."""
 
     def __init__(self, calls: int) -> None:
-        self.calls = calls
+        self.left = calls
 
     def limit(
         self, propose: Callable[[Sequence[Text], int], list[str]]
     ) -> Callable[[Sequence[Text], int], list[str]]:
         def limited(prompts: Sequence[Text], max_tokens: int) -> list[str]:
-            if not self.calls:
+            if not self.left:
                 return [""] * len(prompts)
-            self.calls -= 1
+            self.left -= 1
             return propose(prompts, max_tokens)
 
         return limited

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..records.efforts import Effort
@@ -24,7 +23,7 @@ class Metered(Wrapped):
     mutator
         The mutator.
     spent
-        Returns what all mutators together have spent so far.
+        Returns what mutators have spent so far, and the time.
     report
         Is given what asking it took.
     """
@@ -34,23 +33,14 @@ class Metered(Wrapped):
 
     def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
         """Return what the mutator makes of a prompt."""
-        before, started, changed = self.spent(), time.monotonic(), False
+        # It may wait for a reply until the next batch: that it was asked counts in this one.
+        self.report(Effort(asked=1))
+        before, changed = self.spent(), False
         try:
             result = self.mutator.mutate(prompt, context)
             changed = result != prompt
         finally:
-            after = self.spent()
-            calls, tokens = after.calls - before.calls, after.tokens - before.tokens
-            evaluations = after.evaluations - before.evaluations
-            self.report(
-                Effort(
-                    asked=1,
-                    brought=int(changed),
-                    wasted=int(not changed and calls + evaluations > 0),
-                    calls=calls,
-                    tokens=tokens,
-                    evaluations=evaluations,
-                    seconds=time.monotonic() - started,
-                )
-            )
+            took = self.spent() - before
+            wasted = not changed and took.calls + took.evaluations > 0
+            self.report(replace(took, brought=int(changed), wasted=int(wasted)))
         return result

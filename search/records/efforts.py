@@ -42,8 +42,14 @@ class Effort:
 
     def __add__(self, other: Effort) -> Effort:
         """Return both together."""
-        names = [one.name for one in fields(Effort)]
-        return Effort(*(getattr(self, name) + getattr(other, name) for name in names))
+        return Effort(*(getattr(self, name) + getattr(other, name) for name in _NAMES))
+
+    def __sub__(self, other: Effort) -> Effort:
+        """Return what this is more than the other."""
+        return Effort(*(getattr(self, name) - getattr(other, name) for name in _NAMES))
+
+
+_NAMES = tuple(one.name for one in fields(Effort))
 
 
 @dataclass(frozen=True, slots=True)

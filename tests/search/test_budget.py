@@ -8,6 +8,7 @@ import pytest
 
 from promptfront.search.budget import (
     Allowance,
+    Grant,
     Ledger,
     LimitReached,
     affordable_dev_rows,
@@ -101,14 +102,15 @@ def test_few_evaluations_are_still_several_full_ones() -> None:
 def test_a_batch_is_as_large_as_its_race_can_be_paid_for() -> None:
     """What races, what finalists need and what mutators may ask for is taken off first."""
     free = ledger(Limits(budget=20), Told())
-    assert free.grant([1, 8, 8], []) == (3, None)
+    assert free.grant([1, 8, 8], []) == Grant(3, None, last=True)
+    assert free.grant([1], []) == Grant(8, None, last=False)
     told = Told((Trial(PROMPT, rows=100, tokens=5, estimate=0.5), 0))
     tight = ledger(Limits(budget=20, max_evaluations=1000), told)
     kept = 3 * 30 + 1000 // 8
-    assert tight.grant([1], []) == (8, 1000 - 100 - kept - 215)
-    assert tight.grant([1, 8], [8]) == (8, 1000 - 100 - kept - 2 * 215)
+    assert tight.grant([1], []) == Grant(8, 1000 - 100 - kept - 215, last=False)
+    assert tight.grant([1, 8], [8]) == Grant(8, 1000 - 100 - kept - 2 * 215, last=False)
     small = ledger(Limits(budget=20, max_evaluations=300), told)
-    size, for_mutators = small.grant([1], [])
+    size, for_mutators, _ = small.grant([1], [])
     left = 300 - 100 - 3 * (300 // 28) - 300 // 8
     assert 0 < size < 8
     assert for_mutators == left - race_budget(size, 100)
