@@ -32,6 +32,7 @@ from search_tasks import hand_prompts, load_bench_task
 from promptfront.search.assembly import make_backend, make_evaluator
 from promptfront.search.contracts import GreedyReader, Written
 from promptfront.search.evaluation.answers import AnswerScores
+from promptfront.search.evaluation.cached_model import WrittenRequest
 from promptfront.search.evaluation.written import WrittenScores
 from promptfront.search.prompts.render import render, stops
 
@@ -99,7 +100,8 @@ def reply_cost(
     scoring, backend = evaluator.scoring, evaluator.backend
     if not isinstance(scoring, WrittenScores) or not _reads_greedily(backend):
         return {}
-    requests = [scoring.request(evaluator.task, prompt, row) for row in rows]
+    made = [scoring.request(evaluator.task, prompt, row) for row in rows]
+    requests = [request for request in made if isinstance(request, WrittenRequest)]
     asked, reply = [request.likelihoods for request in requests], requests[0].reply
     before: dict[str, Callable[[list[LikelihoodRequest]], Any]] = {
         "alone": backend.loglikelihoods,

@@ -47,7 +47,7 @@ def optimize(
     without: Sequence[str] = (),
     max_demonstrations: int | None = None,
     max_instruction_tokens: int = INSTRUCTION_TOKENS,
-    reasoning: bool = True,
+    reasoning: bool | None = None,
     answers: Answers | None = None,
     data: DataOptions | None = None,
     prompt: str | Path | Sequence[str | Path] = (),
@@ -97,7 +97,8 @@ def optimize(
         Tokens of an instruction that is written in the search at most; ``limits`` has a bound on
         whole prompts.
     reasoning
-        Whether prompts may have the model reason before an answer in free text.
+        Whether prompts may have the model reason before it answers; by default in free text alone,
+        for labels seldom gain by it what it costs (Sprague et al. 2024, arXiv 2409.12183).
     answers
         How the answer to a task with labels is had, and so what makes it right: ``"written"``, what
         is written says the label (the default where scorer and model allow it); ``"choice"``, the
@@ -140,10 +141,6 @@ def optimize(
     prompts = tuple(map(str, (prompt,) if isinstance(prompt, str | Path) else prompt))
     data = replace(data, prompts=prompts or data.prompts, keep=tuple(keep) or data.keep)
     inventory = load_mutators(mutators, without, max_demonstrations)
-    without = (*without, *(() if reasoning else reasoning_mutators(inventory)))
-    options = SearchOptions(
-        seed, sampler, tuple(mutators), tuple(without), max_demonstrations, max_instruction_tokens
-    )
     make_sampler(sampler, seed)
     # A task that is not there leaves no database behind.
     if isinstance(task, Task):
@@ -153,6 +150,11 @@ def optimize(
         loaded = with_kept(loaded, data.keep)
     else:
         loaded = load_task(task, **asdict(data), answers=answers, seed=seed)
+    if not (reasoning or (reasoning is None and not loaded.labels)):
+        without = (*without, *reasoning_mutators(inventory))
+    options = SearchOptions(
+        seed, sampler, tuple(mutators), tuple(without), max_demonstrations, max_instruction_tokens
+    )
     store, backend_options = Store(storage), backend_options or {}
     writer = make_proposer(
         proposer,
@@ -171,6 +173,11 @@ def optimize(
         store=store,
         max_prompt_tokens=limits.max_prompt_tokens,
     )
+    if reasoning and evaluator.task.answers in ("choice", "likelihood"):
+        raise InputError(
+            f"`reasoning`: with `answers` {evaluator.task.answers} labels are read off at once, "
+            "before any reasoning; it needs `answers` written"
+        )
     config = study_config(
         evaluator.task,
         evaluator.backend,

@@ -148,7 +148,7 @@ def _search(options: argparse.Namespace) -> Frontier:
                 without=options.without,
                 max_demonstrations=options.max_demonstrations,
                 max_instruction_tokens=options.max_instruction_tokens,
-                reasoning=not options.no_reasoning,
+                reasoning=options.reasoning,
                 answers=options.answers,
                 data=data,
                 limits=limit,

@@ -198,9 +198,9 @@ def _add_proposals(search: _Adder) -> None:
         type=int,
     )
     search.add_argument(
-        "--no-reasoning",
-        action="store_true",
-        help="never have the model reason before an answer in free text",
+        "--reasoning",
+        action=argparse.BooleanOptionalAction,
+        help="may the model reason before it answers? (default: in free text alone)",
     )
     _option(
         search,

@@ -155,8 +155,8 @@ class Usage:
         Its prompts are right only where answers are had by likelihood: it calibrates, or has labels
         stand for words that the prompt does not name. Left out otherwise.
     reasons
-        It has the model reason before it answers: left out where answers are labels or likelihoods,
-        which are read off at once, and where no reasoning is wanted.
+        It has the model reason before it answers: left out where the answer is chosen by
+        likelihoods, which are read off at once, and where no reasoning is wanted.
     at_first
         What it makes of the starting prompt is among the first candidates.
     rereads

@@ -29,7 +29,7 @@ def score_in_full(evaluator: Evaluator, prompt: Prompt, who: str) -> Trial:
     if not scored(evaluation.values):
         raise InputError(nothing_scored(who, len(dev), "dev", reasons))
     mean = potential = evaluator.mean(evaluation.values, dev)
-    if evaluator.log_odds.known:
+    if evaluator.log_odds.known(prompt):
         potential = evaluator.log_odds.estimates({prompt: len(dev)})[prompt].potential
     trial = Trial(
         prompt,

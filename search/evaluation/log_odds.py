@@ -23,10 +23,14 @@ class LogOdds:
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
 
-    @property
-    def known(self) -> bool:
-        """Whether labels have log-likelihoods, from which a prompt's score is estimated."""
+    def known(self, prompt: Prompt) -> bool:
+        """Whether labels have log-likelihoods, from which the prompt's score is estimated.
+
+        They have none where the model is to reason first.
+        """
         task, backend = self._evaluator.task, self._evaluator.backend
+        if prompt.structure.reasoning:
+            return False
         if not task.labels or task.answers != "written":
             return bool(task.labels)
         return isinstance(backend, GreedyReader) and backend.reads_greedily
@@ -64,7 +68,7 @@ class LogOdds:
         It is as if all prompts were equally sharp: their log-odds are divided by what these vary.
         """
         labels = self._evaluator.task.labels
-        if not self.known:
+        if not self.known(prompt):
             return [math.nan] * len(examples)
         outputs = self._evaluator.measure([prompt], examples)[0]
         logs = _calibrated(outputs, self._evaluator.evaluate(prompt, examples))

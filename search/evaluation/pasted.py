@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..contracts import GenerateRequest
-from ..prompts.reading import label_stops, label_tokens, said_label
+from ..prompts.reading import label_limits, said_label
 from ..prompts.render import render
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def pasted(evaluator: Evaluator, prompt: Prompt, rows: Sequence[Example]) -> Pas
     task, structure = evaluator.task, prompt.structure
     if not evaluator.scoring.reads_labels or not evaluator.backend.writes:
         return None
-    most, stop = label_tokens(structure, task.labels), label_stops(structure, task.labels)
+    most, stop, _ = label_limits(structure, task.labels)
     rows = rows[:PASTED_ROWS]
     asked = [GenerateRequest(render(prompt, row.inputs), most, stop) for row in rows]
     values: list[float] = []

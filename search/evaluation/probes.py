@@ -42,7 +42,7 @@ class Probes:
             If the prompt does not fit into the model's context.
         """
         task = self._evaluator.task
-        if not self._evaluator.log_odds.known:
+        if not self._evaluator.log_odds.known(prompt):
             return ()
         examples = task.dev[:FIRST_BLOCK]
         if self._evaluator.tokens.fit(prompt) != prompt:

@@ -103,11 +103,12 @@ def standings(
     """
     if not rows:
         return {}
-    estimates = _estimates(evaluator, rows, references)
-    width = _WIDTH * (_SPREAD if evaluator.log_odds.known else _spread(evaluator, rows))
+    guessed = {one: end for one, end in rows.items() if not evaluator.log_odds.known(one.prompt)}
+    estimates = _estimates(evaluator, rows, guessed, references)
+    spread = _spread(evaluator, guessed)
     return {
-        challenger: _standing(evaluator, challenger, end, estimates, width)
-        for challenger, end in rows.items()
+        one: _standing(evaluator, one, end, estimates, spread if one in guessed else _SPREAD)
+        for one, end in rows.items()
     }
 
 
@@ -116,7 +117,7 @@ def _standing(
     challenger: Challenger,
     end: int,
     estimates: Mapping[Prompt, Estimate],
-    width: float,
+    spread: float,
 ) -> Standing:
     examples = evaluator.task.dev[:end]
     evaluation = evaluator.evaluate(challenger.prompt, examples)
@@ -138,7 +139,7 @@ def _standing(
         stopped=unscored or _eliminated(evaluator, challenger, end),
         reasons=count(evaluation.reasons),
     )
-    doubt = width * math.sqrt((1 - end / len(evaluator.task.dev)) / end)
+    doubt = _WIDTH * spread * math.sqrt((1 - end / len(evaluator.task.dev)) / end)
     return Standing(trial, lead, doubt)
 
 
@@ -192,22 +193,29 @@ def _spread(evaluator: Evaluator, rows: Mapping[Challenger, int]) -> float:
 
 
 def _estimates(
-    evaluator: Evaluator, rows: Mapping[Challenger, int], references: Sequence[Prompt]
+    evaluator: Evaluator,
+    rows: Mapping[Challenger, int],
+    guessed: Mapping[Challenger, int],
+    references: Sequence[Prompt],
 ) -> dict[Prompt, Estimate]:
-    """Return estimates of all that race and of their incumbents."""
+    """Return estimates of all that race and of their incumbents.
+
+    Those of the ``guessed`` are their leads so far, drawn towards none.
+    """
     dev = evaluator.task.dev
-    if evaluator.log_odds.known:
-        raced = {challenger.prompt: end for challenger, end in rows.items()}
-        return evaluator.log_odds.estimates(dict.fromkeys(references, len(dev)) | raced)
     estimates: dict[Prompt, Estimate] = {}
-    for challenger, end in rows.items():
-        incumbent = challenger.incumbent
+    if known := {one.prompt: end for one, end in rows.items() if one not in guessed}:
+        whole = [prompt for prompt in references if evaluator.log_odds.known(prompt)]
+        estimates = evaluator.log_odds.estimates(dict.fromkeys(whole, len(dev)) | known)
+    for challenger in rows:
+        if (one := challenger.incumbent) and one.prompt not in estimates:
+            estimates[one.prompt] = Estimate(one.quality, one.quality)
+    for challenger, end in guessed.items():
         evaluation = evaluator.evaluate(challenger.prompt, dev[:end])
         mean = evaluation.quality if scored(evaluation.values) else 0.0
-        if incumbent:
+        if incumbent := challenger.incumbent:
             differences = _differences(evaluator, challenger.prompt, incumbent.prompt, end)
             lead = sum(differences) / (len(differences) + _DOUBT)
-            mean = min(1.0, max(0.0, incumbent.quality + lead))
-            estimates[incumbent.prompt] = Estimate(incumbent.quality, incumbent.quality)
+            mean = min(1.0, max(0.0, estimates[incumbent.prompt].quality + lead))
         estimates[challenger.prompt] = Estimate(mean, mean)
     return estimates

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ..contracts import GenerateRequest, Unscored, Written
-from ..prompts.reading import label_stops, label_tokens, said_label
+from ..prompts.reading import label_limits, said_label
+from ..prompts.reasoning import split_reply
 from .answers import AnswerScores
 from .cached_model import WrittenRequest
 from .scores import Said, Scores
@@ -22,12 +23,18 @@ _UNREAD = "this says none of the labels, or several"
 class WrittenScores(AnswerScores):
     """Scores prompts by whether the reply, read as a program reads it, says the right label."""
 
-    def request(self, task: Task, prompt: Prompt, example: Example) -> WrittenRequest:
-        """Return the request for what is written to an example."""
+    def request(
+        self, task: Task, prompt: Prompt, example: Example
+    ) -> WrittenRequest | GenerateRequest:
+        """Return the request for what is written to an example.
+
+        Where the prompt asks for reasoning that is the whole reply, for no label follows at once.
+        """
         asked = super().likelihoods(task, prompt, example)
-        stop = label_stops(prompt.structure, task.labels)
-        most = label_tokens(prompt.structure, task.labels)
+        most, stop, _ = label_limits(prompt.structure, task.labels)
         reply = GenerateRequest(asked.prompt, most, stop)
+        if prompt.structure.reasoning:
+            return reply
         return WrittenRequest(replace(asked, stop=stop), reply)
 
     def score(
@@ -74,25 +81,33 @@ class WrittenScores(AnswerScores):
         """Return what is written to each example, and whether that says no label."""
         said = []
         for _, output in zip(examples, outputs, strict=True):
-            reply = output.reply.strip() if isinstance(output, Written) else ""
+            rationale, reply = split_reply(prompt.structure, _reply(output).strip())
             unread = reply and isinstance(_label(task, prompt, output), Unscored)
-            said.append(Said(reply, _UNREAD if unread else ""))
+            said.append(Said(reply, _UNREAD if unread else "", rationale))
         return said
 
     def replies(self, outputs: Sequence[Outputs]) -> list[str]:
         """Return what is written."""
-        return [output.reply for output in outputs if isinstance(output, Written)]
+        return [_reply(output) for output in outputs if not isinstance(output, Unscored)]
 
     def unread(self, task: Task, prompt: Prompt, outputs: Sequence[Outputs]) -> list[str]:
         """Return the replies that say no label, or several."""
         return [
-            output.reply
+            _reply(output)
             for output in outputs
-            if isinstance(output, Written) and isinstance(_label(task, prompt, output), Unscored)
+            if not isinstance(output, Unscored)
+            and isinstance(_label(task, prompt, output), Unscored)
         ]
 
 
 def _label(task: Task, prompt: Prompt, output: Outputs) -> int | Unscored:
     if isinstance(output, Unscored):
         return output
-    return said_label(prompt.structure, task.labels, cast("Written", output).reply)
+    return said_label(prompt.structure, task.labels, _reply(output))
+
+
+def _reply(output: Outputs) -> str:
+    """Return what is written; nothing where nothing is."""
+    if isinstance(output, Written):
+        return output.reply
+    return output if isinstance(output, str) else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..contracts import Unscored
 from ..errors import InputError
-from ..prompts.reading import label_stops, label_tokens, said_label
+from ..prompts.reading import label_limits, said_label
 from ..prompts.reasoning import reply_limits
 from ..prompts.render import (
     continuation,
@@ -152,8 +152,8 @@ def _reply(config: StudyConfig, prompt: Prompt) -> dict[str, Any] | None:
     """Return where a reply ends; nothing where none need be written."""
     structure = prompt.structure
     if config.answers == "written":
-        stop = list(label_stops(structure, config.labels))
-        return {"max_tokens": label_tokens(structure, config.labels), "stop": stop}
+        limits = label_limits(structure, config.labels)
+        return {"max_tokens": limits.max_tokens, "stop": list(limits.stop)}
     if config.reply is None:
         return None
     most, ends = config.reply.max_tokens, tuple(config.reply.stop)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..contracts import Unscored
 from .cjk import word_count
+from .reasoning import REASONING_TOKENS, ReplyLimits, split_reply
 from .render import render, stops
-from .written_answers import labels_in, read_label
+from .written_answers import labels_in, read_label, without_thinking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..contracts import Prompt, Structure, Unscored
+    from ..contracts import Prompt, Structure
 
 _SPARE_TOKENS = 16
 """Of a sentence around the label; set by hand."""
@@ -32,8 +34,26 @@ def label_stops(structure: Structure, labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(["\n"] if plain and one_line else []), *stops(structure))))
 
 
+def label_limits(structure: Structure, labels: Sequence[str]) -> ReplyLimits:
+    """Return where a reply that says a label ends, with its reasoning where that is asked for."""
+    most = label_tokens(structure, labels)
+    if structure.reasoning:
+        return ReplyLimits(most + REASONING_TOKENS, tuple(stops(structure)), None)
+    return ReplyLimits(most, label_stops(structure, labels), None)
+
+
 def said_label(structure: Structure, labels: Sequence[str], reply: str) -> int | Unscored:
-    """Return the position of the label that a reply says by `read_label`, or why there is none."""
+    """Return the position of the label that a reply says by `read_label`, or why there is none.
+
+    Where the prompt asks for reasoning, the label is read in what follows it.
+    """
+    if structure.reasoning:
+        reply, unfinished = without_thinking(reply)
+        if unfinished:
+            return Unscored("cut")
+        for end in stops(structure):
+            reply = reply.split(end, 1)[0]
+        _, reply = split_reply(structure, reply)
     reply = reply.lstrip() if structure.layout == "plain" else reply
     for end in label_stops(structure, labels):
         reply = reply.split(end, 1)[0]

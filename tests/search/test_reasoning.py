@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -16,8 +17,10 @@ import pytest
 from promptfront import load_prompt
 from promptfront.search import optimize
 from promptfront.search.api import export_prompt
-from promptfront.search.contracts import Example, Prompt, Structure, Task
+from promptfront.search.contracts import Example, Greedy, Prompt, Structure, Task
+from promptfront.search.errors import InputError
 from promptfront.search.plugins import available
+from promptfront.search.prompts.reasoning import REASONING_TOKENS
 from promptfront.search.storage.database import Store
 from promptfront.search.storage.study import Study
 from tests.search.evaluation.test_racing import KnownModel
@@ -25,7 +28,7 @@ from tests.search.evaluation.test_racing import KnownModel
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from promptfront.search.contracts import Backend, Text
+    from promptfront.search.contracts import Answers, Backend, LikelihoodRequest, Text
     from promptfront.search.records.results import Frontier
 
 WITHOUT = available("promptfront.mutators").keys() - {"reasoning", "rationales", "rewrite"}
@@ -93,6 +96,66 @@ def test_what_reasons_is_tried_at_once_and_read_after_its_marker(
     exported = load_prompt(tmp_path / "p.json")
     assert exported.read("1 and 2, so\nAnswer: 3") == "3"
     assert exported.prompt == front.best.prompt
+
+
+class Judge(KnownModel):
+    """A model that knows which sums are even where it may reason, and else says yes."""
+
+    model = fingerprint = "judges"
+    reads_greedily = True
+
+    def greedy(self, requests: Sequence[LikelihoodRequest]) -> list[Greedy]:
+        """Say yes."""
+        return [Greedy((-2.0, -0.2), 1) for _ in requests]
+
+    def generate(self, prompts: Sequence[Text], **_: object) -> list[str]:
+        """Add the last numbers, and judge."""
+        return [self._reply(prompt) for prompt in prompts]
+
+    def _reply(self, prompt: Text) -> str:
+        assert not isinstance(prompt, str)
+        if "Answer:" not in prompt[0].content:
+            return "yes"
+        total = sum(map(int, re.findall(r"(\d+) and (\d+)", prompt[-1].content)[-1]))
+        return f"no or yes? It is {total}.\nAnswer: {'no' if total % 2 else 'yes'}"
+
+
+def search_labels(folder: Path, reasoning: bool | None, answers: Answers = "written") -> Frontier:
+    """Search for a prompt that knows even sums."""
+    start = Prompt("Is the sum even, yes or no?", Structure(("Sum",), "Answer", layout="chat"))
+    train, dev, test = (
+        tuple(replace(row, target="no" if int(row.target) % 2 else "yes") for row in part)
+        for part in (rows(0, 60), rows(100, 40), rows(200, 20))
+    )
+    task = Task("even", "made up", start, ("sum",), "answer", ("no", "yes"), train, dev, test)
+    return optimize(
+        task,
+        backend=cast("Backend", Judge()),
+        budget=24,
+        without=sorted(WITHOUT),
+        reasoning=reasoning,
+        answers=answers,
+        storage=f"sqlite:///{folder}/l.db",
+        study=str(reasoning),
+    )
+
+
+def test_labels_are_reasoned_about_where_that_is_wanted(tmp_path: Path) -> None:
+    """Not by default: it costs many times what a label does."""
+    front = search_labels(tmp_path, None)
+    assert {"rationales", "reasoning"} <= set(front.config.identity.without)
+    front = search_labels(tmp_path, reasoning=True)
+    assert front.best.prompt.structure.reasoning
+    assert front.best.quality == front.best.test.score == 1  # type: ignore[union-attr]
+    assert front.best.test.written == 1  # type: ignore[union-attr]
+    assert front.start.quality < 0.7
+    document = export_prompt(f"sqlite:///{tmp_path}/l.db", "True")[0]
+    assert document["reply"]["max_tokens"] > REASONING_TOKENS
+    (tmp_path / "p.json").write_text(json.dumps(document))
+    exported = load_prompt(tmp_path / "p.json")
+    assert exported.read("yes? It is 3.\nAnswer: no") == "no"
+    with pytest.raises(InputError, match="`reasoning`: with `answers` choice labels are read off"):
+        search_labels(tmp_path, reasoning=True, answers="choice")
 
 
 def test_those_who_must_not_reason_do_not(tmp_path: Path) -> None:

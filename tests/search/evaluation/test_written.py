@@ -11,6 +11,7 @@ import pytest
 from promptfront.scorers.labels import LabelScorer
 from promptfront.search.assembly import make_evaluator
 from promptfront.search.contracts import (
+    Candidate,
     Example,
     Greedy,
     LikelihoodRequest,
@@ -24,6 +25,7 @@ from promptfront.search.contracts import (
 from promptfront.search.errors import InputError, InterruptedCallError
 from promptfront.search.evaluation.evaluator import Evaluator
 from promptfront.search.evaluation.pasted import pasted
+from promptfront.search.evaluation.standings import Challenger, standings
 from promptfront.search.storage.database import Store
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def test_what_is_written_is_right_or_wrong(reads_greedily: bool) -> None:
     said = [0, 3] if reads_greedily else []
     assert writer.written == [i for i in range(len(ROWS)) if i not in said]
     assert ours.chosen(START, ROWS, ()) == ["no", "yes", "no", "yes", "", "", "", "yes"]
-    assert ours.log_odds.known == reads_greedily
+    assert ours.log_odds.known(START) == reads_greedily
     assert ours.reply_tokens(START, ROWS) == 12 / 8
 
 
@@ -162,6 +164,51 @@ def test_a_prompt_that_needs_more_than_its_text_is_refused(answers: Answers) -> 
     ours.check_answers(replace(unnamed, instruction="Say fox, or wolf."))
     ours.check_answers(replace(unnamed, demonstrations=ROWS[:2]))
     evaluator(Writer(), "likelihood").check_answers(unnamed)
+
+
+REASONING = replace(START, structure=replace(START.structure, reasoning="Think; {marker} last."))
+REASONED = (
+    "0 is no odd number, yes?\n**Answer:** no",
+    "Answer: no, wait.\nAnswer: yes",
+    "<think>odd: yes</think>It is even.\nAnswer: no",
+    "yes",
+    "It may be yes or no.\nAnswer:",
+    Unscored("filtered"),
+    "<think>It is even: no",
+    "One says yes, one no.",
+)
+
+
+def test_a_label_is_read_after_the_reasoning() -> None:
+    """Where a prompt asks for it; a label alone is one, and thinking is none."""
+    writer = Writer(replies=REASONED)
+    ours = evaluator(writer)
+    evaluation = ours.evaluate(REASONING, ROWS)
+    assert writer.written == list(range(len(ROWS)))
+    assert evaluation.values[:5] == (1.0, 1.0, 1.0, 1.0, 0.0)
+    assert evaluation.reasons[5:] == ("filtered", "cut", None)
+    assert evaluation.values[7] == 0.0
+    assert not ours.log_odds.known(REASONING)
+    assert ours.probes.label_bias(REASONING, known=True) == ()
+    assert ours.reply_tokens(REASONING, ROWS[1:4]) == (5 + 6 + 1) / 3
+    assert ours.unread(REASONING, ROWS) == [REASONED[4], REASONED[6], REASONED[7]]
+    first = ours.probes.answers(REASONING, ROWS[:1])[0]
+    assert (first.text, first.rationale) == ("no", "0 is no odd number, yes?")
+    assert pasted(ours, REASONING, ROWS) == (4 / 7, 7)
+
+
+def test_one_that_reasons_races_with_those_that_do_not() -> None:
+    """Either may be whom the other has to beat; the better one leads."""
+    ours = evaluator(Writer(replies=[f"Answer: {row.target}" for row in ROWS]))
+    silent = replace(START, instruction="Odd? yes or no")
+    for incumbent, challenger in ((START, REASONING), (REASONING, silent)):
+        front = [Candidate(incumbent, quality=ours.evaluate(incumbent, ROWS).quality, tokens=1)]
+        one = Challenger.of(ours, challenger, front)
+        assert one.incumbent == front[0]
+        standing = standings(ours, {one: 4}, [incumbent])[one]
+        assert standing.trial.rows == 4
+        assert -0.5 < standing.lead < 0.5
+        assert 0 < standing.doubt < 0.5
 
 
 def test_pasted_is_what_is_written() -> None:
