@@ -40,7 +40,7 @@ SAID = (
     "Does the review praise the film (positive) or not (negative)?",
     "Decide whether the opinion about the film is positive or negative.",
 )
-ROWS = 200, 60
+ROWS = 100, 30
 """Of train and dev."""
 
 

@@ -34,6 +34,10 @@ _FIELD_SEPARATORS = ("\n", " ")
 _BLOCK_SEPARATORS = ("\n\n", "\n", "\n###\n", "\n---\n")
 _CASE_CHANGES = 0.15
 """How often names keep their words and change their case. Set by hand."""
+_CUT_OFF = 0.1
+"""Share of replies at their limit from which on they may be longer. Set by hand."""
+_LONGEST = 4
+"""Times the task's tokens that a reply may have."""
 _MOST_ASKED = 8
 """Labels that a question lists at most: the list is paid for with every example."""
 
@@ -136,6 +140,20 @@ class Layout:
         """Return the prompt in the other layout: there are only two, so nothing is drawn."""
         other: Literal["plain", "chat"] = "chat" if prompt.structure.layout == "plain" else "plain"
         return replace(prompt, structure=replace(prompt.structure, layout=other))
+
+
+class LongerReplies:
+    """Let replies be twice as long where some run into their limit."""
+
+    gene: Gene = "structure"
+    usage = Usage(needs_replies=True, at_first=True)
+
+    def mutate(self, prompt: Prompt, context: MutationContext) -> Prompt:
+        """Return the prompt whose replies may be longer; as it is where they end before."""
+        structure, factor = prompt.structure, 2 * prompt.structure.reply_factor
+        if factor > _LONGEST or context.cut_off(prompt) < _CUT_OFF:
+            return prompt
+        return replace(prompt, structure=replace(structure, reply_factor=factor))
 
 
 class Calibration:

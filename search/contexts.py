@@ -134,6 +134,7 @@ class Contexts:
         instruction_tokens: int,
     ) -> None:
         self._task = replace(evaluator.task, train=train_rows(evaluator.task))
+        self._evaluator = evaluator
         self._probes = evaluator.probes
         self._tokens = evaluator.tokens
         self._proposer = proposer
@@ -155,6 +156,7 @@ class Contexts:
             self._probes.answers,
             self._instruction_tokens,
             tuple(self._study.evaluated()),
+            self._cut_off,
         )
 
     def spent(self) -> Effort:
@@ -165,6 +167,11 @@ class Contexts:
             tokens=self._proposer.tokens,
             evaluations=self._probes.allowance.spent,
         )
+
+    def _cut_off(self, prompt: Prompt) -> float:
+        if prompt not in self._study.complete(without=""):
+            return 0.0
+        return self._evaluator.cut_off(prompt, self._task.dev) / len(self._task.dev)
 
     def _label_bias(self, prompt: Prompt) -> tuple[float, ...]:
         known = prompt in self._study.history().numbers

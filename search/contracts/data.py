@@ -204,6 +204,8 @@ class Structure:
     reasoning
         The sentence that asks for reasoning before the answer, in which ``{marker}`` stands for the
         target label; empty for none. Replies are then read after their last marker.
+    reply_factor
+        How many times the task's ``max_tokens`` a reply in free text may have.
     """
 
     input_labels: tuple[str, ...]
@@ -216,6 +218,7 @@ class Structure:
     calibration: Literal["none", "batch"] = "none"
     own: bool = False
     reasoning: str = ""
+    reply_factor: int = 1
 
     def verbalize(self, label: str) -> str:
         """Return the text that stands for ``label``."""

@@ -80,6 +80,9 @@ class MutationContext:
         Tokens of an instruction at most; a longer one is no proposal.
     evaluated
         The latest fully evaluated prompts, on the front or not.
+    cut_off
+        ``cut_off(prompt) -> share``: of a fully evaluated prompt, how many of its replies were as
+        long as they may be, in [0, 1]; 0 of any other. Costs nothing.
     fit
         ``fit(prompt) -> prompt``: with as many of its demonstrations, the first ones, as
         ``max_prompt_tokens`` lets it show; None where it, or its instruction, is too long. What a
@@ -99,6 +102,7 @@ class MutationContext:
     answers: Callable[[Prompt, Sequence[Example]], list[Answer]] = lambda _, __: []
     instruction_tokens: int = INSTRUCTION_TOKENS
     evaluated: tuple[Candidate, ...] = ()
+    cut_off: Callable[[Prompt], float] = lambda _: 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,8 @@ class Usage:
     needs_likelihood
         Its prompts are right only where answers are had by likelihood: it calibrates, or has labels
         stand for words that the prompt does not name. Left out otherwise.
+    needs_replies
+        It is about replies in free text: left out where answers are labels or likelihoods.
     reasons
         It has the model reason before it answers: left out where the answer is chosen by
         likelihoods, which are read off at once, and where no reasoning is wanted.
@@ -169,6 +175,7 @@ class Usage:
     asks_model: bool = False
     needs_unshown_rows: bool = False
     needs_likelihood: bool = False
+    needs_replies: bool = False
     reasons: bool = False
     at_first: bool = False
     rereads: bool = False

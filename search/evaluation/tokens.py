@@ -68,7 +68,9 @@ class TokenCounts:
             raise InputError(
                 f"the prompt has {tokens} tokens, but `max_prompt_tokens` allows {self._most}"
             )
-        reply = self._reply + (REASONING_TOKENS if prompt.structure.reasoning else 0)
+        structure = prompt.structure
+        reply = self._reply * structure.reply_factor
+        reply += REASONING_TOKENS if structure.reasoning else 0
         longest = repeats(prompt, self._fields) * self._longest + reply
         if tokens + longest > self._backend.max_context:
             raise InputError(

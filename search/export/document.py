@@ -159,6 +159,8 @@ def _reply(config: StudyConfig, prompt: Prompt) -> dict[str, Any] | None:
     most, ends = config.reply.max_tokens, tuple(config.reply.stop)
     if structure.reasoning:
         most, ends, _ = reply_limits(prompt, most, ends)
+    else:
+        most *= structure.reply_factor
     return {"max_tokens": most, "stop": [*ends, *stops(structure)]}
 
 

@@ -36,6 +36,7 @@ class ReplyLimits(NamedTuple):
 
 def reply_limits(prompt: Prompt, max_tokens: int, stop: Sequence[str]) -> ReplyLimits:
     """Return where a reply to a prompt ends, of whose answer alone these would be the limits."""
+    max_tokens *= prompt.structure.reply_factor
     if prompt.structure.reasoning:
         return ReplyLimits(max_tokens + REASONING_TOKENS, (), None)
     most, ends = decoding_limit(prompt.constraints, max_tokens)

@@ -221,6 +221,7 @@ def prompt_to_dict(prompt: Prompt) -> dict[str, Any]:
             "calibration": s.calibration,
             **({"own": True} if s.own else {}),
             **({"reasoning": s.reasoning} if s.reasoning else {}),
+            **({"reply_factor": s.reply_factor} if s.reply_factor != 1 else {}),
         },
     }
 

@@ -61,9 +61,9 @@ def suited(
     """Return the mutators that a task can have, whose replies are scored or not (``by_reply``).
 
     Those are left out that would be scored on the rows that they learn from, those whose prompts
-    need more than their text where answers are written or chosen, and those whose prompts reason
-    where nothing is written. A prompt of the user's own has its structure, of which only how
-    outputs are read is varied.
+    need more than their text where answers are written or chosen, those that are about free text
+    where answers are labels, and those whose prompts reason where nothing is written. A prompt of
+    the user's own has its structure, of which only how outputs are read is varied.
     """
     by_text, own = task.answers in ("written", "choice"), task.start.structure.own
     writes = by_reply or task.answers == "written"
@@ -72,6 +72,7 @@ def suited(
         for name, mutator in mutators.items()
         if not (task.shared and usage_of(mutator).needs_unshown_rows)
         and not (by_text and usage_of(mutator).needs_likelihood)
+        and not (usage_of(mutator).needs_replies and not by_reply)
         and not (usage_of(mutator).reasons and not writes)
         and not (own and mutator.gene == "structure" and not usage_of(mutator).rereads)
     }

@@ -92,6 +92,7 @@ def context(task: Task, seed: int) -> MutationContext:
         label_bias,
         next_tokens=next_tokens,
         answers=answers,
+        cut_off=lambda _: 0.5,
         evaluated=(*front, Candidate(replace(task.start, instruction="Label it."), 0.4, 5)),
     )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from promptfront.search.contracts import (
     Structure,
 )
-from tests.mutators.many_seeds import SENTIMENT, instructions, make_task, results
+from promptfront.search.proposals.inventory import load_mutators
+from tests.mutators.many_seeds import SENTIMENT, context, instructions, make_task, results
 
 
 def test_labels_that_mean_nothing_alone_make_no_question() -> None:
@@ -93,3 +96,14 @@ def test_names_speak_the_language_of_the_task() -> None:
         len({n.lower() for n in p.structure.input_labels}) == 2
         for p in results("field-names", pair)
     )
+
+
+def test_replies_may_be_longer_where_they_are_cut_off() -> None:
+    """Twice as long, up to four times; elsewhere there is nothing to propose."""
+    mutator, task = load_mutators(())["longer-replies"], make_task("Sum it up.")
+    cut = replace(context(task, 0), cut_off=lambda _: 0.3)
+    twice = mutator.mutate(task.start, cut)
+    assert twice == replace(task.start, structure=replace(task.start.structure, reply_factor=2))
+    assert mutator.mutate(twice, cut).structure.reply_factor == 4
+    assert mutator.mutate(mutator.mutate(twice, cut), cut).structure.reply_factor == 4
+    assert mutator.mutate(task.start, replace(cut, cut_off=lambda _: 0.05)) == task.start

@@ -85,6 +85,17 @@ def test_reasoning_has_room_of_its_own() -> None:
     assert reply_limits(silent, 100, ["\n"]).stop == ("\n",)
     assert reply_limits(silent, 100, []).max_tokens < 20
     assert reply_limits(CHAT, 100, ["\n"]) == (100 + REASONING_TOKENS, (), None)
+    longer = replace(CHAT, structure=replace(CHAT.structure, reply_factor=2))
+    assert reply_limits(longer, 100, []).max_tokens == 200 + REASONING_TOKENS
+    assert (
+        reply_limits(
+            replace(longer, constraints=(), structure=replace(silent.structure, reply_factor=4)),
+            100,
+            [],
+        ).max_tokens
+        == 400
+    )
+    assert prompt_from_dict(prompt_to_dict(longer)) == longer
 
 
 def test_prompts_are_written_and_read_back() -> None:
