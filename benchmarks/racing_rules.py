@@ -18,7 +18,7 @@ from promptfront.search.contracts import Candidate, Prompt, Structure
 from promptfront.search.evaluation.estimates import Estimate, estimate
 from promptfront.search.evaluation.evaluator import Evaluation, Evaluator
 from promptfront.search.evaluation.racing import race
-from promptfront.search.proposals.composer import second_looks
+from promptfront.search.proposals.given import second_looks
 from promptfront.search.records.trials import History, Trial
 from promptfront.search.storage.study import REFERENCES
 

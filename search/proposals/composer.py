@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from ..records.trials import Trial
 from .apply import Mutation
 from .bandit import choose_mutator
 from .directed import DIRECTED_CANDIDATES, DirectedMutators
+from .given import Given
 from .metered import Metered
 from .sampler import distributions, make_sampler, quiet_optuna, rebuilt_study
 from .waiting import Waiting
@@ -47,10 +48,22 @@ _MUTATION_WEIGHTS = (6, 3, 1)
 """... and how often it has so many: mostly one, so that its worth is known."""
 _ATTEMPTS = 12
 """Mutators asked for one candidate, after which it may be one that was tried before."""
-_TWINS = 4
-"""Candidates of a batch that only read scored outputs in another way."""
-_SECOND_LOOKS = 2
-"""Candidates of a batch that race again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What one candidate is made from.
+
+    The alleles as ``sampled``, what mutators may look at, the prompts ``seen`` before, the finished
+    trials, what each mutator ``wasted``, and those that are not to be asked.
+    """
+
+    sampled: Prompt
+    context: MutationContext
+    seen: Collection[Prompt]
+    history: History
+    wasted: Mapping[str, int]
+    silent: Collection[str]
 
 
 class Composer:
@@ -101,8 +114,7 @@ class Composer:
         self._seed = seed
         self._make_context = make_context
         self._favoured = frozenset(favoured)
-        self._first = tuple(first)
-        self._starts = tuple(starts)
+        self._given = Given(self._mutators, tuple(first), tuple(starts))
         self._proposer_calls = proposer_calls
         self._asking = frozenset(name for name, one in mutators.items() if usage_of(one).asks_model)
         self._directed = DirectedMutators(self._mutators)
@@ -139,7 +151,8 @@ class Composer:
             study = rebuilt_study(make_sampler(self._sampler, seed), tried, history)
             context = self._make_context(_generator(self._seed, batch))
             start = next(iter(tried.prompts))
-            proposals = self._given(context, start, tried.prompts, history)[: max(1, size // 2)]
+            given = self._given.candidates(context, start, tried.prompts, history)
+            proposals = given[: max(1, size // 2)]
             old = {*tried.prompts, *(one.prompt for one in proposals)}
             written = [one for one in self._waiting.take_up() if one.prompt not in old]
             new = {one.prompt or one.error: one for one in written}
@@ -147,71 +160,35 @@ class Composer:
             others = self._mutators.keys() - self._asking
             undirected_from, index = len(proposals) + DIRECTED_CANDIDATES, len(proposals)
             while len(proposals) < size:
-                seen = {**tried.prompts} | {one.prompt: None for one in proposals if one.prompt}
-                sampled = tried.prompt(study.ask(choices).params)
                 context = self._make_context(_generator(self._seed, batch, index))
-                context = replace(context, propose=calls.limit(context.propose))
-                wasted = tried.wasted + Counter({n: e.wasted for n, e in self.efforts.items()})
-                silent = frozenset() if calls.left else self._asking
-                directed = index < undirected_from
-                make = partial(
-                    self._made, sampled, context, seen, history, wasted, silent, directed=directed
+                wanted = _Wanted(
+                    tried.prompt(study.ask(choices).params),
+                    replace(context, propose=calls.limit(context.propose)),
+                    {**tried.prompts} | {one.prompt: None for one in proposals if one.prompt},
+                    history,
+                    tried.wasted + Counter({n: e.wasted for n, e in self.efforts.items()}),
+                    frozenset() if calls.left else self._asking,
                 )
+                make = partial(self._made, wanted, directed=index < undirected_from)
                 made = make() if last or not others else self._waiting.begin(make)
                 proposals += [made] if made else []
                 index += 1
         return proposals
 
-    def _made(
-        self,
-        sampled: Prompt,
-        context: MutationContext,
-        seen: Collection[Prompt],
-        history: History,
-        wasted: Mapping[str, int],
-        silent: Collection[str],
-        *,
-        directed: bool,
-    ) -> Trial:
+    def _made(self, wanted: _Wanted, *, directed: bool) -> Trial:
         """Return a new candidate, which a directed mutator makes where there is one to do it."""
-        if directed:
-            left_out = {*silent, *(self._directed.once_a_batch & self.efforts.keys())}
-            name = self._directed.choose(context, history, left_out, wasted)
-            if proposal := self._directed_candidate(name, context, seen, history):
-                return proposal
-        trying = {n: m for n, m in self._trying.items() if n not in silent}
-        return self._candidate(sampled, context, seen, history, trying, wasted)
+        if directed and (proposal := self._by_directed(wanted)):
+            return proposal
+        return self._by_any(wanted)
 
     def _note(self, name: str, effort: Effort) -> None:
         self.efforts[name] = self.efforts.get(name, Effort()) + effort
 
-    def _given(
-        self, context: MutationContext, start: Prompt, seen: Collection[Prompt], history: History
-    ) -> list[Trial]:
-        """Return what no sampler has to find: other instructions, twins, and second looks."""
-        prompts = [*(replace(start, instruction=text) for text in self._first), *self._starts]
-        others = [Trial(prompt) for prompt in prompts if prompt not in seen]
-        twins = _twins(self._mutators, context, seen, history)
-        twins += self._at_first(context, start, history)
-        return others + twins + second_looks(history)
-
-    def _at_first(self, context: MutationContext, start: Prompt, history: History) -> list[Trial]:
-        """Return what the start is made to before anything else is known."""
-        if len(history.latest) > 1:
-            return []
-        names = [name for name, one in self._mutators.items() if usage_of(one).at_first]
-        made = [(name, Mutation(start)) for name in names]
-        changed = [one for name, one in made if one.by(name, self._mutators, context)]
-        return [one.proposal(_parents(start, history)) for one in changed if one.applied]
-
-    def _directed_candidate(
-        self,
-        name: str | None,
-        context: MutationContext,
-        seen: Collection[Prompt],
-        history: History,
-    ) -> Trial | None:
+    def _by_directed(self, wanted: _Wanted) -> Trial | None:
         """Return what a directed mutator makes, or None where there is none or nothing new."""
+        context, history = wanted.context, wanted.history
+        left_out = {*wanted.silent, *(self._directed.once_a_batch & self.efforts.keys())}
+        name = self._directed.choose(context, history, left_out, wanted.wasted)
         if name is None:
             return None
         base = context.rng.choice(self._directed.bases(name, context, history))
@@ -219,81 +196,28 @@ class Composer:
         for step in self._directed.steps(name, self._mutators, context.rng):
             if not mutation.by(step, self._mutators, context):
                 return mutation.proposal()
-        if mutation.prompt in seen or name not in mutation.applied:
+        if mutation.prompt in wanted.seen or name not in mutation.applied:
             return None
-        return mutation.proposal(_parents(base, history))
+        return mutation.proposal(history.parents(base))
 
-    def _candidate(
-        self,
-        sampled: Prompt,
-        context: MutationContext,
-        seen: Collection[Prompt],
-        history: History,
-        trying: Mapping[str, Mutator],
-        wasted: Mapping[str, int],
-    ) -> Trial:
+    def _by_any(self, wanted: _Wanted) -> Trial:
         """Recombine or mutate, where mutators are left, until the prompt is a new one."""
-        rng = context.rng
-        base = context.fit(sampled) or context.task.start
-        if not trying or (base not in seen and rng.random() < _RECOMBINED):
+        context, history, rng = wanted.context, wanted.history, wanted.context.rng
+        trying = {name: one for name, one in self._trying.items() if name not in wanted.silent}
+        base = context.fit(wanted.sampled) or context.task.start
+        if not trying or (base not in wanted.seen and rng.random() < _RECOMBINED):
             return Trial(base)
         if rng.random() >= _SAMPLED_BASE and context.front:
             base = rng.choice(context.front).prompt
         mutation = Mutation(base)
-        wanted = rng.choices(_MUTATIONS, _MUTATION_WEIGHTS)[0]
+        mutations = rng.choices(_MUTATIONS, _MUTATION_WEIGHTS)[0]
         for _ in range(_ATTEMPTS):
-            name = choose_mutator(trying, self._favoured, history, rng, wasted)
+            name = choose_mutator(trying, self._favoured, history, rng, wanted.wasted)
             if not mutation.by(name, self._mutators, context):
                 return mutation.proposal()
-            if len(mutation.applied) >= wanted and mutation.prompt not in seen:
+            if len(mutation.applied) >= mutations and mutation.prompt not in wanted.seen:
                 break
-        return mutation.proposal(_parents(base, history))
-
-
-def _twins(
-    mutators: Mapping[str, Mutator],
-    context: MutationContext,
-    seen: Collection[Prompt],
-    history: History,
-) -> list[Trial]:
-    """Return fully evaluated prompts whose scored outputs are only read in another way."""
-    twins = list[Trial]()
-    rereading = [name for name, mutator in mutators.items() if usage_of(mutator).rereads]
-    trials = [trial for trial in history.latest if trial.complete]
-    complete = {trial.number: trial.prompt for trial in trials if trial.prompt}
-    for name in rereading:
-        for number, prompt in complete.items():
-            mutation = Mutation(prompt)
-            unbroken = mutation.by(name, mutators, context)
-            if mutation.prompt not in seen or not unbroken:
-                twins.append(mutation.proposal((number,)))
-            if not unbroken or len(twins) == _TWINS:
-                break
-    return twins[:_TWINS]
-
-
-def second_looks(history: History) -> list[Trial]:
-    """Return prompts that were stopped early, but are estimated better than any evaluated in full.
-
-    They race again with the next batch; only examples that they have not seen cost anything.
-    """
-    # By prompt the latest counts: what is stopped in its second race gets no third.
-    latest = {trial.prompt: trial for trial in history.latest if trial.prompt}
-    estimates = [trial.estimate or 0.0 for trial in latest.values() if trial.complete]
-    best = max(estimates, default=1.0)
-    waiting = [
-        trial
-        for trial in latest.values()
-        if not trial.complete and trial.estimate is not None and trial.estimate > best
-    ]
-    waiting.sort(key=lambda trial: -(trial.estimate or 0.0))
-    return [
-        Trial(trial.prompt, (trial.number,), rows=trial.rows) for trial in waiting[:_SECOND_LOOKS]
-    ]
-
-
-def _parents(base: Prompt, history: History) -> tuple[int, ...]:
-    return (history.numbers[base],) if base in history.numbers else ()
+        return mutation.proposal(history.parents(base))
 
 
 def _generator(*path: int) -> random.Random:

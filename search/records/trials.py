@@ -114,6 +114,10 @@ class History:
             self.first = trial.estimate if self.first is None else self.first
             self.best = max(self.best, trial.estimate)
 
+    def parents(self, base: Prompt) -> tuple[int, ...]:
+        """Return the number of the prompt that a candidate is made from, where it has one."""
+        return (self.numbers[base],) if base in self.numbers else ()
+
     def read_by(self, names: Iterable[str]) -> set[Prompt]:
         """Return the prompts, without demonstrations, that these mutators have worked on."""
         return {zero_shot(prompt) for name in names for prompt in self.made.get(name, ())}
