@@ -104,6 +104,8 @@ class Proposer:
     def _tell(self, error: BackendError) -> None:
         """Log that there are no proposals, and whether there will be any."""
         self._failures += 1
+        if self._failures > _FAILURES:  # it was asked before that was known
+            return
         rest = "it is asked no more in this run" if self._failures == _FAILURES else "for now"
         _log.warning("no proposals by %s, %s: %s", self._backend.model, rest, error)
 
