@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
@@ -14,6 +15,7 @@ from promptfront.backends.hf import HFBackend
 from promptfront.search import optimize
 from promptfront.search.api import export_prompt
 from promptfront.search.assembly import make_proposer
+from promptfront.search.budget import BATCH
 from promptfront.search.cli.main import main
 from promptfront.search.contexts import Proposer
 from promptfront.search.errors import BackendError, InputError
@@ -21,11 +23,12 @@ from promptfront.search.plugins import available
 from promptfront.search.storage.database import Store
 from promptfront.search.storage.study import Study
 from tests.backends.serving import Handler, running, url
+from tests.search.evaluation.test_racing import KnownModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from promptfront.search.contracts import Backend, Task
+    from promptfront.search.contracts import Backend, LikelihoodRequest, Task
 
 KEY = "planted-proposer-key-7731"
 PATIENCE = {"retry_timeout": 60.0}
@@ -153,6 +156,55 @@ def test_what_a_proposer_gets_wrong_costs_its_proposals(
     asked = [one for one in front.mutators if one.effort.calls]
     assert bool(asked) != failed
     assert not any(one.effort.brought for one in asked)
+
+
+class Scores(KnownModel):
+    """A model that finds positive likelier where the instruction is another than the start's."""
+
+    model = fingerprint = "scores"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scored = Event()
+
+    def loglikelihoods(self, requests: Sequence[LikelihoodRequest]) -> list[tuple[float, ...]]:
+        """Say that something was scored."""
+        self.scored.set()
+        return [(-1.0, -0.5 - (SAID in str(request.prompt))) for request in requests]
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_the_search_goes_on_while_a_server_writes(
+    reviews: Task, tmp_path: Path, served: tuple[str, type[Writing]]
+) -> None:
+    """A server that does not answer before the model has scored is no reason to stand still."""
+    address, handler = served
+    model, late = Scores(), list[bool]()
+
+    def write(self: Writing) -> None:
+        model.scored.clear()
+        late.append(not model.scored.wait(2))
+        Writing.do_POST(self)
+
+    handler.do_POST = write  # type: ignore[method-assign]
+    storage = f"sqlite:///{tmp_path}/a.db"
+    front = optimize(
+        replace(reviews, dev=reviews.dev[:20], test=()),
+        backend=cast("Backend", model),
+        proposer_backend="openai",
+        proposer_options={"base_url": address, "tokenizer": None},
+        budget=25,
+        answers="choice",
+        storage=storage,
+        study="s",
+        without=sorted(available("promptfront.mutators").keys() - {"paraphrase", "rewrite"}),
+    )
+    history = Study(Store(storage), "s").history()
+    first = min(number for prompt, number in history.numbers.items() if prompt.instruction == SAID)
+    assert first > BATCH
+    assert late.count(False) >= 1
+    (paraphrase,) = (one for one in front.mutators if one.mutator == "paraphrase")
+    assert paraphrase.effort.calls >= paraphrase.effort.brought >= 1
 
 
 def test_what_a_writer_cannot_read_costs_no_candidate(tiny: Callable[..., str]) -> None:
