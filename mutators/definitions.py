@@ -8,12 +8,14 @@ are written a label at a time; which of them are good the races say, and what wo
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..search.contracts import Direction, Message, Usage
+from ..search.contracts import Direction, Message, Unscored, Usage
 from ..search.prompts.cjk import word_count
-from .examples import by_label, excerpt, short_examples
+from ..search.prompts.written_answers import read_label
+from .examples import by_label, excerpt, mixed, short_examples
 from .lexicon import capitalized, label_texts, names, task_is_chinese
 from .proposer_replies import chatters, clean, is_cut_off, quotes
 
@@ -41,7 +43,9 @@ _LEAST_WORDS = 2
 _MOST_WORDS = 28
 """Words of a definition at most."""
 _REWRITTEN = 3
-"""Of labels that are all defined, one in so many is defined anew."""
+"""Of labels that are all defined, one in so many is defined anew: those that are confused first."""
+_JUDGED = 16
+"""Training rows that a prompt answers to find the labels that it confuses."""
 _MIXED = 0.5
 """How often definitions are mixed with another prompt's, where there is another."""
 
@@ -82,7 +86,7 @@ class DefineLabels:
         mixed = _mixed(own, texts, context)
         if mixed and context.rng.random() < _MIXED:
             return _with(prompt, mixed)
-        written = _written(own, texts, context)
+        written = _written(prompt, own, texts, context)
         return _with(prompt, written or mixed)
 
 
@@ -142,19 +146,23 @@ def _mixed(
 
 
 def _written(
-    own: Mapping[str, str], texts: Sequence[str], context: MutationContext
+    prompt: Prompt, own: Mapping[str, str], texts: Sequence[str], context: MutationContext
 ) -> dict[str, str]:
-    """Return new definitions: of labels that have none, or of some."""
+    """Return new definitions: of labels that have none, or of some, which are confused if any."""
     task, rng = context.task, context.rng
     rows = dict(zip(texts, _rows(task), strict=True))
     known = [text for text in texts if rows[text]]
     wanted = [text for text in known if text not in own]
+    confused = {} if wanted else _confused(prompt, known, context)
     most = min(_ASKED, len(wanted)) if wanted else -(-len(known) // _REWRITTEN)
-    wanted = sorted(rng.sample(wanted or known, most), key=texts.index)
+    wanted = list(confused)[:most] or rng.sample(wanted or known, most)
+    wanted.sort(key=texts.index)
     if not wanted:
         return {}
     each = min(_ASKED_EACH, _ASKED // len(wanted))
-    shown = [_shown(text, rows, rng) for text in wanted for _ in range(each)]
+    shown = [
+        _shown(text, rows, confused.get(text, ()), rng) for text in wanted for _ in range(each)
+    ]
     chinese = task_is_chinese(task)
     asked: list[Text] = [(Message("user", _ask(one, chinese=chinese)),) for one in shown]
     replies = context.propose(asked, _MAX_TOKENS)
@@ -164,6 +172,14 @@ def _written(
         if definition and definition != own.get(one.text):
             found[one.text].append(definition)
     return {text: rng.choice(options) for text, options in found.items() if options}
+
+
+class _Judged(NamedTuple):
+    """A row, the text of its label, and that of the label it was answered with."""
+
+    example: Example
+    gold: str
+    said: str
 
 
 class _Shown(NamedTuple):
@@ -180,13 +196,44 @@ def _rows(task: Task) -> list[list[Example]]:
     return [groups.get(label, []) for label in task.labels]
 
 
-def _shown(text: str, rows: Mapping[str, Sequence[Example]], rng: random.Random) -> _Shown:
-    others = [row for other, group in rows.items() if other != text for row in group]
-    return _Shown(
-        text,
-        [excerpt(row) for row in rng.sample(rows[text], min(_OWN_SHOWN, len(rows[text])))],
-        [excerpt(row) for row in rng.sample(others, min(_OTHERS_SHOWN, len(others)))],
-    )
+def _confused(
+    prompt: Prompt, texts: Sequence[str], context: MutationContext
+) -> dict[str, list[Example]]:
+    """Return the labels that the prompt confuses, the most confused first.
+
+    With each come rows that are not its own but were answered with it, and rows of the labels that
+    its own rows were answered with. Of two labels each can only be confused with the other.
+    """
+    task, structure = context.task, prompt.structure
+    if len(texts) <= 2:
+        return {}
+    judged = []
+    for answer in context.answers(prompt, mixed(task, context.rng, _JUDGED)):
+        said = read_label(answer.text, texts)
+        if not isinstance(said, Unscored):
+            gold = structure.verbalize(answer.example.target)
+            judged.append(_Judged(answer.example, gold, texts[said]))
+    wrong = [one for one in judged if one.gold != one.said]
+    mistakes = Counter(text for one in wrong for text in (one.gold, one.said))
+    found: dict[str, list[Example]] = {}
+    for text, _ in mistakes.most_common():
+        said_for = {one.said for one in wrong if one.gold == text}
+        theirs = [one.example for one in wrong if one.said == text]
+        found[text] = theirs + [one.example for one in judged if one.gold in said_for]
+    return found
+
+
+def _shown(
+    text: str,
+    rows: Mapping[str, Sequence[Example]],
+    confused: Sequence[Example],
+    rng: random.Random,
+) -> _Shown:
+    own = rng.sample(rows[text], min(_OWN_SHOWN, len(rows[text])))
+    near = list(dict.fromkeys(confused))[:_OTHERS_SHOWN]
+    others = [row for other in rows if other != text for row in rows[other] if row not in near]
+    others = [*near, *rng.sample(others, min(_OTHERS_SHOWN - len(near), len(others)))]
+    return _Shown(text, [*map(excerpt, own)], [*map(excerpt, others)])
 
 
 def _ask(shown: _Shown, *, chinese: bool) -> str:

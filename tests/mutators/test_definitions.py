@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from promptfront.mutators.definitions import DefineLabels, definitions, with_definitions
 from promptfront.search.contracts import (
+    Answer,
     Candidate,
     Example,
     Message,
@@ -42,6 +43,7 @@ def mutated(
     asked: list[Text] | None = None,
     seed: int = 0,
     task: Task | None = None,
+    answers: Callable[[Prompt, Sequence[Example]], list[Answer]] = lambda _, __: [],
 ) -> str:
     """Return the instruction that the replies lead to, given in turn to each label's questions."""
     task = task or make_task()
@@ -55,7 +57,12 @@ def mutated(
         Candidate(replace(task.start, instruction=text), 0.5, 9) for text in (prompt, *others)
     )
     context = MutationContext(
-        task, front, random.Random(seed), propose, lambda _, rows: [0.0] * len(rows)
+        task,
+        front,
+        random.Random(seed),
+        propose,
+        lambda _, rows: [0.0] * len(rows),
+        answers=answers,
     )
     return DefineLabels().mutate(front[0].prompt, context).instruction
 
@@ -143,3 +150,32 @@ def test_chinese_tasks_are_asked_about_in_chinese() -> None:
     new = mutated(["关于人们的活动"], "判断主题。", asked=asked, task=replace(task, train=rows))
     assert "共同点" in asked[0][0].content  # type: ignore[union-attr]
     assert "- World: 关于人们的活动" in new
+
+
+def test_what_is_confused_is_defined_anew() -> None:
+    """Beside the rows that it is confused with; of two labels nothing is asked."""
+    rows: list[Example] = []
+
+    def answers(_: Prompt, examples: Sequence[Example]) -> list[Answer]:
+        rows.extend(examples)
+        firms = {row: "It is World." for row in examples if row.target == "Business"}
+        return [
+            Answer(row, firms.get(row, row.target), float(row not in firms)) for row in examples
+        ]
+
+    for seed in range(4):
+        asked: list[Text] = []
+        new = mutated(["What people do."], FULL, asked=asked, seed=seed, answers=answers)
+        assert "- Sports: games and players" in new.splitlines()
+        assert new.count("What people do") == 1
+        for turn in (text[0] for text in asked):
+            assert isinstance(turn, Message)
+            _, others, _ = turn.content.split("\n\n")
+            assert "Sports" not in others
+    assert len(rows) == 4 * 16
+    rows.clear()
+    task = make_task()
+    train = tuple(row for row in task.train if row.target != "Business")
+    two = replace(task, labels=LABELS[:2], train=train)
+    mutated(["What people do."], FULL.rpartition("\n")[0], task=two, answers=answers)
+    assert not rows
