@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError, flaw
 from ..prompts.own import repeats
-from ..prompts.reasoning import REASONING_TOKENS
+from ..prompts.reasoning import reply_tokens
 from ..prompts.render import render
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ class TokenCounts:
             raise InputError(
                 f"the prompt has {tokens} tokens, but `max_prompt_tokens` allows {self._most}"
             )
-        structure = prompt.structure
-        reply = self._reply * structure.reply_factor
-        reply += REASONING_TOKENS if structure.reasoning else 0
+        reply = reply_tokens(prompt.structure, self._reply)
         longest = repeats(prompt, self._fields) * self._longest + reply
         if tokens + longest > self._backend.max_context:
             raise InputError(

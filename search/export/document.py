@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..contracts import Unscored
 from ..errors import InputError
 from ..prompts.reading import label_limits, said_label
-from ..prompts.reasoning import reply_limits
+from ..prompts.reasoning import reply_tokens
 from ..prompts.render import (
     continuation,
     prompt_from_dict,
@@ -156,11 +156,8 @@ def _reply(config: StudyConfig, prompt: Prompt) -> dict[str, Any] | None:
         return {"max_tokens": limits.max_tokens, "stop": list(limits.stop)}
     if config.reply is None:
         return None
-    most, ends = config.reply.max_tokens, tuple(config.reply.stop)
-    if structure.reasoning:
-        most, ends, _ = reply_limits(prompt, most, ends)
-    else:
-        most *= structure.reply_factor
+    ends = () if structure.reasoning else config.reply.stop
+    most = reply_tokens(structure, config.reply.max_tokens)
     return {"max_tokens": most, "stop": [*ends, *stops(structure)]}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..contracts import Unscored
 from .cjk import word_count
-from .reasoning import REASONING_TOKENS, ReplyLimits, split_reply
+from .reasoning import ReplyLimits, reply_tokens, split_reply
 from .render import render, stops
 from .written_answers import labels_in, read_label, without_thinking
 
@@ -36,10 +36,9 @@ def label_stops(structure: Structure, labels: Sequence[str]) -> tuple[str, ...]:
 
 def label_limits(structure: Structure, labels: Sequence[str]) -> ReplyLimits:
     """Return where a reply that says a label ends, with its reasoning where that is asked for."""
-    most = label_tokens(structure, labels)
-    if structure.reasoning:
-        return ReplyLimits(most + REASONING_TOKENS, tuple(stops(structure)), None)
-    return ReplyLimits(most, label_stops(structure, labels), None)
+    most = reply_tokens(structure, label_tokens(structure, labels))
+    ends = tuple(stops(structure)) if structure.reasoning else label_stops(structure, labels)
+    return ReplyLimits(most, ends, None)
 
 
 def said_label(structure: Structure, labels: Sequence[str], reply: str) -> int | Unscored:

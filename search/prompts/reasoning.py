@@ -34,11 +34,16 @@ class ReplyLimits(NamedTuple):
     form: Form | None
 
 
+def reply_tokens(structure: Structure, max_tokens: int) -> int:
+    """Return how many tokens a reply may have whose answer alone is given so many."""
+    return max_tokens * structure.reply_factor + bool(structure.reasoning) * REASONING_TOKENS
+
+
 def reply_limits(prompt: Prompt, max_tokens: int, stop: Sequence[str]) -> ReplyLimits:
     """Return where a reply to a prompt ends, of whose answer alone these would be the limits."""
-    max_tokens *= prompt.structure.reply_factor
+    max_tokens = reply_tokens(prompt.structure, max_tokens)
     if prompt.structure.reasoning:
-        return ReplyLimits(max_tokens + REASONING_TOKENS, (), None)
+        return ReplyLimits(max_tokens, (), None)
     most, ends = decoding_limit(prompt.constraints, max_tokens)
     return ReplyLimits(most, (*stop, *ends), decoding_form(prompt.constraints))
 

@@ -153,18 +153,19 @@ class Composer:
             start = next(iter(tried.prompts))
             given = self._given.candidates(context, start, tried.prompts, history)
             proposals = given[: max(1, size // 2)]
-            old = {*tried.prompts, *(one.prompt for one in proposals)}
-            written = [one for one in self._waiting.take_up() if one.prompt not in old]
+            seen = {**tried.prompts} | {one.prompt: None for one in proposals if one.prompt}
+            written = [one for one in self._waiting.take_up() if one.prompt not in seen]
             new = {one.prompt or one.error: one for one in written}
             proposals += list(new.values())[: size - len(proposals)]
             others = self._mutators.keys() - self._asking
             undirected_from, index = len(proposals) + DIRECTED_CANDIDATES, len(proposals)
             while len(proposals) < size:
+                seen |= {one.prompt: None for one in proposals if one.prompt}
                 context = self._make_context(_generator(self._seed, batch, index))
                 wanted = _Wanted(
                     tried.prompt(study.ask(choices).params),
                     replace(context, propose=calls.limit(context.propose)),
-                    {**tried.prompts} | {one.prompt: None for one in proposals if one.prompt},
+                    seen,
                     history,
                     tried.wasted + Counter({n: e.wasted for n, e in self.efforts.items()}),
                     frozenset() if calls.left else self._asking,
