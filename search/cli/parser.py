@@ -48,7 +48,7 @@ def parse(words: list[str]) -> argparse.Namespace:
 def flags() -> dict[str, str]:
     """Return the flags of all commands by the names of their options."""
     return {
-        action.dest: action.option_strings[-1]
+        action.dest: next(flag for flag in action.option_strings if flag.startswith("--"))
         for command in _commands(_parser()).values()
         for action in command._actions
         if action.option_strings

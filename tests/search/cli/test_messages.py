@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from promptfront.search.cli.messages import telling_logs
+from promptfront.search.cli.parser import flags
 from promptfront.search.secrets import hide
 
 if TYPE_CHECKING:
@@ -24,3 +25,9 @@ def test_what_is_logged_is_told_with_flags_and_without_secrets(
         _LOG.debug("not for a user")
     _LOG.info("after the command")
     assert "a server: raise --max-cost for ***\n" == capsys.readouterr().err
+
+
+def test_an_option_is_told_by_its_long_flag() -> None:
+    """By the one that sets it, where another one clears it."""
+    told = flags()
+    assert (told["reasoning"], told["output"]) == ("--reasoning", "--output")
