@@ -19,15 +19,18 @@ if TYPE_CHECKING:
     from .contracts import Example, Prompt, Structure, Task
     from .data.load_task import load_task
     from .errors import BackendError, InputError, PromptfrontError, VerificationError
+    from .explaining import explain
     from .export.document import load_prompt
     from .export.verify import verify
     from .options import DataOptions, Limits
+    from .records.explanation import Explanation
     from .records.results import Frontier
 
 _HOMES = {
     "BackendError": "errors",
     "DataOptions": "options",
     "Example": "contracts",
+    "Explanation": "records.explanation",
     "Frontier": "records.results",
     "InputError": "errors",
     "Limits": "options",
@@ -36,6 +39,7 @@ _HOMES = {
     "Structure": "contracts",
     "Task": "contracts",
     "VerificationError": "errors",
+    "explain": "explaining",
     "load_frontier": "api",
     "load_prompt": "export.document",
     "load_task": "data.load_task",
@@ -47,6 +51,7 @@ __all__ = [
     "BackendError",
     "DataOptions",
     "Example",
+    "Explanation",
     "Frontier",
     "InputError",
     "Limits",
@@ -55,6 +60,7 @@ __all__ = [
     "Structure",
     "Task",
     "VerificationError",
+    "explain",
     "load_frontier",
     "load_prompt",
     "load_task",

@@ -9,6 +9,8 @@ from typing import Any
 
 from .errors import InputError
 
+SHAPLEY_SAMPLES = 64
+"""Subsets of a prompt's parts that are scored for Shapley values, where they are asked for."""
 DEFAULT_STORAGE = "sqlite:///promptfront.db"
 """A file in the working folder."""
 _TOO_LARGE = 2**63

@@ -82,6 +82,7 @@ def _command(options: argparse.Namespace) -> int:
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
         "run": _run,
         "frontier": _frontier,
+        "explain": _explain,
         "export": _export,
         "verify": _verify,
         "list": _list,
@@ -183,6 +184,32 @@ def _frontier(options: argparse.Namespace) -> int:
     from ..api import load_frontier
 
     _show(load_frontier(options.storage, options.study), options)
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from ..explaining import ExplainPlan, explain
+    from .explanation_table import explanation_lines
+
+    def on_plan(plan: ExplainPlan) -> None:
+        tell(
+            f"explain    trial {plan.trial}: {plan.parts} parts, {plan.prompts} prompts on "
+            f"{plan.rows} rows; what was scored before is not scored again"
+        )
+
+    explanation = explain(
+        options.storage,
+        options.study,
+        pick=options.pick,
+        split=options.split,
+        rows=options.rows,
+        shapley=options.shapley,
+        row=options.row,
+        on_plan=on_plan,
+    )
+    say("\n".join(explanation_lines(explanation)))
+    if options.json:
+        _say_json(explanation.to_dict())
     return 0
 
 

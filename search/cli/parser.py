@@ -6,10 +6,10 @@ import argparse
 from typing import Any, NoReturn
 
 from ..contracts import INSTRUCTION_TOKENS
-from ..options import DEFAULT_STORAGE
+from ..options import DEFAULT_STORAGE, SHAPLEY_SAMPLES
 from .streams import say, tell
 
-COMMANDS = ("run", "frontier", "export", "verify", "list", "doctor")
+COMMANDS = ("run", "frontier", "explain", "export", "verify", "list", "doctor")
 _GROUPS = ("tasks", "mutators", "scorers", "backends")
 
 
@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_run(command("run", "search (the default: `optimize --task sentiment --budget 200`)"))
     _add_study(command("frontier", "show the Pareto front of a study"))
+    _add_explain(command("explain", "what each part of a prompt is worth, by leaving it out"))
     _add_export(command("export", "write a prompt of the front to a file"))
     _add_verify(
         command("verify", "score an exported prompt again; exit code 1 if its number differs")
@@ -289,18 +290,40 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _pick(to: _Adder) -> None:
+    text = "best, knee, shortest or a trial number (default: best)"
+    _option(to, "--pick", "WHICH", text, default="best")
+
+
+def _add_explain(explain: argparse.ArgumentParser) -> None:
+    _add_study(explain)
+    _pick(explain)
+    explain.add_argument(
+        "--split",
+        choices=("dev", "test"),
+        default="dev",
+        help="the rows: dev and confirmation rows (the default), or test rows",
+    )
+    _option(explain, "--rows", "N", "so many of them at most (default: all)", type=int)
+    _option(
+        explain,
+        "--shapley",
+        "N",
+        f"Shapley values too, from N subsets of the parts (default: {SHAPLEY_SAMPLES})",
+        type=int,
+        nargs="?",
+        const=SHAPLEY_SAMPLES,
+        default=0,
+    )
+    _option(explain, "--row", "N", "which words of the N-th of these rows matter", type=int)
+
+
 def _add_export(export: argparse.ArgumentParser) -> None:
     _add_study(export)
     export.add_argument(
         "-o", "--output", metavar="FILE", help="the file; standard output by default"
     )
-    _option(
-        export,
-        "--pick",
-        "WHICH",
-        "best, knee, shortest or a trial number (default: best)",
-        default="best",
-    )
+    _pick(export)
     _option(
         export,
         "--format",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import binomtest, bootstrap
+from scipy.stats import t as student
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,6 +103,32 @@ def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple
     centre, half = p + zz / (2 * n), z * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
     scale = 1 + zz / n
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def difference_interval(differences: Sequence[float]) -> tuple[float, float]:
+    """Return a 95 % interval of the mean difference of two prompts on the same examples.
+
+    Of right and wrong it is that of Agresti & Min 2005 ("Simple improved confidence intervals for
+    comparing matched proportions"), which counts half an example more of each of the four outcomes:
+    without it few differences have an interval that is too short, and none have none at all. Of
+    other scores it is Student's.
+
+    Parameters
+    ----------
+    differences
+        One of each example, in [-1, 1]; at least one.
+    """
+    n, total = len(differences), math.fsum(differences)
+    squares = math.fsum(d * d for d in differences)
+    if {*differences} <= {-1.0, 0.0, 1.0}:
+        n, squares, width = n + 2, squares + 1, NormalDist().inv_cdf(0.975)
+        error = math.sqrt(max(0.0, squares - total * total / n)) / n
+    elif n > 1:
+        width = float(student.ppf(0.975, n - 1))
+        error = math.sqrt(max(0.0, squares - total * total / n) / (n * (n - 1)))
+    else:
+        return -1.0, 1.0
+    return max(-1.0, total / n - width * error), min(1.0, total / n + width * error)
 
 
 def paired_p_value(pairs: Sequence[tuple[float, float]]) -> float:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..assembly import make_evaluator, make_judge
-from ..data.load_task import load_task
 from ..errors import InputError, VerificationError
 from ..evaluation.holdout import held_out
 from ..evaluation.statistics import scored_mean
 from ..options import DataOptions
 from ..secrets import MASK
-from ..storage.config import keep_day
 from .document import NOT_AN_EXPORT, load_prompt
 from .places import Places
+from .restored import load_again, restored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,21 +91,12 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
 
 def _evaluator(path: str | Path, document: dict[str, Any], task: Task | None) -> Evaluator:
     """Return what scores prompts as the search did that the document comes from."""
-    load = _load_of(path, document)
-    task = task or _task(load, document["seed"])
-    task = replace(task, answers=document.get("answers_by", "likelihood" if task.labels else None))
-    backend = {"backend": document["model"]["backend"], "backend_options": load["backend_options"]}
-    judge = make_judge(task, load, backend["backend"])
-    evaluator = make_evaluator(task, model=load["model"], judge=judge, **backend)
-    keep_day(document["model"].get("date"), evaluator.backend, judge)
-    return evaluator
-
-
-def _task(load: Mapping[str, Any], seed: int) -> Task:
-    data = load["data"]
-    listed = ("input_columns", "choices", "prompts", "keep")
-    data = data | {key: tuple(data.get(key) or ()) for key in listed}
-    return load_task(load["task"], **data, seed=seed)
+    load, model = _load_of(path, document), document["model"]
+    seed, day = document["seed"], model.get("date")
+    if task is None and "answers_by" not in document:
+        task = load_again(load, seed)
+    answers = document.get("answers_by", "likelihood" if task and task.labels else None)
+    return restored(load, backend=model["backend"], seed=seed, answers=answers, day=day, task=task)
 
 
 def _scored_again(evaluator: Evaluator, exported: ExportedPrompt, split: str) -> tuple[int, float]:

@@ -31,6 +31,11 @@ def word_count(text: str) -> int:
     return len(_WORD.findall(text))
 
 
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Return where each word begins and ends, counted as in `word_count`."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
 def first_words(text: str, count: int) -> str:
     """Return the beginning of a text with that many words at most, counted as in `word_count`."""
     ends = [match.end() for match in _WORD.finditer(text)]

@@ -205,6 +205,8 @@ class Frontier:
         What the first candidates showed that there is to gain, once they were tried.
     mutators
         What each mutator cost and brought, that with the largest gain first.
+    offered
+        Prompts that were derived from others after the search, and can be picked.
     """
 
     study: str
@@ -221,6 +223,7 @@ class Frontier:
     choice: Choice | None = None
     headroom: Headroom | None = None
     mutators: tuple[Worth, ...] = ()
+    offered: tuple[Entry, ...] = ()
 
     @property
     def held_out(self) -> bool:
@@ -289,6 +292,7 @@ class Frontier:
         if which == "knee":
             return self.front[knee([(e.quality, e.cost) for e in self.front])]
         entries = {str(entry.number): entry for entry in (self.start, self.best, *self.front)}
+        entries = {str(entry.number): entry for entry in self.offered} | entries
         if which not in entries:
             raise InputError(
                 f"`pick`: expected best, knee, shortest or one of the trials {', '.join(entries)}, "

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from .database import Store
 
-Kind = Literal["search", "headroom", "confirm", "simplify", "test"]
+Kind = Literal["search", "headroom", "confirm", "simplify", "test", "explain"]
 """What a batch is: candidates to race, what there is to gain, finalists to confirm, the best prompt
-to make simpler, or a front to test."""
+to make simpler, a front to test, or a prompt to explain."""
 _BEAT_SECONDS = 10.0
 """How often a worker says that it lives."""
 _DEAD_AFTER_SECONDS = 60.0

@@ -155,6 +155,7 @@ class Study:
             start=_tested(frontier.start, tests),
             best=_tested(frontier.best, tests),
             front=tuple(_tested(entry, tests) for entry in frontier.front),
+            offered=tuple(self._latest().simpler.values()),
         )
 
     def _simplified(self, frontier: Frontier) -> Frontier:

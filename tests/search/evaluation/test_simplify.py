@@ -43,9 +43,12 @@ class Worth(KnownModel):
     def _by_texts(self, prompt: str) -> tuple[float, float]:
         number = prompt.split("row ")[-1].split("\n")[0]
         luck = int(hashlib.sha256(number.encode()).hexdigest(), 16) % 100
-        points = 50 + sum(worth for text, worth in self._worth.items() if text in prompt)
-        right = luck < points
+        right = luck < self.points(prompt)
         return (-0.3, -1.4) if (int(number) % 2 == 0) == right else (-1.4, -0.3)
+
+    def points(self, text: str) -> int:
+        """Return on how many percent of the rows a prompt of this text is right."""
+        return 50 + sum(worth for known, worth in self._worth.items() if known in text)
 
 
 def simplest(model: Worth, best: Prompt, most: int = 5000) -> Prompt:

@@ -1,0 +1,319 @@
+"""`explain`: what each part of a prompt is worth, by leaving it out.
+
+What was asked once is stored, and asked again it needs no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+
+from .errors import InputError
+from .evaluation.effects import Effects
+from .evaluation.full import score_in_full
+from .evaluation.holdout import confirmation_rows
+from .evaluation.word_effects import word_effects
+from .export.places import Places
+from .export.restored import restored
+from .options import DEFAULT_STORAGE
+from .plugins import available
+from .prompts.parts import PromptParts
+from .proposals.importance import importances
+from .records.explanation import Effect, Explanation, PartEffect, Shorter
+from .secrets import MASK
+from .storage.database import Store
+from .storage.opening import latest_study
+from .storage.study import Study
+from .storage.trials import SIMPLER
+
+if TYPE_CHECKING:
+    from .contracts import Answers, Backend, Example, Task
+    from .evaluation.evaluator import Evaluator
+    from .prompts.parts import Part
+    from .records.explanation import RowExplanation
+    from .records.results import Entry
+
+_WEAKEST = 3
+"""Parts that the shorter prompt does without."""
+_EXPLAINED = "explain"
+"""What is said to have made the shorter prompt, as mutators are named."""
+
+Split = Literal["dev", "test"]
+
+
+class ExplainPlan(NamedTuple):
+    """What is about to be scored: so many prompts, each on so many rows."""
+
+    trial: int
+    parts: int
+    prompts: int
+    rows: int
+
+
+class _Wanted(NamedTuple):
+    """What is asked for; equal questions have equal answers."""
+
+    split: Split
+    rows: int | None
+    shapley: int
+    row: int | None
+
+    def name(self, entry: Entry) -> str:
+        text = json.dumps([entry.number, *self])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def explain(
+    storage: str = DEFAULT_STORAGE,
+    study: str | None = None,
+    *,
+    pick: str = "best",
+    split: Split = "dev",
+    rows: int | None = None,
+    shapley: int = 0,
+    row: int | None = None,
+    task: Task | None = None,
+    backend: Backend | None = None,
+    on_plan: Callable[[ExplainPlan], None] = lambda _: None,
+) -> Explanation:
+    """Return what each part of a prompt is worth.
+
+    Each sentence, constraint, demonstration and setting is left out in turn, and the same rows are
+    scored. Asked again it is read from the database.
+
+    Parameters
+    ----------
+    storage, study
+        Where the study is; by default the one started last.
+    pick
+        ``"best"``, ``"knee"``, ``"shortest"`` or a trial number.
+    split
+        ``"dev"``: dev and confirmation rows together, or ``"test"``, after which the test rows are
+        no longer unseen by whoever changes the prompt by what they say.
+    rows
+        How many of them at most; by default all.
+    shapley
+        Subsets of the parts to score for their Shapley values; 0 for none.
+    row
+        The number, from 1, of one of these rows: which words of its input matter.
+    task, backend
+        The task and the backend, where the search was given objects of one's own.
+    on_plan
+        Called before anything is scored.
+
+    Raises
+    ------
+    InputError
+        If there is no such study, prompt or row, or task and model cannot be loaded again.
+    BackendError
+        If the model cannot be loaded or does not answer.
+
+    References
+    ----------
+    Leaving out one part (Covert, Lundberg & Lee 2021, "Explaining by removing", arXiv 2011.14878);
+    Shapley values as `evaluation.effects` has them.
+    """
+    wanted = _Wanted(split, rows, shapley, row)
+    _check(wanted)
+    store = Store(storage, create=False)
+    held = Study(store, study or latest_study(store))
+    entry = held.frontier().pick(pick)
+    name = wanted.name(entry)
+
+    def work() -> dict[str, Any]:
+        evaluator = _evaluator(held, task, backend)
+        try:
+            return _Explainer(held, evaluator, entry, wanted, on_plan).explanation().to_dict()
+        finally:
+            if evaluator.backend is not backend:
+                evaluator.backend.close()
+
+    with held.batches.heartbeat():
+        held.batches.once("explain", name, work)
+    done = next(one for one in held.batches.of("explain") if one.name == name)
+    return Explanation.from_dict(done.payload)
+
+
+def _check(wanted: _Wanted) -> None:
+    if wanted.split not in ("dev", "test"):
+        raise InputError(f"`split`: expected dev or test, found {wanted.split!r}")
+    for option, least in (("rows", 1), ("shapley", 0), ("row", 1)):
+        value = getattr(wanted, option)
+        if value is not None and value < least:
+            raise InputError(f"`{option}`: expected a number from {least}, found {value}")
+
+
+def _evaluator(held: Study, task: Task | None, backend: Backend | None) -> Evaluator:
+    """Return what scores prompts as the study's search did."""
+    config = held.config
+    load = config.load
+    masked = [name for name, one in load["backend_options"].items() if MASK in str(one)]
+    if backend is None and masked:
+        raise InputError(
+            f"the secret in {masked[0]} was not stored with study {held.name!r}: "
+            "set it in the environment, or pass the `backend` in Python"
+        )
+    if backend is None and config.backend not in available("promptfront.backends"):
+        raise InputError(
+            f"study {held.name!r} was given a backend of one's own, {config.backend}: explain it "
+            "from Python, with `backend`"
+        )
+    if task is None and not load["task"] and not any(load["data"].values()):
+        raise InputError(
+            f"study {held.name!r} was given a Task of one's own: explain it from Python, "
+            "with `task`"
+        )
+    places = Places(Path(held.name), load.get("folder"), frozenset(load.get("local", ())))
+    evaluator = restored(
+        places.found(load),
+        backend=backend or config.backend,
+        seed=config.seed,
+        answers=cast("Answers | None", config.answers),
+        day=config.date,
+        task=task,
+        store=held.store,
+    )
+    if evaluator.task.data_hash != config.data_hash:
+        raise InputError(
+            f"study {held.name!r} was searched with other rows than {evaluator.task.source} gives "
+            "now; put the data back as they were"
+        )
+    evaluator.limit_dev(config.sizes.dev)
+    return evaluator
+
+
+class _Explainer:
+    """Explains one prompt of a study.
+
+    Parameters
+    ----------
+    held, entry
+        The study and the prompt.
+    evaluator
+        Scores it.
+    wanted
+        What is asked for.
+    on_plan
+        Called before anything is scored.
+    """
+
+    def __init__(
+        self,
+        held: Study,
+        evaluator: Evaluator,
+        entry: Entry,
+        wanted: _Wanted,
+        on_plan: Callable[[ExplainPlan], None],
+    ) -> None:
+        self._held = held
+        self._evaluator = evaluator
+        self._entry = entry
+        self._wanted = wanted
+        task = evaluator.task
+        self._parts = PromptParts(entry.prompt, task.start.structure, task.input_fields)
+        self._all = self._parts.all()
+        self._rows = self._explained()
+        if wanted.shapley and self._all[1:] and not self._parts.may_go(self._all):
+            raise InputError(
+                "`shapley`: this prompt is none without all its parts, such as all of a turn; "
+                "leave it out"
+            )
+        prompts = 1 + len(self._all) + wanted.shapley
+        on_plan(ExplainPlan(entry.number, len(self._all), prompts, len(self._rows)))
+
+    def explanation(self) -> Explanation:
+        """Return what the parts are worth."""
+        effects = Effects(self._evaluator, self._parts, self._rows)
+        tokens = self._evaluator.tokens.of_prompt
+        cost = tokens(self._entry.prompt)
+        each = effects.of_each(self._all)
+        parts = [
+            PartEffect(
+                part.gene,
+                part.text,
+                part.place,
+                0 if effect is None else cost - tokens(self._parts.without([part])),
+                effect,
+            )
+            for part, effect in zip(self._all, each, strict=True)
+        ]
+        bare: float | None = None
+        if self._wanted.shapley and parts[1:]:
+            rng = random.Random(self._held.config.seed)  # noqa: S311 (not cryptography)
+            values, bare = effects.shapley(self._all, self._wanted.shapley, rng)
+            both = zip(parts, values, strict=True)
+            parts = [replace(part, shapley=value) for part, value in both]
+        return Explanation(
+            study=self._held.name,
+            trial=self._entry.number,
+            split=self._wanted.split,
+            rows=len(self._rows),
+            score=effects.score,
+            tokens=cost,
+            parts=tuple(parts),
+            bare=bare,
+            shorter=self._shorter(effects, each),
+            row=self._words(),
+            importance=importances(
+                [trial for trial, _ in self._held.scored()], self._evaluator.task.start
+            ),
+        )
+
+    def _explained(self) -> list[Example]:
+        """Return the rows that are scored: those that the prompt does not show."""
+        task, split = self._evaluator.task, self._wanted.split
+        known = task.test if split == "test" else (*task.dev, *confirmation_rows(task))
+        shown = {example.inputs for example in self._entry.prompt.demonstrations}
+        rows = [row for row in known if row.inputs not in shown][: self._wanted.rows]
+        if not rows:
+            raise InputError(
+                f"`split`: study {self._held.name!r} has no {split} rows to explain on"
+            )
+        if self._wanted.row is not None and self._wanted.row > len(rows):
+            raise InputError(
+                f"`row`: expected a number from 1 to {len(rows)}, found {self._wanted.row}"
+            )
+        return rows
+
+    def _words(self) -> RowExplanation | None:
+        number, offsets = self._wanted.row, self._entry.trial.offsets
+        if number is None:
+            return None
+        row = self._rows[number - 1]
+        return word_effects(self._evaluator, self._entry.prompt, row, number, offsets)
+
+    def _shorter(self, effects: Effects, each: Sequence[Effect | None]) -> Shorter | None:
+        """Return the prompt without the parts that rows do not show to be of use.
+
+        Test rows choose nothing.
+        """
+        known = [(one.mean, i) for i, one in enumerate(each) if one and one.low <= 0]
+        weakest = sorted(i for _, i in sorted(known)[:_WEAKEST])
+        if not weakest or len(weakest) == len(self._all) or self._wanted.split == "test":
+            return None
+        gone = [self._all[i] for i in weakest]
+        loss, prompt = effects.of([gone])[0], self._parts.without(gone)
+        if loss is None:
+            return None
+        fewer = self._evaluator.tokens.of_prompt(self._entry.prompt)
+        fewer -= self._evaluator.tokens.of_prompt(prompt)
+        gain = Effect(-loss.mean, -loss.high, -loss.low)
+        return Shorter(tuple(part.text for part in gone), gain, fewer, self._offer(gone))
+
+    def _offer(self, gone: Sequence[Part]) -> int:
+        """Store the shorter prompt as a trial that can be exported; return its number."""
+        prompt = self._parts.without(gone)
+        known = (*self._held.full(), *self._held.frontier().offered)
+        if found := next((one for one in known if one.prompt == prompt), None):
+            return found.number
+        batch = f"{SIMPLER}{_EXPLAINED}-{self._wanted.name(self._entry)}"
+        trial = score_in_full(self._evaluator, prompt, "the shorter prompt")
+        trial = replace(trial, parents=(self._entry.number,), mutators=(_EXPLAINED,))
+        self._held.add(batch, 0, trial, None)
+        stored = self._held.simpler(batch)
+        return -1 if stored is None else stored.number

@@ -1,0 +1,151 @@
+"""`explain` from a study that was searched: what it scores, stores, offers and refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from contextlib import chdir
+from typing import TYPE_CHECKING
+
+import pytest
+
+from promptfront.search import explain, optimize
+from promptfront.search.api import export_prompt
+from promptfront.search.cli.main import main
+from promptfront.search.errors import InputError
+from promptfront.search.options import DataOptions
+from promptfront.search.records.explanation import Explanation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from promptfront.backends.hf import HFBackend
+    from promptfront.search.contracts import Task
+    from promptfront.search.explaining import ExplainPlan
+
+PROMPT = """[[not a role]] You sort tickets. Be brief. Bananas are yellow.
+The ticket of {author} reads: {text}
+Answer with hardware or billing.
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., str]) -> Path:
+    """Return a folder with a study of a prompt of the user's own."""
+    folder = tmp_path_factory.mktemp("tickets")
+    (folder / "prompt.txt").write_text(PROMPT, encoding="utf-8")
+    with (folder / "tickets.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["author", "text", "label"])
+        for i in range(130):
+            author = f"{i} </script> 票 {{x}}"
+            writer.writerow([author, f"my thing {i} 很好", ("hardware", "billing")[i % 2]])
+    with chdir(folder):
+        data = DataOptions(data="tickets.csv", keep=("Be brief.",))
+        optimize(None, prompt="prompt.txt", data=data, model=tiny(), budget=2)
+    return folder
+
+
+@pytest.fixture
+def searched(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the working folder with that study, to do with as one likes."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    monkeypatch.chdir(copy)
+    return copy
+
+
+def test_what_places_hold_stays_and_all_else_is_left_out(searched: Path) -> None:
+    """Each sentence but the one with the inputs; what is asked again needs no model."""
+    plans: list[ExplainPlan] = []
+    found = explain(pick="0", on_plan=plans.append)
+    texts = [part.text for part in found.parts]
+    assert "Bananas are yellow." in texts
+    assert "Be brief." in texts
+    assert not any("{{" in text for text in texts)
+    assert (len(found.parts), 1 + len(found.parts)) == (plans[0].parts, plans[0].prompts)
+    assert found.rows == plans[0].rows
+    for part in found.parts:
+        assert part.effect is not None
+        assert part.effect.low <= part.effect.mean <= part.effect.high
+        assert part.tokens > 0
+    assert explain(pick="0", on_plan=plans.append) == found
+    assert len(plans) == 1
+    assert Explanation.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_the_shorter_prompt_can_be_exported(searched: Path) -> None:
+    """It has no part that rows showed to be of no use, and is a trial like any other."""
+    found = explain(pick="0")
+    assert found.shorter is not None
+    assert 0 < len(found.shorter.without) <= 3
+    document, entry = export_prompt(pick=str(found.shorter.trial))
+    assert not any(text in entry.prompt.instruction for text in found.shorter.without)
+    assert entry.trial.mutators == ("explain",)
+    assert found.tokens - entry.tokens == found.shorter.tokens
+    assert document["lineage"][0]["trial"] == 0
+
+
+def test_test_rows_choose_nothing(searched: Path) -> None:
+    """They are told apart, and no prompt is offered by what they say."""
+    found = explain(pick="0", split="test", rows=7)
+    assert ("test", 7, None) == (found.split, found.rows, found.shorter)
+
+
+def test_words_of_a_row_from_the_command_line(
+    searched: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each word of the row in turn, beside Shapley values of the parts."""
+    assert main(["explain", "--pick", "0", "--row", "2", "--shapley", "6", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert "what the score loses without each part" in printed.out
+    assert "parts" in printed.err
+    told = json.loads(printed.out.splitlines()[-1])
+    assert [word["field"] for word in told["row"]["words"]].count("author") >= 3
+    assert {"很", "好"} <= {word["text"] for word in told["row"]["words"]}
+    assert all(part["shapley"] for part in told["parts"])
+    assert told["bare"] is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--rows", "0"], "--rows: expected a number from 1, found 0"),
+        (["--row", "999"], "--row: expected a number from 1 to"),
+        (["--pick", "best of all"], "--pick: expected best, knee, shortest"),
+        (["--shapley", "-1"], "--shapley: expected a number from 0"),
+        (["--study", "other"], "holds no study 'other'"),
+    ],
+)
+def test_refuses_in_one_sentence(
+    searched: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be explained is told as all else is."""
+    assert main(["explain", *words]) == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert "Traceback" not in printed
+
+
+def test_other_rows_are_told(searched: Path) -> None:
+    """Effects on other data than were searched with would be of something else."""
+    text = (searched / "tickets.csv").read_text(encoding="utf-8")
+    (searched / "tickets.csv").write_text(text.replace("my thing", "a thing"), encoding="utf-8")
+    with pytest.raises(InputError, match="was searched with other rows"):
+        explain()
+
+
+def test_a_task_and_a_backend_of_one_s_own_are_given_again(
+    reviews: Task, backend: HFBackend, tmp_path: Path
+) -> None:
+    """What no file says has to be given; a given backend stays open."""
+    storage = f"sqlite:///{tmp_path}/a.db"
+    optimize(reviews, backend=backend, budget=2, storage=storage)
+    with pytest.raises(InputError, match="was given a Task of one's own"):
+        explain(storage, backend=backend)
+    with pytest.raises(InputError, match="a backend of one's own"):
+        explain(storage, task=reviews)
+    found = explain(storage, task=reviews, backend=backend, rows=12)
+    assert found.rows == 12
+    assert backend.count_tokens(["still open"])
