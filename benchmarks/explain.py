@@ -126,7 +126,8 @@ class Peer:
         asked = [scoring.request(self._task, one, row) for one in self.prompts for row in rows]
         encoded = self._encoder.encode([one for one in asked if isinstance(one, LikelihoodRequest)])
         requests = [{"prompt": one.prompt, "continuations": one.continuations} for one in encoded]
-        return self._score(requests)
+        scores: list[list[float]] = self._score(requests)
+        return scores
 
 
 def agreement(

@@ -31,9 +31,9 @@ from typing import TYPE_CHECKING, Any
 
 from promptfront.search import load_task, optimize
 from promptfront.search.assembly import make_backend, make_evaluator
-from promptfront.search.cli.verdict import verdict
 from promptfront.search.contracts import usage_of
 from promptfront.search.proposals.inventory import load_mutators
+from promptfront.search.records.verdict import verdict
 from promptfront.search.storage.database import Store
 
 if TYPE_CHECKING:

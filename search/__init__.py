@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .export.document import load_prompt
     from .export.verify import verify
     from .options import DataOptions, Limits
+    from .page.page import report
     from .records.explanation import Explanation
     from .records.results import Frontier
 
@@ -44,6 +45,7 @@ _HOMES = {
     "load_prompt": "export.document",
     "load_task": "data.load_task",
     "optimize": "api",
+    "report": "page.page",
     "verify": "export.verify",
 }
 
@@ -65,6 +67,7 @@ __all__ = [
     "load_prompt",
     "load_task",
     "optimize",
+    "report",
     "verify",
 ]
 

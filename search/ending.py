@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from .errors import InterruptedCallError, PromptfrontError, StorageError, flaw
+from .evaluation.answered import answered_rows
 from .evaluation.full import score_in_full
 from .evaluation.headroom import headroom
 from .evaluation.holdout import confirm, confirmation_rows, cross_fit, held_out_scores, unshown
@@ -146,5 +147,9 @@ class Ending:
             tested = held_out_scores(self._evaluator, frontier, lambda: self._report("test"))
             return {"results": tested}
 
-        entries = (frontier.start, frontier.best, *frontier.front)
-        self._study.batches.once("test", entries_name(entries), work)
+        def look() -> dict[str, Any]:
+            return answered_rows(self._evaluator, frontier).to_dict()
+
+        name = entries_name((frontier.start, frontier.best, *frontier.front))
+        self._study.batches.once("test", name, work)
+        self._study.batches.once("answered", name, look)

@@ -83,6 +83,7 @@ def _command(options: argparse.Namespace) -> int:
         "run": _run,
         "frontier": _frontier,
         "explain": _explain,
+        "report": _report,
         "export": _export,
         "verify": _verify,
         "list": _list,
@@ -210,6 +211,18 @@ def _explain(options: argparse.Namespace) -> int:
     say("\n".join(explanation_lines(explanation)))
     if options.json:
         _say_json(explanation.to_dict())
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from ..export.document import write_text
+    from ..page.page import report
+
+    page = report(options.storage, options.study, pick=options.pick, rows=not options.no_rows)
+    write_text(options.output, page)
+    tell(f"{len(page.encode()) / 1e6:.1f} MB -> {options.output}: open it in a browser")
+    if options.json:
+        say(json.dumps({"file": options.output}))
     return 0
 
 

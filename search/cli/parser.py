@@ -9,7 +9,7 @@ from ..contracts import INSTRUCTION_TOKENS
 from ..options import DEFAULT_STORAGE, SHAPLEY_SAMPLES
 from .streams import say, tell
 
-COMMANDS = ("run", "frontier", "explain", "export", "verify", "list", "doctor")
+COMMANDS = ("run", "frontier", "explain", "report", "export", "verify", "list", "doctor")
 _GROUPS = ("tasks", "mutators", "scorers", "backends")
 
 
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(command("run", "search (the default: `optimize --task sentiment --budget 200`)"))
     _add_study(command("frontier", "show the Pareto front of a study"))
     _add_explain(command("explain", "what each part of a prompt is worth, by leaving it out"))
+    _add_report(command("report", "write a study as a page of HTML, one file to mail"))
     _add_export(command("export", "write a prompt of the front to a file"))
     _add_verify(
         command("verify", "score an exported prompt again; exit code 1 if its number differs")
@@ -316,6 +317,18 @@ def _add_explain(explain: argparse.ArgumentParser) -> None:
         default=0,
     )
     _option(explain, "--row", "N", "which words of the N-th of these rows matter", type=int)
+
+
+def _add_report(report: argparse.ArgumentParser) -> None:
+    _add_study(report)
+    _pick(report)
+    text = "the file (default: report.html)"
+    report.add_argument("-o", "--output", metavar="FILE", default="report.html", help=text)
+    report.add_argument(
+        "--no-rows",
+        action="store_true",
+        help="leave out all data: rows, answers, and the examples in prompts",
+    )
 
 
 def _add_export(export: argparse.ArgumentParser) -> None:

@@ -52,7 +52,7 @@ def progress_bar(budget: int) -> Iterator[Callable[[Progress], None]]:
     """Show a bar on a terminal, and give what moves it."""
     from tqdm import tqdm
 
-    from .verdict import headroom_line
+    from ..records.verdict import headroom_line
 
     shown = sys.stderr.isatty()
     with tqdm(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..records.unscored import listed, too_many
+from ..records.verdict import headroom_line, verdict
 from .messages import with_flags
 from .mutator_table import mutator_lines
-from .verdict import headroom_line, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -100,10 +100,9 @@ def held_out_scores(
     start = held_out(evaluator, frontier.start.prompt, frontier.start.trial.offsets, test).values
     entries = {entry.number: entry for entry in (frontier.start, frontier.best, *frontier.front)}
     whole = {frontier.best.number: "the best prompt", frontier.start.number: "the starting prompt"}
-    some = test[: TEST_ROWS if evaluator.task.labels else REPLY_TEST_ROWS]
     results = dict[str, Any]()
     for number, entry in entries.items():
-        rows = test if number in whole else some
+        rows = tested_rows(evaluator, frontier, entry)
         evaluation = held_out(evaluator, entry.prompt, entry.trial.offsets, rows)
         on_step()
         if scored(evaluation.values):
@@ -114,6 +113,16 @@ def held_out_scores(
             counts = count(evaluation.reasons)
             raise InputError(nothing_scored(whole[number], len(rows), "test", counts))
     return results
+
+
+def tested_rows(evaluator: Evaluator, frontier: Frontier, entry: Entry) -> Sequence[Example]:
+    """Return the rows that a prompt is tested on; dev rows where none are held out."""
+    task = evaluator.task
+    if not task.test:
+        return task.dev
+    if entry.number in (frontier.start.number, frontier.best.number):
+        return task.test
+    return task.test[: TEST_ROWS if task.labels else REPLY_TEST_ROWS]
 
 
 def _worth(pairs: Sequence[tuple[float, float]]) -> dict[str, float | None]:

@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import Candidate
+from ..records.answered import AnsweredRows
 from ..records.efforts import efforts_from_json, summed, worths
+from ..records.explanation import Explanation
 from ..records.results import (
     Choice,
     ConfirmationScore,
@@ -208,6 +210,17 @@ class Study:
         """Return the evaluations on confirmation rows, and those that made the best simpler."""
         kinds: tuple[Kind, ...] = ("headroom", "confirm", "simplify")
         return sum(self._evaluations(kind) for kind in kinds)
+
+    def answered(self, frontier: Frontier) -> AnsweredRows | None:
+        """Return what the start, the best prompt and the front answered, once they were tested."""
+        name = entries_name((frontier.start, frontier.best, *frontier.front))
+        done = [one for one in self.batches.of("answered") if one.name == name and one.done]
+        return AnsweredRows.from_dict(done[0].payload) if done else None
+
+    def explanations(self) -> list[Explanation]:
+        """Return what was explained so far."""
+        done = [batch.payload for batch in self.batches.of("explain") if batch.done]
+        return [Explanation.from_dict(payload) for payload in done]
 
     def lineage(self, entry: Entry) -> list[dict[str, Any]]:
         """Return the trials an entry descends from, nearest first."""

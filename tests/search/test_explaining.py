@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import shutil
-from contextlib import chdir
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,46 +11,14 @@ from promptfront.search import explain, optimize
 from promptfront.search.api import export_prompt
 from promptfront.search.cli.main import main
 from promptfront.search.errors import InputError
-from promptfront.search.options import DataOptions
 from promptfront.search.records.explanation import Explanation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from promptfront.backends.hf import HFBackend
     from promptfront.search.contracts import Task
     from promptfront.search.explaining import ExplainPlan
-
-PROMPT = """[[not a role]] You sort tickets. Be brief. Bananas are yellow.
-The ticket of {author} reads: {text}
-Answer with hardware or billing.
-"""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., str]) -> Path:
-    """Return a folder with a study of a prompt of the user's own."""
-    folder = tmp_path_factory.mktemp("tickets")
-    (folder / "prompt.txt").write_text(PROMPT, encoding="utf-8")
-    with (folder / "tickets.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["author", "text", "label"])
-        for i in range(130):
-            author = f"{i} </script> 票 {{x}}"
-            writer.writerow([author, f"my thing {i} 很好", ("hardware", "billing")[i % 2]])
-    with chdir(folder):
-        data = DataOptions(data="tickets.csv", keep=("Be brief.",))
-        optimize(None, prompt="prompt.txt", data=data, model=tiny(), budget=2)
-    return folder
-
-
-@pytest.fixture
-def searched(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the working folder with that study, to do with as one likes."""
-    copy = shutil.copytree(folder, tmp_path / "copy")
-    monkeypatch.chdir(copy)
-    return copy
 
 
 def test_what_places_hold_stays_and_all_else_is_left_out(searched: Path) -> None:

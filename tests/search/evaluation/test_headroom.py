@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from promptfront.scorers.labels import LabelScorer
-from promptfront.search.cli.verdict import headroom_line
 from promptfront.search.evaluation.evaluator import Evaluator
 from promptfront.search.evaluation.headroom import Ahead, headroom
+from promptfront.search.records.verdict import headroom_line
 from tests.search.evaluation.test_racing import ROWS, START, TASK, KnownModel, prompt
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..records.results import Entry, Frontier, Headroom
+    from .results import Entry, Frontier, Headroom
 
 _SIGNIFICANT = 0.05
 _UNPAIRED = "no gain can be told: no row has a score of both prompts"
