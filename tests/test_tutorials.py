@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-_TUTORIALS = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
+_DOCS = Path(__file__).parent.parent / "docs"
+_TUTORIALS = sorted(_DOCS.glob("*.md"))
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ([\w.]+)\n")
 
@@ -42,3 +44,18 @@ def test_a_tutorial_runs_as_printed(tutorial: Path, tmp_path: Path) -> None:
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         assert done.stdout.strip() or "make_data" in text or "export" in text
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_as_it_stands(tmp_path: Path) -> None:
+    """Its cells in order, as one program; what a cell ends with can be shown."""
+    cells = json.loads((_DOCS / "study.ipynb").read_text("utf-8"))["cells"]
+    program = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    program += "\nprint(front._repr_html_(), parts._repr_html_())\n"
+    (tmp_path / "study.py").write_text(program, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "study.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("<table>") == 2
+    assert "<title>sentiment" in (tmp_path / "report.html").read_text("utf-8")

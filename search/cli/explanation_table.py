@@ -23,6 +23,7 @@ _KINDS = {
 }
 _WIDTH = 60
 _MOST_MUTATORS = 5
+_MOST_EFFECTS = 5
 _APART = 0.01
 """By how much the sum of effects may differ from what all parts are worth without a word."""
 _ROWS = {"dev": "dev and confirmation rows", "test": "test rows"}
@@ -51,6 +52,15 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     lines += _shorter(one.shorter) if one.shorter else []
     lines += _importance(one.importance) if one.importance else []
     return lines + (["", *_words(one.row)] if one.row else [])
+
+
+def effect_lines(explanation: Explanation | None) -> list[str]:
+    """Return the parts that matter most, in a few lines; nothing where nothing was explained."""
+    parts = [one for one in explanation.parts if one.effect] if explanation else []
+    parts.sort(key=lambda one: -abs(one.effect.mean) if one.effect else 0.0)
+    rows = [_row(part, with_shapley=False) for part in parts[:_MOST_EFFECTS]]
+    lines = [f"{row[0]:>7} {row[1]:>16}  {row[-1]}" for row in rows]
+    return ["points lost without a part of the best prompt:", *lines, ""] if lines else []
 
 
 def _row(part: PartEffect, *, with_shapley: bool) -> tuple[str, ...]:

@@ -170,8 +170,10 @@ def _search(options: argparse.Namespace) -> Frontier:
 
 def _show(frontier: Frontier, options: argparse.Namespace, **more: float) -> None:
     from .tables import result_lines
+    from .terminal import is_terminal, terminal_text
 
-    say("\n".join(result_lines(frontier)))
+    text = terminal_text(frontier) if is_terminal() else "\n".join(result_lines(frontier))
+    say(text)
     if options.json:
         times = {one.mutator: round(one.effort.seconds, 1) for one in frontier.mutators}
         _say_json(frontier.to_dict() | {"mutator_seconds": times} | more)

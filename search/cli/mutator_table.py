@@ -26,17 +26,29 @@ _HEAD = (
 
 def mutator_lines(worths: Sequence[Worth]) -> list[str]:
     """Return what each mutator cost and brought, where it did either; nothing without any."""
-    told = [one for one in worths if one.accepted or one.effort.calls or one.effort.evaluations]
-    told.sort(key=lambda one: (-max(one.gain or 0.0, 0.0), -one.effort.tokens, one.mutator))
-    if not told:
+    rows = mutator_rows(worths)
+    if not rows:
         return []
-    rows = [_HEAD, *map(_row, told[:_MOST])]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
     lines = [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
     ]
-    others = len(told) - _MOST
+    others = len(_told(worths)) - _MOST
     return [*lines, *([f"and {others} more: --json has them"] if others > 0 else []), ""]
+
+
+def mutator_rows(worths: Sequence[Worth]) -> list[tuple[str, ...]]:
+    """Return the rows of that table, its head first; nothing where no mutator did anything."""
+    told = _told(worths)
+    return [_HEAD, *map(_row, told[:_MOST])] if told else []
+
+
+def _told(worths: Sequence[Worth]) -> list[Worth]:
+    """Return the mutators that cost or brought anything, those that brought most first."""
+    told = [one for one in worths if one.accepted or one.effort.calls or one.effort.evaluations]
+    return sorted(
+        told, key=lambda one: (-max(one.gain or 0.0, 0.0), -one.effort.tokens, one.mutator)
+    )
 
 
 def _row(one: Worth) -> tuple[str, ...]:

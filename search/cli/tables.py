@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..records.unscored import listed, too_many
 from ..records.verdict import headroom_line, verdict
@@ -73,28 +73,48 @@ def _splits(task: Task) -> str:
     return f"{len(task.train)} train, {len(task.dev)} dev, {len(task.test)} test"
 
 
+class FrontRow(NamedTuple):
+    """A line of the table, and its prompt; of the head there is none."""
+
+    cells: tuple[str, ...]
+    entry: Entry | None = None
+
+
 def result_lines(frontier: Frontier) -> list[str]:
     """Return the final table and what the evidence supports."""
-    measured = "test" if frontier.held_out else "cross-fitted"
-    rows: list[tuple[str, ...]] = [
-        (
-            "",
-            "trial",
-            "tokens",
-            "reply",
-            "dev",
-            "confirmation",
-            f"{measured} (95 % interval)",
-            "n",
-            "gain",
-            "written",
-            "prompt",
-        )
+    rows = [row.cells for row in front_rows(frontier)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    table = [
+        "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in rows
     ]
+    first = warnings(frontier)
+    return [*first, *table, "", *mutator_lines(frontier.mutators), *notes(frontier)]
+
+
+def warnings(frontier: Frontier) -> list[str]:
+    """Return what stands before the table: many rows without a score."""
+    many = _unscored(frontier, many=True)
+    return [*many, ""] if many else []
+
+
+def notes(frontier: Frontier) -> list[str]:
+    """Return what stands below the tables; the verdict is last."""
+    lines = _unscored(frontier, many=False)
+    lines += [*_written(frontier), *_label_scores(frontier), *_parts(frontier), *_choice(frontier)]
+    lines += [headroom_line(frontier.headroom)] if frontier.headroom else []
+    return [*lines, verdict(frontier)]
+
+
+def front_rows(frontier: Frontier) -> list[FrontRow]:
+    """Return the table of the start and the front, its head first and the prompt last in each."""
+    measured = "test" if frontier.held_out else "cross-fitted"
+    head = ("", "trial", "tokens", "reply", "dev", "confirmation")
+    head += (f"{measured} (95 % interval)", "n", "gain", "written", "prompt")
     others = {entry.number: entry for entry in (frontier.best, *frontier.front)}
     others.pop(frontier.start.number, None)
     entries = [frontier.start, *sorted(others.values(), key=lambda entry: entry.cost)]
-    is_written = any(entry.test and entry.test.written is not None for entry in entries)
+    rows = [head]
     for entry in entries:
         mark = "start" if entry.number == frontier.start.number else ""
         mark = "best" if entry.number == frontier.best.number else mark
@@ -111,20 +131,11 @@ def result_lines(frontier: Frontier) -> list[str]:
                 _summary(entry.prompt) + _kept(entry),
             )
         )
-    if not is_written:
+    if not any(entry.test and entry.test.written is not None for entry in entries):
         rows = [(*row[:-2], row[-1]) for row in rows]
     if not any(entry.trial.reply_tokens for entry in entries):
         rows = [(*row[:3], *row[4:]) for row in rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    table = [
-        "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip()
-        for row in rows
-    ]
-    first, notes = _unscored(frontier, many=True), _unscored(frontier, many=False)
-    notes += [*_written(frontier), *_label_scores(frontier), *_parts(frontier), *_choice(frontier)]
-    notes += [headroom_line(frontier.headroom)] if frontier.headroom else []
-    first += [""] if first else []
-    return [*first, *table, "", *mutator_lines(frontier.mutators), *notes, verdict(frontier)]
+    return [FrontRow(*pair) for pair in zip(rows, (None, *entries), strict=True)]
 
 
 def _label_scores(frontier: Frontier) -> list[str]:

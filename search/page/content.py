@@ -108,7 +108,7 @@ def gather(held: Study, pick: str, *, with_rows: bool) -> Content:
     both = answered is not None and shown.number in answered.answers
     start = frontier.start.number
     said = _said(frontier.start.prompt, with_rows)
-    explanation = _explanation(held, shown)
+    explanation = held.explanation(shown.number)
     parts = _parts(explanation, with_rows=with_rows)
     history = _History(held, frontier, with_rows=with_rows)
     return Content(
@@ -134,13 +134,6 @@ def gather(held: Study, pick: str, *, with_rows: bool) -> Content:
         about=_about(frontier),
         run=run_command(frontier),
     )
-
-
-def _explanation(held: Study, shown: Entry) -> Explanation | None:
-    """Return what was explained of the prompt, on most rows; of equals the one with most told."""
-    known = [one for one in held.explanations() if one.trial == shown.number]
-    told = [(one.rows, one.bare is not None, one.row is not None) for one in known]
-    return known[told.index(max(told))] if known else None
 
 
 def _panels(held: Study, frontier: Frontier, shown: Entry, *, with_rows: bool) -> tuple[Panel, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from .notebook import data_frame, html_table
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -147,6 +149,36 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
         return asdict(self)
+
+    def to_pandas(self) -> Any:  # noqa: ANN401 (pandas is optional)
+        """Return the parts as a pandas DataFrame, a row each.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed.
+        """
+        return data_frame(self._rows())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        where = {"dev": "dev and confirmation", "test": "test"}[self.split]
+        caption = f"trial {self.trial}: {self.score:.3f} on {self.rows} {where} rows; points lost"
+        return html_table(f"{caption} without each part", self._rows())
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "gene": part.gene,
+                "part": part.text,
+                "tokens": part.tokens,
+                "effect": part.effect and 100 * part.effect.mean,
+                "low": part.effect and 100 * part.effect.low,
+                "high": part.effect and 100 * part.effect.high,
+                "shapley": part.shapley and 100 * part.shapley.mean,
+            }
+            for part in self.parts
+        ]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Explanation:

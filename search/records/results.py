@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InputError
 from ..prompts.render import prompt_to_dict
+from .notebook import data_frame, html_table
 from .pareto import front_indices, knee
 from .unscored import too_many
+from .verdict import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from ..contracts import Prompt
     from .config import StudyConfig
     from .efforts import Worth
+    from .explanation import Explanation
     from .trials import Trial
 
 FINALISTS = 3
@@ -207,6 +210,8 @@ class Frontier:
         What each mutator cost and brought, that with the largest gain first.
     offered
         Prompts that were derived from others after the search, and can be picked.
+    explanation
+        What each part of the best prompt is worth, once that was asked for.
     """
 
     study: str
@@ -224,6 +229,7 @@ class Frontier:
     headroom: Headroom | None = None
     mutators: tuple[Worth, ...] = ()
     offered: tuple[Entry, ...] = ()
+    explanation: Explanation | None = None
 
     @property
     def held_out(self) -> bool:
@@ -317,6 +323,41 @@ class Frontier:
             "headroom": asdict(self.headroom) if self.headroom else None,
             "mutators": [worth.to_dict() for worth in self.mutators],
         }
+
+    def to_pandas(self) -> Any:  # noqa: ANN401 (pandas is optional)
+        """Return the start and the front as a pandas DataFrame, a row each.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed.
+        """
+        return data_frame(self._rows())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return html_table(verdict(self), self._rows())
+
+    def _rows(self) -> list[dict[str, Any]]:
+        names = {self.best.number: "best", self.start.number: "start"}
+        entries = {one.number: one for one in (self.start, self.best, *self.front)}
+        return [
+            {
+                "prompt": names.get(number, "front"),
+                "trial": number,
+                "tokens": entry.tokens,
+                "reply_tokens": entry.trial.reply_tokens,
+                "dev": entry.quality,
+                "test": entry.test.score if entry.test else None,
+                "low": entry.test.low if entry.test else None,
+                "high": entry.test.high if entry.test else None,
+                "gain": entry.gain,
+                "p_value": entry.p_value,
+                "instruction": entry.prompt.instruction,
+                "demonstrations": len(entry.prompt.demonstrations),
+            }
+            for number, entry in entries.items()
+        ]
 
 
 def front_of(entries: Sequence[Entry], rows: int) -> list[Entry]:

@@ -158,6 +158,7 @@ class Study:
             best=_tested(frontier.best, tests),
             front=tuple(_tested(entry, tests) for entry in frontier.front),
             offered=tuple(self._latest().simpler.values()),
+            explanation=self.explanation(frontier.best.number),
         )
 
     def _simplified(self, frontier: Frontier) -> Frontier:
@@ -217,10 +218,12 @@ class Study:
         done = [one for one in self.batches.of("answered") if one.name == name and one.done]
         return AnsweredRows.from_dict(done[0].payload) if done else None
 
-    def explanations(self) -> list[Explanation]:
-        """Return what was explained so far."""
+    def explanation(self, trial: int) -> Explanation | None:
+        """Return what was explained of a trial: what rests on most rows, and of that most of it."""
         done = [batch.payload for batch in self.batches.of("explain") if batch.done]
-        return [Explanation.from_dict(payload) for payload in done]
+        known = [one for one in map(Explanation.from_dict, done) if one.trial == trial]
+        told = [(one.rows, one.bare is not None, one.row is not None) for one in known]
+        return known[told.index(max(told))] if known else None
 
     def lineage(self, entry: Entry) -> list[dict[str, Any]]:
         """Return the trials an entry descends from, nearest first."""

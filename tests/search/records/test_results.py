@@ -66,3 +66,15 @@ def test_what_is_wrong_with_the_start_is_said_once() -> None:
     lines = result_lines(frontier(silent))
     (said,) = [line for line in lines if "say no label" in line]
     assert said.startswith("30 of 50 replies to the start prompt")
+
+
+def test_a_notebook_shows_the_front() -> None:
+    """As a table in which no text is markup, and as a data frame."""
+    odd = replace(entry(1, 0.6, 20, 1.0).trial, prompt=Prompt("<b>Do</b> it.", STRUCTURE))
+    found = frontier(entry(0, 0.5, 10, 0.0), replace(entry(1, 0.6, 20, 1.0), trial=odd))
+    shown = found._repr_html_()
+    assert "&lt;b&gt;Do&lt;/b&gt; it." in shown
+    assert "gain over the starting prompt" in shown
+    frame = found.to_pandas()
+    assert list(frame["prompt"]) == ["start", "best"]
+    assert frame["dev"].tolist() == [0.5, 0.6]
