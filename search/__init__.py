@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import load_frontier, optimize
+    from .comparing import compare
     from .contracts import Example, Prompt, Structure, Task
     from .data.load_task import load_task
     from .errors import BackendError, InputError, PromptfrontError, VerificationError
@@ -40,6 +41,7 @@ _HOMES = {
     "Structure": "contracts",
     "Task": "contracts",
     "VerificationError": "errors",
+    "compare": "comparing",
     "explain": "explaining",
     "load_frontier": "api",
     "load_prompt": "export.document",
@@ -62,6 +64,7 @@ __all__ = [
     "Structure",
     "Task",
     "VerificationError",
+    "compare",
     "explain",
     "load_frontier",
     "load_prompt",

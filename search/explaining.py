@@ -10,29 +10,25 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .errors import InputError
 from .evaluation.effects import Effects
 from .evaluation.full import score_in_full
 from .evaluation.holdout import confirmation_rows
 from .evaluation.word_effects import word_effects
-from .export.places import Places
-from .export.restored import restored
+from .export.reopened import reopened
 from .options import DEFAULT_STORAGE
-from .plugins import available
 from .prompts.parts import PromptParts
 from .proposals.importance import importances
 from .records.explanation import Effect, Explanation, PartEffect, Shorter
-from .secrets import MASK
 from .storage.database import Store
 from .storage.opening import latest_study
 from .storage.study import Study
 from .storage.trials import SIMPLER
 
 if TYPE_CHECKING:
-    from .contracts import Answers, Backend, Example, Task
+    from .contracts import Backend, Example, Task
     from .evaluation.evaluator import Evaluator
     from .prompts.parts import Part
     from .records.explanation import RowExplanation
@@ -126,7 +122,7 @@ def explain(
     name = wanted.name(entry)
 
     def work() -> dict[str, Any]:
-        evaluator = _evaluator(held, task, backend)
+        evaluator = reopened(held, task, backend)
         try:
             return _Explainer(held, evaluator, entry, wanted, on_plan).explanation().to_dict()
         finally:
@@ -146,45 +142,6 @@ def _check(wanted: _Wanted) -> None:
         value = getattr(wanted, option)
         if value is not None and value < least:
             raise InputError(f"`{option}`: expected a number from {least}, found {value}")
-
-
-def _evaluator(held: Study, task: Task | None, backend: Backend | None) -> Evaluator:
-    """Return what scores prompts as the study's search did."""
-    config = held.config
-    load = config.load
-    masked = [name for name, one in load["backend_options"].items() if MASK in str(one)]
-    if backend is None and masked:
-        raise InputError(
-            f"the secret in {masked[0]} was not stored with study {held.name!r}: "
-            "set it in the environment, or pass the `backend` in Python"
-        )
-    if backend is None and config.backend not in available("promptfront.backends"):
-        raise InputError(
-            f"study {held.name!r} was given a backend of one's own, {config.backend}: explain it "
-            "from Python, with `backend`"
-        )
-    if task is None and not load["task"] and not any(load["data"].values()):
-        raise InputError(
-            f"study {held.name!r} was given a Task of one's own: explain it from Python, "
-            "with `task`"
-        )
-    places = Places(Path(held.name), load.get("folder"), frozenset(load.get("local", ())))
-    evaluator = restored(
-        places.found(load),
-        backend=backend or config.backend,
-        seed=config.seed,
-        answers=cast("Answers | None", config.answers),
-        day=config.date,
-        task=task,
-        store=held.store,
-    )
-    if evaluator.task.data_hash != config.data_hash:
-        raise InputError(
-            f"study {held.name!r} was searched with other rows than {evaluator.task.source} gives "
-            "now; put the data back as they were"
-        )
-    evaluator.limit_dev(config.sizes.dev)
-    return evaluator
 
 
 class _Explainer:

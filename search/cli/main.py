@@ -218,9 +218,18 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from ..export.document import write_text
-    from ..page.page import report
+    from ..page.page import comparison_page, report
 
-    page = report(options.storage, options.study, pick=options.pick, rows=not options.no_rows)
+    rows = not options.no_rows
+    if options.cross and not options.compare:
+        raise InputError("`cross`: expected studies to compare; name them with `compare`")
+    if options.compare:
+        from ..comparing import compare
+
+        comparison = compare(options.compare, options.storage, cross=options.cross)
+        page = comparison_page(comparison, rows=rows)
+    else:
+        page = report(options.storage, options.study, pick=options.pick, rows=rows)
     write_text(options.output, page)
     tell(f"{len(page.encode()) / 1e6:.1f} MB -> {options.output}: open it in a browser")
     if options.json:

@@ -329,6 +329,18 @@ def _add_report(report: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out all data: rows, answers, and the examples in prompts",
     )
+    report.add_argument(
+        "--compare",
+        nargs="+",
+        default=[],
+        metavar="STUDY",
+        help="several studies of the same rows, such as other models, on one page",
+    )
+    report.add_argument(
+        "--cross",
+        action="store_true",
+        help="with --compare: each model scores the best prompts of the others",
+    )
 
 
 def _add_export(export: argparse.ArgumentParser) -> None:

@@ -116,7 +116,7 @@ def gather(held: Study, pick: str, *, with_rows: bool) -> Content:
         shown=shown,
         finished=frontier.start.test is not None,
         verdict=verdict(frontier),
-        headroom=headroom_line(frontier.headroom) if frontier.headroom else "",
+        headroom=_without_name(headroom_line(frontier.headroom)) if frontier.headroom else "",
         start=side_by_side(said, said, held.config.input_fields)[0],
         panels=_panels(held, frontier, shown, with_rows=with_rows),
         charts=history.charts() | _effects_chart(explanation, parts),
@@ -134,6 +134,11 @@ def gather(held: Study, pick: str, *, with_rows: bool) -> Content:
         about=_about(frontier),
         run=run_command(frontier),
     )
+
+
+def _without_name(line: str) -> str:
+    """Return a line of the terminal without the word that it begins with there."""
+    return line.split(maxsplit=1)[1]
 
 
 def _panels(held: Study, frontier: Frontier, shown: Entry, *, with_rows: bool) -> tuple[Panel, ...]:
@@ -249,7 +254,8 @@ class _History:
         wrote = sum(max(0, trial.rows - seen) * trial.reply_tokens for trial, seen in self._scored)
         calls = sum(effort.calls for effort in self._efforts)
         tokens = sum(effort.tokens for effort in self._efforts)
-        times = [time for time in self._times.values() if time]
+        told = (self._times[trial.number] for trial, _ in self._scored)
+        times = [time for time in told if time]
         minutes = (max(times) - min(times)).total_seconds() / 60 if times else 0.0
         return (
             ("candidates", f"{self._frontier.trials:,}"),

@@ -11,13 +11,16 @@ from markupsafe import Markup
 
 from ..errors import InputError
 from ..options import DEFAULT_STORAGE
+from ..records.verdict import verdict
 from ..storage.database import Store
 from ..storage.opening import latest_study
 from ..storage.study import Study
 from .content import gather
 from .rows import as_json
+from .wording import side_by_side, without_rows
 
 if TYPE_CHECKING:
+    from ..records.comparison import Comparison
     from .content import Content
 
 _NO_SCRIPT_ROWS = 40
@@ -56,25 +59,72 @@ def report(
     return _page(gather(held, pick, with_rows=rows), with_rows=rows)
 
 
-def _page(content: Content, *, with_rows: bool) -> str:
-    environment = jinja2.Environment(
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
+def comparison_page(comparison: Comparison, *, rows: bool = True) -> str:
+    """Return studies of the same rows as a page of HTML, one file without a script.
+
+    Parameters
+    ----------
+    comparison
+        What `compare` returned.
+    rows
+        Whether demonstrations may stand on the page.
+    """
+    first = comparison.frontiers[0]
+    fields = first.config.input_fields
+    prompts = [one.best.prompt for one in comparison.frontiers]
+    prompts = prompts if rows else [without_rows(prompt) for prompt in prompts]
+    pairs = [side_by_side(prompts[0], prompt, fields) for prompt in prompts]
+    studies = [
+        {"frontier": frontier, "verdict": verdict(frontier), "before": before, "after": after}
+        for frontier, (before, after) in zip(comparison.frontiers, pairs, strict=True)
+    ]
+    return _rendered(
+        "compare.html.jinja",
+        comparison=comparison,
+        studies=studies,
+        title=f"{first.task}: {len(studies)} studies",
+        verdict=_serving(comparison),
+        with_rows=rows,
     )
+
+
+def _serving(comparison: Comparison) -> str:
+    """Return in one sentence whether one prompt serves all."""
+    count = len(comparison.frontiers)
+    gained = sum(one.best.number != one.start.number for one in comparison.frontiers)
+    if not comparison.crossed:
+        found = f"{gained} of {count} searches found another prompt than their start"
+        return f"{found}; whether one serves all was not measured"
+    serving = [comparison.frontiers[i].study for i in comparison.serving_all()]
+    if not serving:
+        return "no best prompt serves all: each is significantly worse for another model"
+    whose = " and that of ".join(serving)
+    return f"the best prompt of {whose} serves all: no other model is shown to do worse with it"
+
+
+def _page(content: Content, *, with_rows: bool) -> str:
     changed = [row for row in content.rows if row.change != "same"]
-    page = environment.from_string(_read("page.html.jinja"))
-    return page.render(
+    return _rendered(
+        "page.html.jinja",
         content=content,
         with_rows=with_rows,
         few_rows=(changed or content.rows)[:_NO_SCRIPT_ROWS],
         charts=_script_json(content.charts),
         rows=_script_json(as_json(content.rows)),
-        style=_trusted(_read("page.css")),
         script=_trusted(_read("page.js")),
         library=_trusted(_library()),
     )
+
+
+def _rendered(template: str, **values: Any) -> str:  # noqa: ANN401 (whatever the template shows)
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_read),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(template).render(style=_trusted(_read("page.css")), **values)
 
 
 def _read(name: str) -> str:

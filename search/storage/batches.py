@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
     from .database import Store
 
-Kind = Literal["search", "headroom", "confirm", "simplify", "test", "answered", "explain"]
+Kind = Literal["search", "headroom", "confirm", "simplify", "test", "answered", "explain", "cross"]
 """What a batch is: candidates to race, what there is to gain, finalists to confirm, the best prompt
-to make simpler, a front to test, what it answered then, or a prompt to explain."""
+to make simpler, a front to test, what it answered then, a prompt to explain, or other studies'
+prompts to score."""
 _BEAT_SECONDS = 10.0
 """How often a worker says that it lives."""
 _DEAD_AFTER_SECONDS = 60.0

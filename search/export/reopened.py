@@ -1,0 +1,68 @@
+"""A study's task and model, loaded again from the study itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ..errors import InputError
+from ..plugins import available
+from ..secrets import MASK
+from .places import Places
+from .restored import restored
+
+if TYPE_CHECKING:
+    from ..contracts import Answers, Backend, Task
+    from ..evaluation.evaluator import Evaluator
+    from ..storage.study import Study
+
+
+def reopened(held: Study, task: Task | None = None, backend: Backend | None = None) -> Evaluator:
+    """Return what scores prompts as the study's search did.
+
+    Parameters
+    ----------
+    held
+        The study.
+    task, backend
+        The task and the backend, where the search was given objects of one's own.
+
+    Raises
+    ------
+    InputError
+        If they cannot be loaded again, or the rows are others now.
+    """
+    config = held.config
+    load = config.load
+    masked = [name for name, one in load["backend_options"].items() if MASK in str(one)]
+    if backend is None and masked:
+        raise InputError(
+            f"the secret in {masked[0]} was not stored with study {held.name!r}: "
+            "set it in the environment, or pass the `backend` in Python"
+        )
+    if backend is None and config.backend not in available("promptfront.backends"):
+        raise InputError(
+            f"study {held.name!r} was given a backend of one's own, {config.backend}: load it from "
+            "Python, with `backend`"
+        )
+    if task is None and not load["task"] and not any(load["data"].values()):
+        raise InputError(
+            f"study {held.name!r} was given a Task of one's own: load it from Python, with `task`"
+        )
+    places = Places(Path(held.name), load.get("folder"), frozenset(load.get("local", ())))
+    evaluator = restored(
+        places.found(load),
+        backend=backend or config.backend,
+        seed=config.seed,
+        answers=cast("Answers | None", config.answers),
+        day=config.date,
+        task=task,
+        store=held.store,
+    )
+    if evaluator.task.data_hash != config.data_hash:
+        raise InputError(
+            f"study {held.name!r} was searched with other rows than {evaluator.task.source} gives "
+            "now; put the data back as they were"
+        )
+    evaluator.limit_dev(config.sizes.dev)
+    return evaluator

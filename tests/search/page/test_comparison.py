@@ -1,0 +1,81 @@
+"""Studies side by side, and each best prompt on the other models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from promptfront.search import DataOptions, compare, optimize
+from promptfront.search.cli.main import main
+from promptfront.search.errors import InputError
+from promptfront.search.page.page import comparison_page
+from promptfront.search.records.comparison import Comparison, CrossScore
+from promptfront.search.storage.database import Store
+from promptfront.search.storage.opening import latest_study
+from tests.search.conftest import HOSTILE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def two(searched: Path, tiny: Callable[..., str]) -> tuple[str, str]:
+    """Return the names of two studies of the same rows by different models."""
+    first = latest_study(Store("sqlite:///promptfront.db", create=False))
+    data = DataOptions(data="tickets.csv")
+    optimize(None, prompt="short.txt", data=data, model=tiny("gemma"), budget=1, study="other")
+    return first, "other"
+
+
+def test_each_model_scores_the_prompts_of_the_others(two: tuple[str, str]) -> None:
+    """On the test rows, once; the diagonal is what the search reported."""
+    found = compare(two, cross=True)
+    assert [one.study for one in found.frontiers] == list(two)
+    assert found.crossed[0][0] is None
+    assert found.crossed[1][1] is None
+    for score in (found.crossed[0][1], found.crossed[1][0]):
+        assert score is not None
+        assert score.low <= score.score <= score.high
+        assert score.n == found.frontiers[0].config.sizes.test
+    assert compare(two, cross=True) == found
+    assert json.dumps(found.to_dict())
+
+
+def test_the_page_shows_prompts_side_by_side(
+    two: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the command line; nothing on it is a script."""
+    assert main(["report", "--compare", *two, "-o", "c.html"]) == 0
+    page = comparison_page(compare(two))
+    assert Path("c.html").read_text(encoding="utf-8") == page
+    assert "whether one serves all was not measured" in page
+    assert "<script" not in page
+    assert HOSTILE not in page
+    assert f"<summary>{two[0]} and other</summary>" in page
+
+
+def test_says_whose_prompt_serves_all(two: tuple[str, str]) -> None:
+    """The one that is significantly worse for no other model."""
+    fine = CrossScore(0.6, 0.5, 0.7, 100, -0.01, 0.4)
+    worse = replace(fine, gain=-0.2, p_value=0.001)
+    frontiers = compare(two).frontiers
+    found = Comparison(frontiers, ((None, worse), (fine, None)))
+    assert found.serving_all() == [0]
+    assert f"the best prompt of {two[0]} serves all" in comparison_page(found)
+    none = Comparison(frontiers, ((None, worse), (None, None)))
+    assert "no best prompt serves all" in comparison_page(none)
+
+
+def test_refuses_what_cannot_be_compared(two: tuple[str, str], tiny: Callable[..., str]) -> None:
+    """One study alone, one of other rows, and crossing nothing."""
+    with pytest.raises(InputError, match="two studies or more"):
+        compare([two[0], two[0]])
+    data = DataOptions(data="tickets.csv")
+    optimize(None, prompt="short.txt", data=data, model=tiny(), budget=1, seed=1, study="rows")
+    with pytest.raises(InputError, match="other rows or labels"):
+        compare([two[0], "rows"])
+    assert main(["report", "--cross"]) == 2
