@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from .streams import printable
+
 if TYPE_CHECKING:
     from ..records.explanation import (
         Effect,
@@ -67,7 +69,7 @@ def _row(part: PartEffect, *, with_shapley: bool) -> tuple[str, ...]:
     effect, shapley = part.effect, part.shapley
     shown = ("", "cannot be left out") if effect is None else (_points(effect), _interval(effect))
     more = (_points(shapley) if shapley else "",) if with_shapley else ()
-    text = " ".join(part.text.split())
+    text = " ".join(printable(part.text).split())
     text = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
     return (*shown, *more, f"{part.tokens:+d}", f"{_KINDS[part.gene]}: {text}")
 

@@ -101,6 +101,12 @@ def ascii_json(text: str) -> str:
     return text.encode("ascii", _ESCAPES).decode()
 
 
+def printable(text: str) -> str:
+    """Return a text as one line, with what would act on a terminal written as an escape."""
+    line = "".join(" " if one.isspace() else one for one in text)
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
+
+
 def say(text: str, end: str = "\n") -> None:
     """Print on standard output; a reader that has read enough is no error.
 

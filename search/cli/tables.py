@@ -8,6 +8,7 @@ from ..records.unscored import listed, too_many
 from ..records.verdict import headroom_line, verdict
 from .messages import with_flags
 from .mutator_table import mutator_lines
+from .streams import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -251,6 +252,6 @@ def _summary(prompt: Prompt) -> str:
         if structure.verbalizers
         else []
     )
-    text = " ".join(prompt.instruction.split()) or "(no instruction)"
+    text = " ".join(printable(prompt.instruction).split()) or "(no instruction)"
     text = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
     return ", ".join([f"{text} [{labels}]", *extras])

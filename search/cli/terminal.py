@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..page.wording import side_by_side
 from .explanation_table import effect_lines
 from .mutator_table import mutator_rows
+from .streams import printable
 from .tables import FrontRow, front_rows, notes, warnings
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _marked(turns: Sequence[Said], *, marked: bool) -> Text:
     for turn in turns:
         text.append(f"[{turn.role}] " if turn.role else "", style="dim")
         for piece in turn.pieces:
-            shown = f"{{{piece.text}}}" if piece.kind == "slot" else " ".join(piece.text.split(" "))
-            text.append(shown.replace("\n", " "), style="green" if piece.changed and marked else "")
+            shown = f"{{{piece.text}}}" if piece.kind == "slot" else piece.text
+            text.append(printable(shown), style="green" if piece.changed and marked else "")
         text.append(" ")
     return text

@@ -102,13 +102,14 @@ def latest_study(store: Store) -> str:
 def _studies(store: Store) -> dict[str, float]:
     """Return the names of promptfront's studies, and when each was started."""
     with clear_errors(store.url):
-        summaries = optuna.get_all_study_summaries(store.optuna)
+        # Not the summaries, for which Optuna reads and copies all trials of all studies.
+        studies = store.optuna.get_all_studies()
     started: dict[str, float] = {}
-    for summary in summaries:
-        config = summary.user_attrs.get(CONFIG)
+    for study in studies:
+        config = study.user_attrs.get(CONFIG)
         if config is not None:
             known = isinstance(config, dict)
-            started[summary.study_name] = config.get("started", 0.0) if known else 0.0
+            started[study.study_name] = config.get("started", 0.0) if known else 0.0
     return started
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -19,8 +20,6 @@ LONG = Prompt(f"Which mood has the text? {'Take care to read it well. ' * 40}", 
 
 def found() -> Frontier:
     """Return a made-up front of two, with all that a search can tell."""
-    from dataclasses import replace
-
     test = HeldOutScore(0.61234, 0.5, 0.7, 1000, None, written=0.6, written_n=200, macro_f1=0.5)
     test = replace(test, matthews=0.4)
     entries = [entry(0, PLAIN, 0.5, 12, reply_tokens=1.5), entry(7, LONG, 0.7, 340)]
@@ -42,6 +41,16 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert "gain over the starting prompt" in " ".join(told.split())
     assert "sentence: Take care." in told
     assert ("written" in told) == (width > 120)
+
+
+def test_no_text_acts_on_the_terminal() -> None:
+    """An escape in a row is written as one."""
+    frontier = found()
+    odd = replace(LONG, instruction="Red: \x1b[31m and\nwhat\x07 follows?")
+    best = replace(frontier.best, trial=replace(frontier.best.trial, prompt=odd))
+    lines = terminal_text(replace(frontier, best=best, front=(best,)), 100)
+    assert "\x1b[31m" not in lines
+    assert "\\x1b[31m and what\\x07 follows?" in re.sub(r"\x1b\[[0-9;]*m", "", lines)
 
 
 def test_marks_what_changed(monkeypatch: pytest.MonkeyPatch) -> None:
