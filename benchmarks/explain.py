@@ -66,13 +66,14 @@ def main() -> None:
     backend = HFBackend(folder, dtype=args.dtype)
     rows, few = task.dev[: args.rows], task.dev[: args.peer_rows]
     parts = PromptParts(prompt(task), task.start.structure, task.input_fields)
-    print(f"{len(parts.all())} parts, {len(rows)} rows, {backend.model}, {args.dtype}")
+    print(f"{len(parts.all())} parts, {len(rows)} and {len(few)} rows, {args.dtype}", flush=True)
     peer = Peer(folder, args.dtype, task, parts)
     ours, theirs = list[float](), list[float]()
     for repeat in range(args.repeats):
         runs = [(ours, lambda: explain(task, backend, parts, rows)), (theirs, lambda: peer(few))]
         for times, run in runs if repeat % 2 else reversed(runs):
             times.append(seconds(run))
+            print(f"{'explain' if times is ours else 'padded'} {times[-1]:.1f} s", flush=True)
     scaled = [one * len(rows) / len(few) for one in theirs]
     told: dict[str, Any] = {
         "parts": len(parts.all()),

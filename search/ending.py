@@ -14,7 +14,7 @@ from .evaluation.simplify import simplify
 from .prompts.own import keeps_form
 from .records.results import finalists, with_start
 from .storage.study import entries_name
-from .storage.trials import SIMPLER
+from .storage.trials import DERIVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .contracts import Prompt
     from .evaluation.evaluator import Evaluator
     from .records.results import Entry
+    from .records.trials import Trial
     from .storage.study import Study
 
 _SIMPLIFY = "simplify"
@@ -126,16 +127,13 @@ class Ending:
         return next((entry for entry in self._study.full() if entry.prompt == prompt), None)
 
     def _add(self, name: str, prompt: Prompt, best: Entry) -> Entry:
-        """Store a simpler prompt as a trial of its own, which a killed worker may have done."""
-        batch = SIMPLER + name
-        if self._study.simpler(batch) is None:
+        """Store a simpler prompt as a trial of its own."""
+
+        def made() -> Trial:
             trial = score_in_full(self._evaluator, prompt, "the best prompt")
-            trial = replace(trial, parents=(best.number,), mutators=(_SIMPLIFY,))
-            self._study.add(batch, 0, trial, None)
-        entry = self._study.simpler(batch)
-        if entry is None:
-            raise StorageError(f"study {self._study.name!r} does not hold what was just stored")
-        return entry
+            return replace(trial, parents=(best.number,), mutators=(_SIMPLIFY,))
+
+        return self._study.derived(DERIVED + name, made)
 
     def _test(self) -> None:
         """Score start, best and front on the held-out rows."""

@@ -25,7 +25,7 @@ from .records.explanation import Effect, Explanation, PartEffect, Shorter
 from .storage.database import Store
 from .storage.opening import latest_study
 from .storage.study import Study
-from .storage.trials import SIMPLER
+from .storage.trials import DERIVED
 
 if TYPE_CHECKING:
     from .contracts import Backend, Example, Task
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .prompts.parts import Part
     from .records.explanation import RowExplanation
     from .records.results import Entry
+    from .records.trials import Trial
 
 _WEAKEST = 3
 """Parts that the shorter prompt does without."""
@@ -264,13 +265,14 @@ class _Explainer:
 
     def _offer(self, gone: Sequence[Part]) -> int:
         """Store the shorter prompt as a trial that can be exported; return its number."""
-        prompt = self._parts.without(gone)
-        known = (*self._held.full(), *self._held.frontier().offered)
+        prompt, frontier = self._parts.without(gone), self._held.frontier()
+        known = (frontier.start, frontier.best, *frontier.front, *frontier.offered)
         if found := next((one for one in known if one.prompt == prompt), None):
             return found.number
-        batch = f"{SIMPLER}{_EXPLAINED}-{self._wanted.name(self._entry)}"
-        trial = score_in_full(self._evaluator, prompt, "the shorter prompt")
-        trial = replace(trial, parents=(self._entry.number,), mutators=(_EXPLAINED,))
-        self._held.add(batch, 0, trial, None)
-        stored = self._held.simpler(batch)
-        return -1 if stored is None else stored.number
+
+        def made() -> Trial:
+            trial = score_in_full(self._evaluator, prompt, "the shorter prompt")
+            return replace(trial, parents=(self._entry.number,), mutators=(_EXPLAINED,))
+
+        batch = f"{DERIVED}{_EXPLAINED}-{self._wanted.name(self._entry)}"
+        return self._held.derived(batch, made).number

@@ -102,7 +102,8 @@ def _shorter(shorter: Shorter) -> list[str]:
     return [
         f"without {which}: {_points(gain).removeprefix('~ ')} points {_interval(gain)}, "
         f"{abs(shorter.tokens)} tokens {sign}: trial {shorter.trial} "
-        f"(`optimize export --pick {shorter.trial}`)"
+        f"(`optimize export --pick {shorter.trial}`)",
+        "chosen by these rows, it looks a little better than it is",
     ]
 
 

@@ -110,7 +110,7 @@ def notes(frontier: Frontier) -> list[str]:
 def front_rows(frontier: Frontier) -> list[FrontRow]:
     """Return the table of the start and the front, its head first and the prompt last in each."""
     measured = "test" if frontier.held_out else "cross-fitted"
-    head = ("", "trial", "tokens", "reply", "dev", "confirmation")
+    head: tuple[str, ...] = ("", "trial", "tokens", "reply", "dev", "confirmation")
     head += (f"{measured} (95 % interval)", "n", "gain", "written", "prompt")
     others = {entry.number: entry for entry in (frontier.best, *frontier.front)}
     others.pop(frontier.start.number, None)

@@ -20,7 +20,7 @@ from .tables import FrontRow, front_rows, notes, warnings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
     from rich.text import Text
 
     from ..page.wording import Said
@@ -51,14 +51,19 @@ def terminal_text(frontier: Frontier, width: int | None = None) -> str:
         Columns of the terminal; by default those of this one.
     """
     from rich.console import Console
+    from rich.text import Text
 
     columns = width or shutil.get_terminal_size().columns
-    colors = None if os.environ.get("NO_COLOR") else "standard"
+    written = StringIO()
     console = Console(
-        file=StringIO(), width=columns, force_terminal=True, color_system=colors, highlight=False
+        file=written,
+        width=columns,
+        force_terminal=True,
+        color_system=None if os.environ.get("NO_COLOR") else "standard",
+        highlight=False,
     )
     for line in warnings(frontier):
-        _say(console, line)
+        console.print(Text(line))
     rows = front_rows(frontier)
     console.print(_table([row.cells[:-1] for row in rows], columns, _LEFT_OUT))
     for row in rows[1:]:
@@ -68,16 +73,11 @@ def terminal_text(frontier: Frontier, width: int | None = None) -> str:
         console.print()
         console.print(_table(told, columns, _MUTATORS_LEFT_OUT))
     console.print()
-    for line in (*effect_lines(frontier.explanation), *notes(frontier)):
-        _say(console, line)
-    file = console.file
-    return file.getvalue().rstrip("\n") if isinstance(file, StringIO) else ""
-
-
-def _say(console: Console, line: str) -> None:
-    from rich.text import Text
-
-    console.print(Text(line))
+    for line in effect_lines(frontier.explanation):
+        console.print(Text(line), overflow="ellipsis", no_wrap=True)
+    for line in notes(frontier):
+        console.print(Text(line))
+    return written.getvalue().rstrip("\n")
 
 
 def _table(rows: Sequence[Sequence[str]], width: int, left_out: Sequence[str]) -> RenderableType:

@@ -23,7 +23,7 @@ _CONFIG: Spec = {
         "domainColor": _GREY,
         "tickColor": _GREY,
     },
-    "legend": {"labelColor": _GREY, "titleColor": _GREY, "orient": "bottom", "columns": 4},
+    "legend": {"labelColor": _GREY, "titleColor": _GREY, "orient": "bottom", "columns": 3},
 }
 _WIDTH: Spec = {"width": "container", "autosize": {"type": "fit", "contains": "padding"}}
 
@@ -103,8 +103,8 @@ def effects_chart(explanation: Explanation, texts: Sequence[str]) -> Spec:
         if part.effect
     ]
     y: Spec = {"field": "part", "type": "nominal", "sort": None, "title": None}
-    y |= {"axis": {"labelLimit": 260}}
-    x = _axis("effect", "points that the score loses without it")
+    y |= {"axis": {"labelLimit": 180}}
+    x = _axis("effect", "points lost without it")
     color = _kinds(("more than noise", "within its noise"), (_BLUE, _GREY))
     told = _tooltips("part", "effect", "low", "high")
     return _spec(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from .notebook import data_frame, html_table
+from .notebook import data_frame, html_table, part_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,27 +158,13 @@ class Explanation:
         InputError
             If pandas is not installed.
         """
-        return data_frame(self._rows())
+        return data_frame(part_rows(self))
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
         where = {"dev": "dev and confirmation", "test": "test"}[self.split]
         caption = f"trial {self.trial}: {self.score:.3f} on {self.rows} {where} rows; points lost"
-        return html_table(f"{caption} without each part", self._rows())
-
-    def _rows(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "gene": part.gene,
-                "part": part.text,
-                "tokens": part.tokens,
-                "effect": part.effect and 100 * part.effect.mean,
-                "low": part.effect and 100 * part.effect.low,
-                "high": part.effect and 100 * part.effect.high,
-                "shapley": part.shapley and 100 * part.shapley.mean,
-            }
-            for part in self.parts
-        ]
+        return html_table(f"{caption} without each part", part_rows(self))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Explanation:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InputError
 from ..prompts.render import prompt_to_dict
-from .notebook import data_frame, html_table
+from .notebook import data_frame, frontier_rows, html_table
 from .pareto import front_indices, knee
 from .unscored import too_many
 from .verdict import verdict
@@ -332,32 +332,11 @@ class Frontier:
         InputError
             If pandas is not installed.
         """
-        return data_frame(self._rows())
+        return data_frame(frontier_rows(self))
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        return html_table(verdict(self), self._rows())
-
-    def _rows(self) -> list[dict[str, Any]]:
-        names = {self.best.number: "best", self.start.number: "start"}
-        entries = {one.number: one for one in (self.start, self.best, *self.front)}
-        return [
-            {
-                "prompt": names.get(number, "front"),
-                "trial": number,
-                "tokens": entry.tokens,
-                "reply_tokens": entry.trial.reply_tokens,
-                "dev": entry.quality,
-                "test": entry.test.score if entry.test else None,
-                "low": entry.test.low if entry.test else None,
-                "high": entry.test.high if entry.test else None,
-                "gain": entry.gain,
-                "p_value": entry.p_value,
-                "instruction": entry.prompt.instruction,
-                "demonstrations": len(entry.prompt.demonstrations),
-            }
-            for number, entry in entries.items()
-        ]
+        return html_table(verdict(self), frontier_rows(self))
 
 
 def front_of(entries: Sequence[Entry], rows: int) -> list[Entry]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import Candidate
+from ..errors import StorageError
 from ..records.answered import AnsweredRows
 from ..records.efforts import efforts_from_json, summed, worths
 from ..records.explanation import Explanation
@@ -28,7 +29,7 @@ from .opening import open_study, readable
 from .trials import CANDIDATE, ToldTrials, to_optuna
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from optuna.trial import FrozenTrial
 
@@ -157,7 +158,7 @@ class Study:
             start=_tested(frontier.start, tests),
             best=_tested(frontier.best, tests),
             front=tuple(_tested(entry, tests) for entry in frontier.front),
-            offered=tuple(self._latest().simpler.values()),
+            offered=tuple(self._latest().derived.values()),
             explanation=self.explanation(frontier.best.number),
         )
 
@@ -166,15 +167,23 @@ class Study:
         results = self.results("simplify", (frontier.start, frontier.best))
         if not results:
             return frontier
-        entries = [*frontier.front, *self.full(), *self._latest().simpler.values()]
+        entries = [*frontier.front, *self.full(), *self._latest().derived.values()]
         entry = next(one for one in entries if one.number == results["trial"])
         if score := results["confirmation"]:
             entry = replace(entry, confirmation=ConfirmationScore(**score))
         return frontier.simplified(entry)
 
-    def simpler(self, batch: str) -> Entry | None:
-        """Return the prompt that the best was made simpler to in that batch, once it is stored."""
-        return self._latest().simpler.get(batch)
+    def derived(self, batch: str, make: Callable[[], Trial]) -> Entry:
+        """Return the prompt that was derived from another after the search, in that batch.
+
+        It is made and stored as a trial of its own, unless a killed worker has done so.
+        """
+        if batch not in self._latest().derived:
+            self.add(batch, 0, make(), None)
+        entry = self._latest().derived.get(batch)
+        if entry is None:
+            raise StorageError(f"study {self.name!r} does not hold what was just stored")
+        return entry
 
     def headroom(self) -> Headroom | None:
         """Return what the first candidates showed that there is to gain, once they were tried."""

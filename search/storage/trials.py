@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 CANDIDATE = "candidate"
 """The attribute of an Optuna trial that holds the candidate."""
-SIMPLER = "simpler-"
-"""What the batch of a prompt begins with that the best was made simpler to."""
+DERIVED = "simpler-"
+"""What the batch of a prompt begins with that was derived from another after the search."""
 _DISTRIBUTIONS: dict[str, BaseDistribution] = {
     gene: CategoricalDistribution(tuple(range(SLOTS))) for gene in GENES
 }
@@ -56,12 +56,11 @@ def to_optuna(trial: Trial, batch: str, index: int, slots: Mapping[str, int] | N
 class ToldTrials:
     """The finished trials, each read once: a finished trial never changes.
 
-    ``read`` counts all, ``candidates`` those that were composed. What the best prompt was made
-    simpler to is none of them: the search goes on without it. ``simpler`` has it, by its batch.
-    ``scored`` are the scored
-    ones, each with the rows that an earlier race had shown it; ``full`` the fully evaluated ones,
-    each with its batch; ``told`` the indices that are stored of each batch. ``waited`` counts the
-    candidates since the last that was better than all before it.
+    ``read`` counts all, ``candidates`` those that were composed. What was derived from one
+    after the search is none of them: the search goes on without it. ``derived`` has it, by its
+    batch. ``scored`` are the scored ones, each with the rows that an earlier race had shown it;
+    ``full`` the fully evaluated ones, each with its batch; ``told`` the indices that are stored of
+    each batch. ``waited`` counts the candidates since the last that was better than all before it.
     """
 
     def __init__(self) -> None:
@@ -70,7 +69,7 @@ class ToldTrials:
         self.scored: list[tuple[Trial, int]] = []
         self.full: list[tuple[str, Entry]] = []
         self.told: dict[str, set[int]] = {}
-        self.simpler: dict[str, Entry] = {}
+        self.derived: dict[str, Entry] = {}
         self.waited = 0
         self._rows: dict[Prompt | None, int] = {}
         self._best = -math.inf
@@ -82,8 +81,8 @@ class ToldTrials:
             return
         attrs: dict[str, Any] = stored.user_attrs[CANDIDATE]
         trial = told_from_json(attrs, stored.number)
-        if attrs["batch"].startswith(SIMPLER):
-            self.simpler[attrs["batch"]] = Entry(trial)
+        if attrs["batch"].startswith(DERIVED):
+            self.derived[attrs["batch"]] = Entry(trial)
             return
         self.candidates += 1
         self.history.add(trial)
