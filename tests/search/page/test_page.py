@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from promptfront.search import explain, report
 from promptfront.search.cli.main import main
+from promptfront.search.errors import InputError
 from promptfront.search.storage.database import Store
 from promptfront.search.storage.opening import latest_study
 from promptfront.search.storage.schema import BATCHES
@@ -80,6 +82,13 @@ def test_shows_what_was_explained(searched: Path) -> None:
     page = report(pick="0")
     assert "These are effects of removal." in page
     assert "<b>sentence</b> Bananas are yellow." in page
+
+
+def test_says_what_is_missing_to_draw(searched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The charts need an extra."""
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    with pytest.raises(InputError, match=r"pip install 'promptfront\[report\]'"):
+        report()
 
 
 def test_works_in_a_browser(searched: Path) -> None:
