@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +24,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@pytest.fixture
-def two(searched: Path, tiny: Callable[..., str]) -> tuple[str, str]:
-    """Return the names of two studies of the same rows by different models."""
-    first = latest_study(Store("sqlite:///promptfront.db", create=False))
+@pytest.fixture(scope="module")
+def folder(
+    tickets: Path, tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., str]
+) -> Path:
+    """Return a folder with studies of the same rows by two models, and one of other rows."""
+    folder = shutil.copytree(tickets, tmp_path_factory.mktemp("studies") / "copy")
     data = DataOptions(data="tickets.csv")
-    optimize(None, prompt="short.txt", data=data, model=tiny("gemma"), budget=1, study="other")
-    return first, "other"
+    with chdir(folder):
+        for study, model, seed in (("other", tiny("gemma"), 0), ("rows", tiny(), 1)):
+            optimize(
+                None, prompt="short.txt", data=data, model=model, budget=1, seed=seed, study=study
+            )
+    return folder
+
+
+@pytest.fixture
+def two(
+    tickets: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, str]:
+    """Return the names of the two, in the working folder."""
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy"))
+    store = Store(f"sqlite:///{tickets}/promptfront.db", create=False)
+    return latest_study(store), "other"
 
 
 def test_each_model_scores_the_prompts_of_the_others(two: tuple[str, str]) -> None:
@@ -70,12 +88,10 @@ def test_says_whose_prompt_serves_all(two: tuple[str, str]) -> None:
     assert "no best prompt serves all" in comparison_page(none)
 
 
-def test_refuses_what_cannot_be_compared(two: tuple[str, str], tiny: Callable[..., str]) -> None:
+def test_refuses_what_cannot_be_compared(two: tuple[str, str]) -> None:
     """One study alone, one of other rows, and crossing nothing."""
     with pytest.raises(InputError, match="two studies or more"):
         compare([two[0], two[0]])
-    data = DataOptions(data="tickets.csv")
-    optimize(None, prompt="short.txt", data=data, model=tiny(), budget=1, seed=1, study="rows")
     with pytest.raises(InputError, match="other rows or labels"):
         compare([two[0], "rows"])
     assert main(["report", "--cross"]) == 2
