@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from ..evaluation.effects import effect
 from ..records.trials import Trial
 from ..records.verdict import headroom_line, verdict
 from ..secrets import mask
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..contracts import Prompt
+    from ..records.answered import AnsweredRows
     from ..records.explanation import Explanation
     from ..records.results import Entry, Frontier
     from ..storage.study import Study
@@ -75,6 +78,7 @@ class Content:
     shown: Entry
     finished: bool
     verdict: str
+    interval: str
     headroom: str
     start: tuple[Said, ...]
     panels: tuple[Panel, ...]
@@ -116,6 +120,7 @@ def gather(held: Study, pick: str, *, with_rows: bool) -> Content:
         shown=shown,
         finished=frontier.start.test is not None,
         verdict=verdict(frontier),
+        interval=_gain_interval(frontier, answered),
         headroom=_without_name(headroom_line(frontier.headroom)) if frontier.headroom else "",
         start=side_by_side(said, said, held.config.input_fields)[0],
         panels=_panels(held, frontier, shown, with_rows=with_rows),
@@ -136,13 +141,27 @@ def gather(held: Study, pick: str, *, with_rows: bool) -> Content:
     )
 
 
+def _gain_interval(frontier: Frontier, answered: AnsweredRows | None) -> str:
+    """Return the interval of the best prompt's gain as a sentence; nothing where it has none."""
+    best, start = frontier.best.number, frontier.start.number
+    if best == start or answered is None or answered.split != "test":
+        return ""
+    values = (answered.answers[number].values for number in (best, start))
+    ours, theirs = ([math.nan if one is None else one for one in each] for each in values)
+    gain = effect(ours, theirs)
+    if gain is None:
+        return ""
+    low, high = 100 * gain.low, 100 * gain.high
+    return f"95 % interval of the gain: {low:+.1f} to {high:+.1f} points, of paired differences"
+
+
 def _without_name(line: str) -> str:
     """Return a line of the terminal without the word that it begins with there."""
     return line.split(maxsplit=1)[1]
 
 
 def _panels(held: Study, frontier: Frontier, shown: Entry, *, with_rows: bool) -> tuple[Panel, ...]:
-    names = {frontier.start.number: "start", frontier.best.number: "best"}
+    names = {one.number: "front" for one in frontier.front} | {frontier.best.number: "best"}
     entries = {one.number: one for one in (shown, frontier.best, *frontier.front)}
     entries.pop(frontier.start.number, None)
     config, fields = frontier.config, frontier.config.input_fields
@@ -151,7 +170,7 @@ def _panels(held: Study, frontier: Frontier, shown: Entry, *, with_rows: bool) -
         pair = (_said(frontier.start.prompt, with_rows), _said(entry.prompt, with_rows))
         before, after = side_by_side(*pair, fields)
         export = export_command(config, frontier.study, mask(held.store.url), entry)
-        panels.append(Panel(names.get(number, "front"), entry, before, after, export))
+        panels.append(Panel(names.get(number, "derived"), entry, before, after, export))
     return tuple(panels)
 
 

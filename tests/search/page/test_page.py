@@ -78,8 +78,10 @@ def test_says_that_a_search_has_not_ended(searched: Path) -> None:
 
 def test_shows_what_was_explained(searched: Path) -> None:
     """Once `explain` has been asked."""
-    explain(pick="0", rows=12)
+    found = explain(pick="0", rows=12)
     page = report(pick="0")
+    assert found.shorter is not None
+    assert f"derived: trial {found.shorter.trial}," in report(pick=str(found.shorter.trial))
     assert "These are effects of removal." in page
     assert "<b>sentence</b> Bananas are yellow." in page
 
