@@ -17,12 +17,6 @@ if TYPE_CHECKING:
         Shorter,
     )
 
-_KINDS = {
-    "instruction": "sentence",
-    "constraints": "constraint",
-    "demonstrations": "example",
-    "structure": "setting",
-}
 _WIDTH = 60
 _MOST_MUTATORS = 5
 _MOST_EFFECTS = 5
@@ -71,7 +65,7 @@ def _row(part: PartEffect, *, with_shapley: bool) -> tuple[str, ...]:
     more = (_points(shapley) if shapley else "",) if with_shapley else ()
     text = " ".join(printable(part.text).split())
     text = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
-    return (*shown, *more, f"{part.tokens:+d}", f"{_KINDS[part.gene]}: {text}")
+    return (*shown, *more, f"{part.tokens:+d}", f"{part.kind}: {text}")
 
 
 def _points(effect: Effect) -> str:

@@ -179,15 +179,9 @@ def _said(prompt: Prompt, with_rows: bool) -> Prompt:
 
 
 def _parts(explanation: Explanation | None, *, with_rows: bool) -> tuple[Part, ...]:
-    kinds = {
-        "instruction": "sentence",
-        "constraints": "constraint",
-        "demonstrations": "example",
-        "structure": "setting",
-    }
     return tuple(
         Part(
-            kinds[part.gene],
+            part.kind,
             part.text if with_rows or part.gene != "demonstrations" else "(left out)",
             part.tokens,
             f"{100 * part.effect.mean:+.1f}" if part.effect else "",

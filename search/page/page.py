@@ -97,7 +97,7 @@ def _serving(comparison: Comparison) -> str:
         return f"{found}; whether one serves all was not measured"
     serving = [comparison.frontiers[i].study for i in comparison.serving_all()]
     if not serving:
-        return "no best prompt serves all: each is significantly worse for another model"
+        return "no best prompt serves all: each is worse for another model, or no prompt for it"
     whose = " and that of ".join(serving)
     return f"the best prompt of {whose} serves all: no other model is shown to do worse with it"
 

@@ -33,7 +33,6 @@ class ComparedRow:
     target: str
     before: str
     after: str
-    scores: tuple[float | None, float | None]
 
 
 def compared(rows: AnsweredRows, before: int, after: int) -> list[ComparedRow]:
@@ -50,7 +49,6 @@ def compared(rows: AnsweredRows, before: int, after: int) -> list[ComparedRow]:
             target=_cut(rows.targets[i], most),
             before=_cut(ours.texts[i], most),
             after=_cut(theirs.texts[i], most),
-            scores=(ours.values[i], theirs.values[i]),
         )
         for i in range(count)
     ]

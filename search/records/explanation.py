@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 
     from ..contracts import Gene
 
+_KINDS: dict[Gene, str] = {
+    "instruction": "sentence",
+    "constraints": "constraint",
+    "demonstrations": "example",
+    "structure": "setting",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -51,6 +58,11 @@ class PartEffect:
     tokens: int
     effect: Effect | None
     shapley: Effect | None = None
+
+    @property
+    def kind(self) -> str:
+        """What a person calls such a part."""
+        return _KINDS[self.gene]
 
 
 @dataclass(frozen=True, slots=True)
