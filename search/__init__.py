@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from .explaining import explain
     from .export.document import load_prompt
     from .export.verify import verify
+    from .gating import gate
     from .options import DataOptions, Limits
     from .page.page import report
     from .records.explanation import Explanation
+    from .records.gate import GateResult
     from .records.results import Frontier
 
 _HOMES = {
@@ -34,6 +36,7 @@ _HOMES = {
     "Example": "contracts",
     "Explanation": "records.explanation",
     "Frontier": "records.results",
+    "GateResult": "records.gate",
     "InputError": "errors",
     "Limits": "options",
     "Prompt": "contracts",
@@ -43,6 +46,7 @@ _HOMES = {
     "VerificationError": "errors",
     "compare": "comparing",
     "explain": "explaining",
+    "gate": "gating",
     "load_frontier": "api",
     "load_prompt": "export.document",
     "load_task": "data.load_task",
@@ -57,6 +61,7 @@ __all__ = [
     "Example",
     "Explanation",
     "Frontier",
+    "GateResult",
     "InputError",
     "Limits",
     "Prompt",
@@ -66,6 +71,7 @@ __all__ = [
     "VerificationError",
     "compare",
     "explain",
+    "gate",
     "load_frontier",
     "load_prompt",
     "load_task",

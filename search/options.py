@@ -13,6 +13,8 @@ SHAPLEY_SAMPLES = 64
 """Subsets of a prompt's parts that are scored for Shapley values, where they are asked for."""
 DEFAULT_STORAGE = "sqlite:///promptfront.db"
 """A file in the working folder."""
+MARGIN = 0.01
+"""The loss of score that a gate accepts where nobody says another: one point."""
 _TOO_LARGE = 2**63
 
 

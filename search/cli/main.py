@@ -37,7 +37,8 @@ _SHOWN_LATER = "; the result is stored: `optimize frontier` shows it"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    That is 0, 1 if a verification failed, 2 for unusable input, or 130 if it was stopped.
+    That is 0, 1 if a verification or a gate failed, 2 for unusable input, 3 if a gate's rows cannot
+    tell, or 130 if it was stopped.
     """
     if arguments is None:  # the process is ours
         open_closed()
@@ -86,6 +87,7 @@ def _command(options: argparse.Namespace) -> int:
         "report": _report,
         "export": _export,
         "verify": _verify,
+        "gate": _gate,
         "list": _list,
         "doctor": _doctor,
     }
@@ -266,6 +268,21 @@ def _verify(options: argparse.Namespace) -> int:
     if options.json:
         say(json.dumps(asdict(score)))
     return 0
+
+
+def _gate(options: argparse.Namespace) -> int:
+    from ..export.document import write_text
+    from ..gating import gate
+    from .gate_report import EXIT_CODES, gate_lines, gate_markdown
+
+    result = gate(options.file, against=options.against, data=options.data, margin=options.margin)
+    say("\n".join(gate_lines(result)))
+    if options.markdown:
+        write_text(options.markdown, gate_markdown(result))
+    code = EXIT_CODES[result.verdict]
+    if options.json:
+        _say_json(result.to_dict() | {"exit_code": code})
+    return code
 
 
 def _list(options: argparse.Namespace) -> int:

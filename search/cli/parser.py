@@ -6,10 +6,10 @@ import argparse
 from typing import Any, NoReturn
 
 from ..contracts import INSTRUCTION_TOKENS
-from ..options import DEFAULT_STORAGE, SHAPLEY_SAMPLES
+from ..options import DEFAULT_STORAGE, MARGIN, SHAPLEY_SAMPLES
 from .streams import say, tell
 
-COMMANDS = ("run", "frontier", "explain", "report", "export", "verify", "list", "doctor")
+COMMANDS = ("run", "frontier", "explain", "report", "export", "verify", "gate", "list", "doctor")
 _GROUPS = ("tasks", "mutators", "scorers", "backends")
 
 
@@ -81,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(command("export", "write a prompt of the front to a file"))
     _add_verify(
         command("verify", "score an exported prompt again; exit code 1 if its number differs")
+    )
+    _add_gate(
+        command("gate", "is a new prompt as good as an old one on new rows? exit code 0, 1 or 3")
     )
     _add_list(command("list", "what is installed, plugins included"))
     _add_doctor(command("doctor", "check the installation, and a backend's speed and accuracy"))
@@ -361,6 +364,22 @@ def _add_export(export: argparse.ArgumentParser) -> None:
 def _add_verify(verify: argparse.ArgumentParser) -> None:
     verify.add_argument("file", help="a file written by `optimize export`")
     _json(verify)
+
+
+def _add_gate(gate: argparse.ArgumentParser) -> None:
+    gate.add_argument("file", help="the new prompt: a file written by `optimize export`")
+    _option(gate, "--against", "FILE", "the old prompt, another such file", required=True)
+    _option(gate, "--data", "FILE", "rows that neither prompt was searched with", required=True)
+    _option(
+        gate,
+        "--margin",
+        "SHARE",
+        f"the loss of score that is accepted (default: {MARGIN})",
+        type=float,
+        default=MARGIN,
+    )
+    _option(gate, "--markdown", "FILE", "write a summary for a pull request")
+    _json(gate)
 
 
 def _add_list(listing: argparse.ArgumentParser) -> None:

@@ -105,8 +105,10 @@ def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
-def difference_interval(differences: Sequence[float]) -> tuple[float, float]:
-    """Return a 95 % interval of the mean difference of two prompts on the same examples.
+def difference_interval(
+    differences: Sequence[float], confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return an interval of the mean difference of two prompts on the same examples.
 
     Of right and wrong it is that of Agresti & Min 2005 ("Simple improved confidence intervals for
     comparing matched proportions"), which counts half an example more of each of the four outcomes:
@@ -117,18 +119,32 @@ def difference_interval(differences: Sequence[float]) -> tuple[float, float]:
     ----------
     differences
         One of each example, in [-1, 1]; at least one.
+    confidence
+        How sure it is of both its ends together.
     """
     n, total = len(differences), math.fsum(differences)
     squares = math.fsum(d * d for d in differences)
+    quantile = 0.5 + confidence / 2
     if {*differences} <= {-1.0, 0.0, 1.0}:
-        n, squares, width = n + 2, squares + 1, NormalDist().inv_cdf(0.975)
+        n, squares, width = n + 2, squares + 1, NormalDist().inv_cdf(quantile)
         error = math.sqrt(max(0.0, squares - total * total / n)) / n
     elif n > 1:
-        width = float(student.ppf(0.975, n - 1))
+        width = float(student.ppf(quantile, n - 1))
         error = math.sqrt(max(0.0, squares - total * total / n) / (n * (n - 1)))
     else:
         return -1.0, 1.0
     return max(-1.0, total / n - width * error), min(1.0, total / n + width * error)
+
+
+def examples_to_tell(differences: Sequence[float], bound: float, confidence: float = 0.95) -> float:
+    """Return about how many examples like these have an interval that excludes a bound.
+
+    An interval narrows with the root of its examples; that of `difference_interval` is taken to
+    stay where it is.
+    """
+    low, high = difference_interval(differences, confidence)
+    away = abs((low + high) / 2 - bound)
+    return len(differences) * ((high - low) / 2 / away) ** 2 if away else math.inf
 
 
 def paired_p_value(pairs: Sequence[tuple[float, float]]) -> float:

@@ -60,17 +60,17 @@ class Places:
         if prompts := load["data"].get("prompts"):
             data["prompts"] = [self._find(path) for path in prompts]
         if scorer := load["data"].get("scorer"):
-            data["scorer"] = self._scorer(str(scorer))
-        named = {key: self._find(load.get(key)) for key in ("model", "proposer")}
+            data["scorer"] = self.scorer(str(scorer))
         task = load["task"]
-        return {
-            **load,
-            **named,
-            "data": data,
-            "task": self._find(task) if _is_task_file(task) else task,
-        }
+        task = self._find(task) if _is_task_file(task) else task
+        return {**self.models(load), "data": data, "task": task}
 
-    def _scorer(self, text: str) -> str:
+    def models(self, load: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the same where only its models are sought."""
+        return {**load, **{key: self._find(load.get(key)) for key in ("model", "proposer")}}
+
+    def scorer(self, text: str) -> str:
+        """Return a scorer's name with its file where it is now."""
         for path in files_named(text):
             text = text.replace(f"{path}:", f"{self._find(path)}:")
         return text

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from ..errors import InputError
 from ..plugins import available
-from ..secrets import MASK
 from .places import Places
-from .restored import restored
+from .restored import restored, secret_left_out
 
 if TYPE_CHECKING:
     from ..contracts import Answers, Backend, Task
@@ -34,10 +33,9 @@ def reopened(held: Study, task: Task | None = None, backend: Backend | None = No
     """
     config = held.config
     load = config.load
-    masked = [name for name, one in load["backend_options"].items() if MASK in str(one)]
-    if backend is None and masked:
+    if backend is None and (secret := secret_left_out(load)):
         raise InputError(
-            f"the secret in {masked[0]} was not stored with study {held.name!r}: "
+            f"the secret in {secret} was not stored with study {held.name!r}: "
             "set it in the environment, or pass the `backend` in Python"
         )
     if backend is None and config.backend not in available("promptfront.backends"):

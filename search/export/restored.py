@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..assembly import make_evaluator, make_judge
 from ..data.load_task import load_task
+from ..secrets import MASK
 from ..storage.config import keep_day
 
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ def restored(
     )
     keep_day(day, evaluator.backend, judge)
     return evaluator
+
+
+def secret_left_out(load: Mapping[str, Any]) -> str:
+    """Return which option of a backend was stored without its secret; empty where none was."""
+    options = load["backend_options"]
+    return next((name for name, value in options.items() if MASK in str(value)), "")
 
 
 def load_again(load: Mapping[str, Any], seed: int) -> Task:

@@ -15,7 +15,7 @@ from ..options import DataOptions
 from ..secrets import MASK
 from .document import NOT_AN_EXPORT, load_prompt
 from .places import Places
-from .restored import load_again, restored
+from .restored import load_again, restored, secret_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,9 +113,9 @@ def _load_of(path: str | Path, document: dict[str, Any]) -> dict[str, Any]:
     try:
         _check(document)
         load = document["data"]["load"]
-        masked = [name for name, value in load["backend_options"].items() if MASK in str(value)]
+        secret = secret_left_out(load)
         places = Places(Path(path), load.get("folder"), frozenset(load.get("local", ())))
-        if not masked:
+        if not secret:
             return places.found(load)
     except InputError:  # a file that is nowhere
         raise
@@ -124,7 +124,7 @@ def _load_of(path: str | Path, document: dict[str, Any]) -> dict[str, Any]:
             f"{path}: {NOT_AN_EXPORT}, but its parts are not as they were written ({error!r})"
         ) from None
     raise InputError(
-        f"{path}: the secret in {masked[0]} was left out of it: write it where {MASK} stands"
+        f"{path}: the secret in {secret} was left out of it: write it where {MASK} stands"
     )
 
 

@@ -39,6 +39,12 @@ def reply_tokens(structure: Structure, max_tokens: int) -> int:
     return max_tokens * structure.reply_factor + bool(structure.reasoning) * REASONING_TOKENS
 
 
+def answer_tokens(structure: Structure, reply_tokens: int) -> int:
+    """Return how many tokens are given to the answer of a reply that may have so many."""
+    beside = bool(structure.reasoning) * REASONING_TOKENS
+    return max(1, (reply_tokens - beside) // structure.reply_factor)
+
+
 def reply_limits(prompt: Prompt, max_tokens: int, stop: Sequence[str]) -> ReplyLimits:
     """Return where a reply to a prompt ends, of whose answer alone these would be the limits."""
     max_tokens = reply_tokens(prompt.structure, max_tokens)
