@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..search.contracts import Form, Unscored
 from ..search.errors import BackendError
 from .chat import Templated
-from .models.loading import quiet_transformers
+from .quiet import quiet_transformers
 from .sampling import TOP_P
 from .server import answers as server_answers
 from .server.address import KEY
@@ -231,9 +231,9 @@ def _budget(max_cost: float | None, price: Sequence[float]) -> Budget:
 
 def _encoder(source: str, *, required: bool) -> Encoder | None:
     """Return the tokenizer of a model's name, if it names one."""
-    from transformers import AutoTokenizer
-
     try:
+        from transformers import AutoTokenizer
+
         with quiet_transformers():
             return Encoder(AutoTokenizer.from_pretrained(source), source)
     except (

@@ -64,8 +64,13 @@ def load(group: str, name: str) -> object:
     except Exception as error:  # (a plugin's own code, run for the first time)
         raise InputError(
             f"{group}: {name!r} of {_distribution(points[name])} cannot be imported: "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {error}{_remedy(error)}"
         ) from error
+
+
+def _remedy(error: Exception) -> str:
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    return f"; pip install {missing.partition('.')[0]}" if missing else ""
 
 
 def mutator_from_file(text: str) -> Mutator:

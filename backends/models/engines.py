@@ -10,9 +10,9 @@ import torch
 
 from ...search.errors import BackendError
 from ..packed.engine import PackedEngine
+from ..quiet import quiet_transformers
 from ..tokenization import Encoded
 from .device import physical_cores
-from .loading import quiet_transformers
 from .masked import MaskedEngine
 from .plain import PlainEngine
 from .quantization import quantize

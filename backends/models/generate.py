@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..quiet import quiet_transformers
 from ..sampling import TOP_P
-from .loading import known_tokens, quiet_transformers
+from .loading import known_tokens
 
 if TYPE_CHECKING:
     from ..tokenization import Tokens

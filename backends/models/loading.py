@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +12,7 @@ import torch
 
 from ...search.errors import BackendError
 from ..default_model import default_model_folder
+from ..quiet import quiet_transformers
 from .device import AUTO, check_device, device_of, dtype_of
 
 Kind = Literal["causal", "seq2seq", "masked"]
@@ -98,22 +97,6 @@ def known_tokens(model: Any) -> int:  # noqa: ANN401
             model.config.get_text_config().vocab_size,
         )
     )
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' progress bars and notices off the terminal for a while."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _read(

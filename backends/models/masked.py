@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..logprobs import read
+from ..logits import read
 from .padding import batches, padded
 
 if TYPE_CHECKING:

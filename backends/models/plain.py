@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..logprobs import LogProbs, Wanted, chain, read
+from ..logits import read
+from ..logprobs import LogProbs, Wanted, chain
 
 if TYPE_CHECKING:
     from ..tokenization import Encoded

