@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import InputError, InterruptedCallError, PromptfrontError, StorageError
 from ..secrets import mask
+from .command_name import command_name
 from .messages import telling_logs, with_flags
 from .parser import COMMANDS, parse
 from .progress import Stopping, call_out, progress_bar
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ..plan import Plan
     from ..records.results import Frontier
 
-_STOPPED = "optimize: stopped; what was finished is saved, and the same command continues"
+_STOPPED = "stopped; finished work is saved, and the same command continues"
 _INTERRUPTED = 130
 _SHOWN_LATER = "; the result is stored: `optimize frontier` shows it"
 
@@ -51,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _command(parse(words))
         except KeyboardInterrupt:
-            tell(_STOPPED)
+            tell(f"{command_name()}: {_STOPPED}")
             return _INTERRUPTED
         except Exception as error:  # noqa: BLE001 (whatever goes wrong is one sentence)
-            tell(f"optimize: error: {_sentence(error)}")
+            tell(f"{command_name()}: error: {_sentence(error)}")
             if not isinstance(error, PromptfrontError) and os.environ.get("PROMPTFRONT_DEBUG"):
                 tell(mask("".join(traceback.format_exception(error))))
             return getattr(error, "exit_code", PromptfrontError.exit_code)
@@ -99,7 +100,7 @@ def _command(options: argparse.Namespace) -> int:
 
 def _leave(*_: object) -> NoReturn:
     """End at once: an exception would be lost inside what is being imported or loaded."""
-    call_out(_STOPPED)
+    call_out(f"{command_name()}: {_STOPPED}")
     os._exit(_INTERRUPTED)
 
 
@@ -110,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
     except StorageError as error:
         if error.found is None:
             raise
-        tell(f"optimize: error: {with_flags(str(error))}; what was found is shown, not saved")
+        tell(f"{command_name()}: error: {with_flags(str(error))}; the results below are not saved")
         _show(error.found, options)
         return error.exit_code
     try:

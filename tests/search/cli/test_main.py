@@ -482,7 +482,7 @@ def test_a_signal_while_libraries_are_loaded_ends_at_once(
     )
     time.sleep(1)
     process.send_signal(number)
-    assert "optimize: stopped; what was finished is saved" in process.communicate()[1]
+    assert "optimize: stopped; finished work is saved" in process.communicate()[1]
     assert 130 == process.returncode
 
 
@@ -526,5 +526,5 @@ def test_a_database_that_vanishes_ends_the_run(
     assert 2 == main(words)
     shown = capsys.readouterr()
     assert "was deleted or replaced during the run, so nothing can be saved" in shown.err
-    assert "what was found is shown, not saved" in shown.err
+    assert "the results below are not saved" in shown.err
     assert "start" in shown.out
