@@ -175,8 +175,8 @@ def optimize(
     )
     if reasoning and evaluator.task.answers in ("choice", "likelihood"):
         raise InputError(
-            f"`reasoning`: with `answers` {evaluator.task.answers} labels are read off at once, "
-            "before any reasoning; it needs `answers` written"
+            f"`reasoning`: expected `answers` written, found {evaluator.task.answers}, where the "
+            "label is scored before the model could reason; leave one of them out"
         )
     config = study_config(
         evaluator.task,

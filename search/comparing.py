@@ -50,20 +50,23 @@ def compare(
         If a model cannot be loaded or does not answer.
     """
     if len({*studies}) < _LEAST:
-        raise InputError(f"`compare`: expected two studies or more, found {', '.join(studies)}")
+        raise InputError(f"`compare`: expected two different studies, found {', '.join(studies)}")
     store = Store(storage, create=False)
     held = [Study(store, name) for name in dict.fromkeys(studies)]
     first = held[0].config
     for one in held[1:]:
         if (one.config.data_hash, one.config.labels) != (first.data_hash, first.labels):
             raise InputError(
-                f"`compare`: study {one.name!r} is of other rows or labels than {held[0].name!r}"
+                f"`compare`: expected studies of the same rows and labels, but {one.name!r} and "
+                f"{held[0].name!r} have different ones"
             )
     frontiers = tuple(one.frontier() for one in held)
     if not cross:
         return Comparison(frontiers)
     if not first.sizes.test:
-        raise InputError("`cross`: these studies hold out no test rows to score prompts on")
+        raise InputError(
+            "`cross`: expected studies with test rows, but these have none; leave `cross` out"
+        )
     return Comparison(frontiers, tuple(_crossed(one, frontiers) for one in held))
 
 

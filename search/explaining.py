@@ -142,7 +142,7 @@ def _check(wanted: _Wanted) -> None:
     for option, least in (("rows", 1), ("shapley", 0), ("row", 1)):
         value = getattr(wanted, option)
         if value is not None and value < least:
-            raise InputError(f"`{option}`: expected a number from {least}, found {value}")
+            raise InputError(f"`{option}`: expected a number of at least {least}, found {value}")
 
 
 class _Explainer:
@@ -178,8 +178,8 @@ class _Explainer:
         self._rows = self._explained()
         if wanted.shapley and self._all[1:] and not self._parts.may_go(self._all):
             raise InputError(
-                "`shapley`: this prompt is none without all its parts, such as all of a turn; "
-                "leave it out"
+                "`shapley`: expected a prompt whose parts can all be left out, but a turn would "
+                "then be empty; leave `shapley` out"
             )
         prompts = 1 + len(self._all) + wanted.shapley
         on_plan(ExplainPlan(entry.number, len(self._all), prompts, len(self._rows)))
@@ -230,7 +230,7 @@ class _Explainer:
         rows = [row for row in known if row.inputs not in shown][: self._wanted.rows]
         if not rows:
             raise InputError(
-                f"`split`: study {self._held.name!r} has no {split} rows to explain on"
+                f"`split`: study {self._held.name!r} has no {split} rows to score; choose another"
             )
         if self._wanted.row is not None and self._wanted.row > len(rows):
             raise InputError(
