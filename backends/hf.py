@@ -152,7 +152,8 @@ class HFBackend(Templated):
         """
         if not self.writes:
             raise BackendError(
-                f"{self.model} is a masked language model: it scores answers but cannot generate text"
+                f"{self.model} is a masked language model: "
+                "it scores answers but cannot generate text"
             )
         end = self._encoder.end if self._kind == "seq2seq" else ()
         encoded = [tokens + end for tokens in self._encoder.encode_prompts(prompts)]

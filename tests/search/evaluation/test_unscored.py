@@ -490,8 +490,8 @@ def test_a_mean_of_a_real_model_by_hand(tiny: Callable[..., str], tmp_path: Path
     lost = front.start.unscored
     lines = result_lines(front)
     assert lines[0] == (
-        f"{lost} of 20 dev rows could not be scored with the starting prompt: empty reply ({lost}); "
-        f"its dev score is that of the other {20 - lost}"
+        f"{lost} of 20 dev rows could not be scored with the starting prompt: "
+        f"empty reply ({lost}); its dev score is that of the other {20 - lost}"
     )
     assert " of 20 test rows could not be scored" in lines[1]
     assert front.to_dict()["start"]["reasons"] == {"empty": lost}
