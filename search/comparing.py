@@ -1,4 +1,4 @@
-"""`compare`: studies of one task side by side, and each model's best prompt on the others."""
+"""`compare`: studies of one task side by side, and their best prompts on each other's model."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def compare(
     Parameters
     ----------
     studies
-        Their names: other models, other seeds of the search, or other options.
+        Names of the studies; they may differ in model, seed or options.
     storage
-        Where they are.
+        The database URL.
     cross
-        Whether each study's model is to score the best prompts of the others on the test rows,
-        which says whether one prompt serves all. What was scored once is stored.
+        Whether each study's model also scores the best prompts of the others on the test rows. It
+        shows whether one prompt works for all models. The scores are stored.
 
     Raises
     ------
     InputError
-        If there are fewer than two studies, one is not there, or they are of other rows.
+        If there are fewer than two studies, one does not exist, or their rows differ.
     BackendError
         If a model cannot be loaded or does not answer.
     """
