@@ -68,7 +68,7 @@ def connect(base_url: str | None, timeout: float, key_variable: str = KEY) -> An
         )
     except (ImportError, ValueError, OSError, openai.OpenAIError, *_invalid_url()) as error:
         problem = " ".join(str(error).split())
-    raise BackendError(f"`base_url` {address}: the server cannot be asked ({problem}){proxies()}")
+    raise BackendError(f"`base_url` {address}: the client cannot use it ({problem}){proxies()}")
 
 
 def _invalid_url() -> list[type[Exception]]:
