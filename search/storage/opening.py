@@ -52,7 +52,7 @@ def _begin_or_agree(store: Store, study: optuna.Study, config: StudyConfig) -> N
     differing = config.identity.differs(_configuration(attributes, name).identity)
     if differing:
         raise InputError(
-            f"study {name!r} was started with another {', '.join(differing)}; "
+            f"study {name!r} was started with another {', '.join(differing)}: "
             "choose another `study` name, or leave `study` out for a new study"
         )
 

@@ -76,10 +76,10 @@ def test_words_of_a_row_from_the_command_line(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--rows", "0"], "--rows: expected a number from 1, found 0"),
+        (["--rows", "0"], "--rows: expected a number of at least 1, found 0"),
         (["--row", "999"], "--row: expected a number from 1 to"),
         (["--pick", "best of all"], "--pick: expected best, knee, shortest"),
-        (["--shapley", "-1"], "--shapley: expected a number from 0"),
+        (["--shapley", "-1"], "--shapley: expected a number of at least 0"),
         (["--study", "other"], "holds no study 'other'"),
     ],
 )
@@ -109,7 +109,7 @@ def test_a_task_and_a_backend_of_one_s_own_are_given_again(
     optimize(reviews, backend=backend, budget=2, storage=storage)
     with pytest.raises(InputError, match="ran with a Task object"):
         explain(storage, backend=backend)
-    with pytest.raises(InputError, match="a backend of one's own"):
+    with pytest.raises(InputError, match="ran with a backend object"):
         explain(storage, task=reviews)
     found = explain(storage, task=reviews, backend=backend, rows=12)
     assert found.rows == 12

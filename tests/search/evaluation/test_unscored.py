@@ -364,7 +364,10 @@ def test_every_number_is_of_scored_rows() -> None:
 @pytest.mark.parametrize(
     ("instead", "sentence"),
     [
-        (Unscored("filtered"), r"refused by a content filter \(30\); the rows or the instruction"),
+        (
+            Unscored("filtered"),
+            r"refused by a content filter \(30\); the server's content filter rejects the rows",
+        ),
         (
             Unscored("cut"),
             r"reply cut off before its answer \(30\); the model may reason before it answers",
