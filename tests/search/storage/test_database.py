@@ -174,10 +174,10 @@ def test_a_fault_of_the_driver_is_one_sentence(url: str, table: str) -> None:
             None,
             f"expected schema version {SCHEMA_VERSION}, found 1, written by an older promptfront",
         ),
-        (1, "an older promptfront .* name another `storage`"),
+        (1, "written by an older promptfront; .*: name another `storage`"),
         (
             SCHEMA_VERSION + 1,
-            "a newer promptfront .*: upgrade promptfront, or name another `storage`",
+            "written by a newer promptfront; .*: upgrade promptfront, or name another `storage`",
         ),
     ],
 )
