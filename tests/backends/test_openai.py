@@ -308,7 +308,9 @@ def test_servers_that_are_none_are_told(options: dict[str, Any], says: str) -> N
 
 def test_what_is_served_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that the server lacks, a tokenizer that is none, and no key at all."""
-    with pytest.raises(BackendError, match=r"`model` gpt-9: http://127.* serves .*llama"):
+    with pytest.raises(
+        BackendError, match=r"`model` gpt-9: expected a model that http://127.* serves: .*llama"
+    ):
         OpenAIBackend("gpt-9", base_url=address)
     with pytest.raises(BackendError, match="`tokenizer` nobody/nothing: expected the id or folder"):
         OpenAIBackend(base_url=address, tokenizer="nobody/nothing")
