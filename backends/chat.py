@@ -71,9 +71,7 @@ class ChatTemplate:
 
     def _first_taken(self, date: str, roles: tuple[str, ...]) -> str:
         if not self._tokenizer.chat_template:
-            raise BackendError(
-                f"{self._model} has no chat template: it cannot be given chat prompts"
-            )
+            raise BackendError(f"{self._model} has no chat template and cannot take chat prompts")
         refusals = []
         for turns in _forms(roles):
             try:

@@ -120,7 +120,7 @@ class HFBackend(Templated):
             If the model is not a causal one.
         """
         if not isinstance(self._engine, (PackedEngine, PlainEngine)):
-            raise BackendError(f"{self.model}: what it would write is known by writing alone")
+            raise BackendError(f"{self.model}: only generating tells what this model would write")
         encoded = self._encoder.encode(requests, self.max_context)
         ends = [Ends(self._model, self._tokenizer, request.stop).at_once for request in requests]
         compute = self._engine.compute
@@ -152,7 +152,8 @@ class HFBackend(Templated):
         """
         if not self.writes:
             raise BackendError(
-                f"{self.model} is a masked language model: it scores answers and cannot write any"
+                f"{self.model} is a masked language model: "
+                "it scores answers but cannot generate text"
             )
         end = self._encoder.end if self._kind == "seq2seq" else ()
         encoded = [tokens + end for tokens in self._encoder.encode_prompts(prompts)]
@@ -161,7 +162,7 @@ class HFBackend(Templated):
         if longest > room:
             raise BackendError(
                 f"a prompt of {longest} tokens leaves no room for a reply of {max_tokens} "
-                f"in {self.model}"
+                f"in the context of {self.model}"
             )
         ends = Ends(self._model, self._tokenizer, stop)
         if isinstance(self._engine, PackedEngine):

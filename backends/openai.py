@@ -218,13 +218,13 @@ class OpenAIBackend(Templated):
 def _budget(max_cost: float | None, price: Sequence[float]) -> Budget:
     if price and (len(price) != 2 or min(price) < 0):
         raise BackendError(
-            "`price`: expected dollars for a million prompt tokens and for a million completion "
-            "tokens, as 0.15,0.6"
+            "`price`: expected dollars per million prompt tokens and per million completion "
+            "tokens, such as 0.15,0.6"
         )
     if max_cost is not None and not price:
         raise BackendError(
-            "`max_cost`: expected `price` too, as 0.15,0.6 "
-            "(dollars for a million prompt and completion tokens)"
+            "`max_cost`: expected `price` too, such as 0.15,0.6 "
+            "(dollars per million prompt tokens and completion tokens)"
         )
     return Budget(max_cost, (price[0], price[1]) if price else (0.0, 0.0))
 

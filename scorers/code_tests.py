@@ -204,8 +204,8 @@ def failure(source: str, name: str, prelude: str, tests: str) -> str:
             _end(process)
     if CANNOT in {process.returncode for process in started}:
         raise InputError(
-            "programs are run in a jail of Linux namespaces, which this machine does not allow, "
-            "so none was run; allow user namespaces, or run as root"
+            "expected Linux user namespaces, in which programs run isolated, but this machine does "
+            "not allow them, so none was run; allow user namespaces, or run as root"
         )
     if started[1].returncode == 0:
         return ""

@@ -42,7 +42,7 @@ class ConstraintsMet(ReplyScorer):
         if not measured:
             raise InputError(
                 f"`scorer` constraints-met: the task {task.name!r} has no constraint with a rule; "
-                "name one in its file, such as "
+                "add one to its task file, such as "
                 '{name: length, text: "Use at most {limit} words.", limit: 20, rule: max_words}'
             )
         return ConstraintsMet(measured)

@@ -42,7 +42,7 @@ class LabelScorer(LikelihoodScorer):
             text.strip() for text in texts
         ):
             raise InputError(
-                f"every label needs a text of its own, but the verbalizers give {', '.join(texts)}"
+                f"expected a different text for each label, found verbalizers {', '.join(texts)}"
             )
         return texts
 

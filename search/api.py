@@ -1,4 +1,4 @@
-"""The public functions: `optimize` runs a search, `load_frontier` reads what one has found."""
+"""The public functions: `optimize` runs a search, `load_frontier` reads its results."""
 
 from __future__ import annotations
 
@@ -59,66 +59,68 @@ def optimize(
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Frontier:
-    """Search for better and shorter prompts; called again with the same arguments it continues.
+    """Search for better and shorter prompts; the same call again continues the search.
 
     Parameters
     ----------
     task
-        A built-in or installed task's name, a task file (YAML), a `Task`, or nothing where
-        ``data`` says it all.
+        Name of a built-in or installed task, a task file (YAML), a `Task`, or None if ``data``
+        alone defines the task.
     budget
-        Candidate prompts to try, the starting prompt included.
+        Number of candidate prompts to try, including the starting prompt.
     seed
-        Decides the splits and the search: one seed gives the same run on the same backend.
+        Random seed of the splits and the search. The same seed on the same backend gives the same
+        run.
     model
-        A Hugging Face id or folder; by default a small instruct model that promptfront obtains
-        itself.
+        A Hugging Face id or folder; by default a small instruct model, which is downloaded once.
     proposer
-        The model that paraphrases, induces and combines instructions, and that judges where the
-        scorer asks a model: another one for the same kind of backend, or a backend of one's own,
-        which is left open. By default the model that is searched for.
+        The model that writes new instructions, and that judges replies if the scorer asks a model:
+        the name of a model for the same backend, or a backend object, which is not closed. By
+        default the model whose prompt is optimized.
     proposer_backend, proposer_options
-        The proposer's backend, where it is of another kind, and what its constructor takes. The key
-        of a proposer behind a server is read from PROPOSER_API_KEY, where that is set.
+        Name and constructor arguments of the proposer's backend, if it is another one. The key of
+        a proposer behind a server is read from PROPOSER_API_KEY, if that is set.
     backend, backend_options
-        The backend's name and what its constructor takes, such as ``max_batch_tokens``; or a
-        backend of one's own, which is left open.
+        Name and constructor arguments of the backend, such as ``max_batch_tokens``; or a backend
+        object, which is not closed.
     sampler
         ``"tpe"``, ``"nsga2"``, ``"gp"`` or ``"random"``.
     mutators
-        More mutators, each as ``path/to/file.py:Name``.
+        Your own mutators, each as ``path/to/file.py:Name``.
     without
-        Names of installed mutators not to use: without ``"calibration"`` every prompt decides by
-        its plain likelihoods.
+        Names of installed mutators to leave out. Without ``"calibration"``, for example, labels are
+        chosen by their plain likelihoods.
     max_demonstrations
-        Demonstrations a prompt may show at most; 0 for instruction, constraints and structure
-        alone.
+        Maximum number of demonstrations in a prompt; 0 searches instruction, constraints and
+        structure alone.
     max_instruction_tokens
-        Tokens of an instruction that is written in the search at most; ``limits`` has a bound on
-        whole prompts.
+        Maximum tokens of an instruction that the search writes; ``limits`` bounds whole prompts.
     reasoning
-        Whether prompts may have the model reason before it answers; by default in free text alone,
-        for labels seldom gain by it what it costs (Sprague et al. 2024, arXiv 2409.12183).
+        Whether prompts may ask the model to reason before it answers. The default is only for free
+        text, because labels seldom gain enough to pay for it (Sprague et al. 2024,
+        arXiv 2409.12183).
     answers
-        How the answer to a task with labels is had, and so what makes it right: ``"written"``, what
-        is written says the label (the default where scorer and model allow it); ``"choice"``, the
-        label is the likeliest of the labels; ``"likelihood"``, the same after calibration and with
-        words for labels that the prompt need not name.
+        When a label counts as correct. ``"written"`` (the default where scorer and model allow it):
+        the model's reply names it. ``"choice"``: it is the most likely label. ``"likelihood"``: it
+        is the most likely label after calibration, and words that the prompt does not name may
+        stand for labels.
     data
-        The user's own data, instruction and labels.
+        Your own data, instruction and labels.
     prompt
-        A file with a prompt of the user's own, or several: the first is what the search starts
-        from, the others are tried first. A field stands in it as ``{field}`` or ``{{ field }}``.
+        One or several files with your own prompts. The search starts from the first and tries the
+        others first. Placeholders are ``{field}`` or ``{{ field }}``.
     keep
-        Texts that every candidate keeps as they stand in the starting prompt.
+        Parts of the starting prompt that every candidate keeps unchanged.
     limits
-        Further limits; its ``budget`` is replaced by ``budget``.
+        Further limits; the argument ``budget`` replaces its ``budget``.
     storage, study
-        The database URL and the study's name; by default one that follows from the other
-        arguments.
-    on_plan, on_progress, should_stop
-        Called before anything is spent, after each step, and to ask whether to end after the
-        batch in flight.
+        The database URL and the study's name, which is derived from the other arguments by default.
+    on_plan
+        Called with the plan before any evaluation.
+    on_progress
+        Called after each step.
+    should_stop
+        Asked after each batch whether to end the search.
 
     Returns
     -------
@@ -128,9 +130,9 @@ def optimize(
     Raises
     ------
     InputError
-        If an option, file, plugin or the data cannot be used.
+        If an option, a file, a plugin or the data cannot be used.
     BackendError
-        If the model cannot be loaded or gives unusable numbers.
+        If the model cannot be loaded or returns unusable numbers.
 
     Examples
     --------
@@ -175,8 +177,8 @@ def optimize(
     )
     if reasoning and evaluator.task.answers in ("choice", "likelihood"):
         raise InputError(
-            f"`reasoning`: with `answers` {evaluator.task.answers} labels are read off at once, "
-            "before any reasoning; it needs `answers` written"
+            f"`reasoning`: expected `answers` written, found {evaluator.task.answers}, where the "
+            "label is scored before the model could reason; leave one of them out"
         )
     config = study_config(
         evaluator.task,
@@ -244,12 +246,12 @@ def _given(data: DataOptions) -> dict[str, Any]:
 
 
 def load_frontier(storage: str = DEFAULT_STORAGE, study: str | None = None) -> Frontier:
-    """Return the front of a study, by default the one started last.
+    """Return the front of a study; by default the latest study.
 
     Raises
     ------
     InputError
-        If the database or the study is not there, or nothing has been evaluated yet.
+        If the database or the study does not exist, or no prompt is fully evaluated yet.
     """
     store = Store(storage, create=False)
     return Study(store, study or latest_study(store)).frontier()
@@ -263,9 +265,9 @@ def export_prompt(
     Parameters
     ----------
     storage, study
-        Where the study is; by default the one started last.
+        The database URL and the study's name; by default the latest study.
     pick
-        ``"best"``, ``"knee"``, ``"shortest"`` or a trial number.
+        Which prompt: ``"best"``, ``"knee"``, ``"shortest"`` or a trial number.
     """
     store = Store(storage, create=False)
     held = Study(store, study or latest_study(store))

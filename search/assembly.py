@@ -90,17 +90,17 @@ def _with_answers(task: Task, scorer: LikelihoodScorer | ReplyScorer, backend: B
     if not task.labels or isinstance(scorer, ReplyScorer):
         if task.answers not in (None, "written"):
             raise InputError(
-                f"`answers` {task.answers}: it is for labels, and the scorer {task.scorer!r} "
-                "scores replies, which are always written; leave it out"
+                f"`answers` {task.answers}: expected a scorer of labels, but {task.scorer!r} "
+                "scores replies; leave `answers` out"
             )
         return replace(task, answers=None)
     why_not = ""
     if not scorer.is_accuracy:
-        why_not = f"the scorer {task.scorer!r} scores log-likelihoods, not labels"
+        why_not = f"the scorer {task.scorer!r} needs log-likelihoods"
     elif not backend.writes:
-        why_not = f"{backend.model} writes no replies"
+        why_not = f"{backend.model} cannot generate text"
     if task.answers == "written" and why_not:
-        raise InputError(f"`answers` written: {why_not}; choose choice or likelihood")
+        raise InputError(f"`answers` written: {why_not}; use choice or likelihood")
     return replace(task, answers=task.answers or ("likelihood" if why_not else "written"))
 
 
@@ -117,7 +117,7 @@ def _legible(task: Task, backend: Backend) -> Task:
         structure = replace(task.start.structure, layout="plain")
         notes = task.notes
         if backend.writes:  # a masked model is never given turns
-            notes = (*notes, f"{error}; the search starts from plain text")
+            notes = (*notes, f"{error}, so the starting prompt is plain text")
         starts = tuple(replace(prompt, structure=structure) for prompt in task.starts)
         start = replace(task.start, structure=structure)
         return replace(task, start=start, starts=starts, notes=notes)
@@ -139,7 +139,7 @@ def make_backend(name: str, model: str | None, options: dict[str, Any]) -> Backe
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
         for option in (option for option in options if option not in taken):
             raise InputError(
-                f"`{option}`: the backend {name!r} does not take it{closest(option, taken)}"
+                f"`{option}`: the backend {name!r} has no such option{closest(option, taken)}"
             )
     return make(model, **options)
 
@@ -169,8 +169,8 @@ def make_proposer(
     if not isinstance(proposer, str | None):
         if own_backend or own_options:
             raise InputError(
-                "`proposer_backend` and `proposer_options`: expected none beside a backend that is "
-                "given as `proposer`"
+                "`proposer_backend` and `proposer_options`: expected neither, because `proposer` "
+                "is a backend object; leave them out"
             )
         return proposer
     if not (proposer or own_backend or own_options):
@@ -178,8 +178,8 @@ def make_proposer(
     name = own_backend or backend
     if not isinstance(name, str):
         raise InputError(
-            "`proposer`: expected a backend, as the one that scores was given, or "
-            "`proposer_backend`, found a model's name"
+            "`proposer`: expected a backend object, because `backend` is one, found a model's "
+            "name; name its backend with `proposer_backend`"
         )
     options = {**(own_options or {})} if own_backend else {**backend_options, **(own_options or {})}
     if os.environ.get(PROPOSER_KEY) and _takes(name, "key_variable"):
@@ -280,6 +280,7 @@ def _able(
         return mutators
     left_out = [name for name, mutator in mutators.items() if usage_of(mutator).asks_model]
     if left_out:
-        note = f"{proposer.model} writes no proposals: {', '.join(left_out)} left out"
+        off = ", ".join(left_out)
+        note = f"{proposer.model} cannot generate text, so these mutators are off: {off}"
         evaluator.task = replace(evaluator.task, notes=(*evaluator.task.notes, note))
     return {name: mutator for name, mutator in mutators.items() if name not in left_out}

@@ -1,4 +1,4 @@
-"""`compare`: studies of one task side by side, and each model's best prompt on the others."""
+"""`compare`: studies of one task side by side, and their best prompts on each other's model."""
 
 from __future__ import annotations
 
@@ -35,35 +35,38 @@ def compare(
     Parameters
     ----------
     studies
-        Their names: other models, other seeds of the search, or other options.
+        Names of the studies; they may differ in model, seed or options.
     storage
-        Where they are.
+        The database URL.
     cross
-        Whether each study's model is to score the best prompts of the others on the test rows,
-        which says whether one prompt serves all. What was scored once is stored.
+        Whether each study's model also scores the best prompts of the others on the test rows. It
+        shows whether one prompt works for all models. The scores are stored.
 
     Raises
     ------
     InputError
-        If there are fewer than two studies, one is not there, or they are of other rows.
+        If there are fewer than two studies, one does not exist, or their rows differ.
     BackendError
         If a model cannot be loaded or does not answer.
     """
     if len({*studies}) < _LEAST:
-        raise InputError(f"`compare`: expected two studies or more, found {', '.join(studies)}")
+        raise InputError(f"`compare`: expected two different studies, found {', '.join(studies)}")
     store = Store(storage, create=False)
     held = [Study(store, name) for name in dict.fromkeys(studies)]
     first = held[0].config
     for one in held[1:]:
         if (one.config.data_hash, one.config.labels) != (first.data_hash, first.labels):
             raise InputError(
-                f"`compare`: study {one.name!r} is of other rows or labels than {held[0].name!r}"
+                f"`compare`: expected studies of the same rows and labels, but {one.name!r} and "
+                f"{held[0].name!r} have different ones"
             )
     frontiers = tuple(one.frontier() for one in held)
     if not cross:
         return Comparison(frontiers)
     if not first.sizes.test:
-        raise InputError("`cross`: these studies hold out no test rows to score prompts on")
+        raise InputError(
+            "`cross`: expected studies with test rows, but these have none; leave `cross` out"
+        )
     return Comparison(frontiers, tuple(_crossed(one, frontiers) for one in held))
 
 

@@ -106,8 +106,8 @@ class Proposer:
         self._failures += 1
         if self._failures > _FAILURES:  # it was asked before that was known
             return
-        rest = "it is asked no more in this run" if self._failures == _FAILURES else "for now"
-        _log.warning("no proposals by %s, %s: %s", self._backend.model, rest, error)
+        rest = "is not asked again" if self._failures == _FAILURES else "will be asked again"
+        _log.warning("the proposer %s failed and %s: %s", self._backend.model, rest, error)
 
 
 class Contexts:

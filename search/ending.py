@@ -67,7 +67,7 @@ class Ending:
         except (InterruptedCallError, StorageError):
             raise
         except PromptfrontError as error:
-            kept = "what was found is kept, and `optimize frontier` shows it"
+            kept = "the results so far are saved, and `optimize frontier` shows them"
             raise type(error)(f"{error}; {kept}") from error
 
     def _headroom(self) -> dict[str, Any]:

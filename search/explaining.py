@@ -1,6 +1,6 @@
-"""`explain`: what each part of a prompt is worth, by leaving it out.
+"""`explain`: what each part of a prompt is worth, measured by leaving it out.
 
-What was asked once is stored, and asked again it needs no model.
+Results are stored: the same question again needs no model.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Split = Literal["dev", "test"]
 
 
 class ExplainPlan(NamedTuple):
-    """What is about to be scored: so many prompts, each on so many rows."""
+    """What is about to be scored: the number of prompts, and of rows for each."""
 
     trial: int
     parts: int
@@ -80,33 +80,33 @@ def explain(
 ) -> Explanation:
     """Return what each part of a prompt is worth.
 
-    Each sentence, constraint, demonstration and setting is left out in turn, and the same rows are
-    scored. Asked again it is read from the database.
+    It leaves out one sentence, constraint, demonstration or setting at a time and scores the same
+    rows again. The result is stored and reused.
 
     Parameters
     ----------
     storage, study
-        Where the study is; by default the one started last.
+        The database URL and the study's name; by default the latest study.
     pick
-        ``"best"``, ``"knee"``, ``"shortest"`` or a trial number.
+        Which prompt: ``"best"``, ``"knee"``, ``"shortest"`` or a trial number.
     split
-        ``"dev"``: dev and confirmation rows together, or ``"test"``, after which the test rows are
-        no longer unseen by whoever changes the prompt by what they say.
+        Which rows to score: ``"dev"`` (dev and confirmation rows together) or ``"test"``. Do not
+        change a prompt because of effects on test rows: they would no longer be unseen.
     rows
-        How many of them at most; by default all.
+        Maximum number of rows; by default all.
     shapley
-        Subsets of the parts to score for their Shapley values; 0 for none.
+        Number of subsets of the parts to score for Shapley values; 0 for none.
     row
-        The number, from 1, of one of these rows: which words of its input matter.
+        Number of one of these rows, from 1, whose input words are examined too.
     task, backend
-        The task and the backend, where the search was given objects of one's own.
+        The task and the backend, if the search was given objects.
     on_plan
-        Called before anything is scored.
+        Called with the plan before anything is scored.
 
     Raises
     ------
     InputError
-        If there is no such study, prompt or row, or task and model cannot be loaded again.
+        If the study, prompt or row does not exist, or task or model cannot be loaded again.
     BackendError
         If the model cannot be loaded or does not answer.
 
@@ -142,7 +142,7 @@ def _check(wanted: _Wanted) -> None:
     for option, least in (("rows", 1), ("shapley", 0), ("row", 1)):
         value = getattr(wanted, option)
         if value is not None and value < least:
-            raise InputError(f"`{option}`: expected a number from {least}, found {value}")
+            raise InputError(f"`{option}`: expected a number of at least {least}, found {value}")
 
 
 class _Explainer:
@@ -178,8 +178,8 @@ class _Explainer:
         self._rows = self._explained()
         if wanted.shapley and self._all[1:] and not self._parts.may_go(self._all):
             raise InputError(
-                "`shapley`: this prompt is none without all its parts, such as all of a turn; "
-                "leave it out"
+                "`shapley`: expected a prompt whose parts can all be left out, but a turn would "
+                "then be empty; leave `shapley` out"
             )
         prompts = 1 + len(self._all) + wanted.shapley
         on_plan(ExplainPlan(entry.number, len(self._all), prompts, len(self._rows)))
@@ -230,7 +230,7 @@ class _Explainer:
         rows = [row for row in known if row.inputs not in shown][: self._wanted.rows]
         if not rows:
             raise InputError(
-                f"`split`: study {self._held.name!r} has no {split} rows to explain on"
+                f"`split`: study {self._held.name!r} has no {split} rows to score; choose another"
             )
         if self._wanted.row is not None and self._wanted.row > len(rows):
             raise InputError(

@@ -196,7 +196,7 @@ def _evaluator(path: str, new: ExportedPrompt, data: str, tell: Tell) -> Evaluat
         raise InputError(f"{path}: no export holds what the scorer {_NOT_HELD} needs")
     load = document["data"]["load"]
     if secret := secret_left_out(load):
-        raise InputError(f"{path}: the secret in {secret} was left out of it; write it there")
+        raise InputError(f"{path}: it does not contain the secret in {secret}; write it there")
     places = Places(Path(path), load.get("folder"), frozenset(load.get("local", ())))
     load = places.models(load)
     reply: dict[str, Any] = document["reply"] or {}

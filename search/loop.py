@@ -164,14 +164,14 @@ class Search:
         task = self._evaluator.task
         if cut := self._evaluator.cut_off(task.start, task.dev):
             _log.info(
-                "%d of %d replies to the starting prompt are as long as they may be (%d tokens), "
-                "and may be cut off: ask for less, or raise `max_tokens` in a task file",
+                "%d of %d replies to the starting prompt reach the limit of %d tokens and may be "
+                "cut off; ask for shorter replies, or raise max_tokens in a task file",
                 *(cut, len(task.dev), task.max_tokens),
             )
         if unread := self._evaluator.unread(task.start, task.dev):
             _log.info(
-                "%d of %d replies to the starting prompt say no label, or several, and are wrong: "
-                "%r",
+                "%d of %d replies to the starting prompt name no label or several, and count as "
+                "wrong, such as %r",
                 *(len(unread), len(task.dev), unread[0][:_SHOWN]),
             )
 

@@ -1,4 +1,4 @@
-"""What a user may choose, in small frozen groups. Each has its twin on the command line."""
+"""The options of a search, in small frozen groups. Each is also a command-line option."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from .errors import InputError
 
 SHAPLEY_SAMPLES = 64
-"""Subsets of a prompt's parts that are scored for Shapley values, where they are asked for."""
+"""Subsets of a prompt's parts that ``--shapley`` scores where no number is given."""
 DEFAULT_STORAGE = "sqlite:///promptfront.db"
 """A file in the working folder."""
 MARGIN = 0.01
@@ -20,29 +20,29 @@ _TOO_LARGE = 2**63
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
-    """Where the rows come from, and what in them is input and answer.
+    """Where the rows come from, and which columns are inputs and answer.
 
     Parameters
     ----------
     data
-        A CSV, TSV, JSONL or Parquet file or a Hugging Face data set id, to be split by promptfront.
+        A CSV, TSV, JSONL, JSON or Parquet file, or a Hugging Face data set id. promptfront splits
+        it.
     train, dev, test
-        Files that are already split; ``train`` are the rows that demonstrations come from.
+        Files of data that is already split; demonstrations come from ``train``.
     input_columns, target_column
-        Column names; found by their usual names where they are not given.
+        Column names; by default promptfront looks for usual names.
     instructions
-        The instruction the search starts from, and others to try first.
+        The starting instruction, and others to try first.
     choices
-        The labels; by default those seen in the data, where spellings that differ only in case,
-        white space, invisible characters, Unicode form or the form of a number are one label.
+        The labels; by default those in the data. There, spellings that differ only in case, white
+        space, invisible characters, Unicode form or number format are one label.
     scorer
-        An installed scorer's name or ``path/to/file.py:name``; by default the task's, which for
-        data alone is the accuracy of labels.
+        Name of an installed scorer or ``path/to/file.py:name``; by default the task's scorer, which
+        is the accuracy of labels if only data is given.
     prompts
-        Files with prompts of the user's own: the first is what the search starts from, the others
-        are tried first.
+        Files with your own prompts: the search starts from the first and tries the others first.
     keep
-        Texts that stand in every candidate as they stand in the starting prompt.
+        Parts of the starting prompt that every candidate keeps unchanged.
     """
 
     data: str | None = None
@@ -65,13 +65,13 @@ class SearchOptions:
     Parameters
     ----------
     seed, sampler
-        What decides everything random, and the name of the sampler that recombines alleles.
+        The random seed, and the name of the sampler that recombines alleles.
     mutators, without
-        More mutators, as ``path/to/file.py:Name``, and names of installed ones not to use.
+        Your own mutators, as ``path/to/file.py:Name``, and names of installed ones to leave out.
     max_demonstrations
-        Demonstrations a prompt may show at most, where that is limited.
+        Maximum number of demonstrations in a prompt; None for the default.
     max_instruction_tokens
-        Tokens of an instruction that a mutator writes at most.
+        Maximum tokens of an instruction that a mutator writes.
     """
 
     seed: int
@@ -92,20 +92,20 @@ class Limits:
     Parameters
     ----------
     budget
-        Candidate prompts tried, over all runs of the study.
+        Maximum number of candidate prompts, over all runs of the study.
     max_evaluations
-        Prompt x example evaluations evaluated in the search, over all runs of the study; the final
-        test is not counted.
+        Maximum number of evaluations (a prompt on an example) in the search, over all runs of the
+        study; the final test is not counted.
     max_tokens
-        Tokens of those evaluations, counted as if nothing were shared.
+        Maximum tokens of those evaluations, counted as if no computation were shared.
     timeout
-        Seconds of this run's search.
+        Maximum seconds of search in this run.
     max_prompt_tokens
-        Tokens that a prompt, its demonstrations and chat turns included, may add to an input: no
-        candidate has more. Unlike the others it decides what is tried: a study keeps it.
+        Maximum tokens that a prompt adds to an input, with its demonstrations and chat turns. It
+        applies to every candidate and, unlike the other limits, belongs to the study.
     patience
-        So many candidates in a row, of which none was better on all dev rows than the best before
-        them, end the search with their batch.
+        The search ends after a batch if this many candidates in a row were no better on all dev
+        rows than the best one before them.
     """
 
     budget: int = 200

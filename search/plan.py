@@ -43,7 +43,7 @@ def make_plan(evaluator: Evaluator, study: Study, limits: Limits) -> Plan:
     """Return what a search within these limits is about to spend."""
     task = evaluator.task
     if day := study.config.date:
-        note = f"the chat template writes the date: this study uses {day}"
+        note = f"the chat template contains the date; this study always uses {day}"
         task = replace(task, notes=(*task.notes, note))
     done = study.tried()
     confirmation = len(confirmation_rows(task))

@@ -163,6 +163,6 @@ def _weighted(part: str, whole: str) -> Part:
     scorer = load_scorer(name)
     if not isinstance(scorer, ReplyScorer):
         raise InputError(
-            f"`scorer` {whole}: {name!r} does not score replies, so it cannot be one of several"
+            f"`scorer` {whole}: {name!r} does not score replies and cannot be combined with others"
         )
     return Part(share, name, scorer)

@@ -33,7 +33,7 @@ def check_device(device: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0][:120]
         raise BackendError(
-            f"`device` {device}: expected a device of this machine ({reason})"
+            f"`device` {device}: expected a device that this machine has ({reason})"
         ) from error
 
 

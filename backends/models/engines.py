@@ -115,7 +115,7 @@ def _checked(packed: PackedEngine, encoder: Encoder, name: str) -> PackedEngine 
             if difference <= _TOLERANCE.get(model.dtype, 1e-3):
                 return packed
             why = f"packed and plain passes differ by {difference:.2g}"
-    warnings.warn(f"{name}: {why}; scoring goes on with plain passes, slower", stacklevel=2)
+    warnings.warn(f"{name}: {why}; scoring continues with plain passes, more slowly", stacklevel=2)
     return plain
 
 
@@ -144,5 +144,6 @@ def _use_less_memory(
         torch.cuda.empty_cache()
     engine.max_batch_tokens //= 2
     warnings.warn(
-        f"out of memory: {engine.max_batch_tokens} tokens in a pass from here on", stacklevel=3
+        f"out of memory: from now on a pass has at most {engine.max_batch_tokens} tokens",
+        stacklevel=3,
     )

@@ -67,7 +67,7 @@ def connect(base_url: str | None, timeout: float, key_variable: str = KEY) -> An
         )
     except (ImportError, ValueError, OSError, openai.OpenAIError, *_invalid_url()) as error:
         problem = " ".join(str(error).split())
-    raise BackendError(f"`base_url` {address}: cannot be asked ({problem}){proxies()}")
+    raise BackendError(f"`base_url` {address}: the client cannot use it ({problem}){proxies()}")
 
 
 def _invalid_url() -> list[type[Exception]]:
@@ -84,7 +84,7 @@ def proxies() -> str:
     for _, value in named:
         hide_in_url(value)
     values = ", ".join(f"{name}={value.strip()}" for name, value in named if value)
-    return mask(f"; the environment has {values}") if values else ""
+    return mask(f"; the environment sets {values}") if values else ""
 
 
 def _header(name: str, *, secret: bool = False) -> str:
@@ -97,7 +97,7 @@ def _header(name: str, *, secret: bool = False) -> str:
         if not (char.isascii() and char.isprintable()):
             raise BackendError(
                 f"{name}: expected printable ASCII characters, found another "
-                f"(number {i} of {len(value)}); copy it once more"
+                f"(number {i} of {len(value)}); copy the value again"
             )
     return value
 
@@ -118,7 +118,7 @@ def _checked(url: str, key_variable: str) -> tuple[str, dict[str, str]]:
         )
     if parts.username or parts.password:
         raise BackendError(
-            f"`base_url`: expected an address without a password; put the key into {key_variable}"
+            f"`base_url`: expected an address without a password; set {key_variable} to the key"
         )
     if (
         parts.scheme not in ("http", "https")

@@ -38,12 +38,14 @@ def find_card(client: Client, model: str | None) -> Card:
     if model is not None and not names:
         return Card(model, 0)
     if cards is None:
-        raise BackendError(f"{client.name}: no list of models: name the model with `model`")
+        raise BackendError(
+            f"{client.name}: the server does not list its models; name one with `model`"
+        )
     known = ", ".join(names[:_NAMED])
     if model is None and len(cards) != 1:
         raise BackendError(f"`model`: expected one of the server's {len(cards)} models: {known}")
     if model is not None and model not in names:
-        raise BackendError(f"`model` {model}: {client.name} serves {known}")
+        raise BackendError(f"`model` {model}: expected a model that {client.name} serves: {known}")
     return cards[0] if model is None else cards[names.index(model)]
 
 

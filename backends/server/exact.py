@@ -135,7 +135,7 @@ class ExactTokens:
                 values = answer[context]
             if token not in values:
                 raise BackendError(
-                    f"{self._server.name}: lists no log-probability of token {token}"
+                    f"{self._server.name}: the server gave no log-probability for token {token}"
                 )
             rest[context, token] = values[token]
         return rest

@@ -163,13 +163,13 @@ class Sender:
         if met.kind == "filtered" or times.get("no choices", 0) >= _WITHOUT_CHOICES:
             return Unscored("filtered")
         if met.kind == "quota":
-            raise QuotaError(f"{self.name}: what was paid for is used up: {met.reason}")
+            raise QuotaError(f"{self.name}: the paid quota is used up: {met.reason}")
         refuses = f"{self.name}: the server refuses the request: {met.reason}"
         if met.kind in ("denied", "broken"):
             raise BackendError(refuses)
         if met.kind == "missing":
             v1 = self.name.endswith("/v1")
-            hint = "" if v1 else "; does the address end in /v1? (`base_url`)"
+            hint = "" if v1 else "; check that `base_url` ends in /v1"
             raise UnsupportedError(refuses + hint)
         if met.kind == "refused":
             if all_refused:
@@ -177,7 +177,7 @@ class Sender:
             return UnsupportedError(refuses)
         if unusable:
             raise InterruptedCallError(
-                f"{self.name}: no usable answer in {_UNUSABLE} tries, last: {met.reason}"
+                f"{self.name}: no usable answer in {_UNUSABLE} tries; the last: {met.reason}"
             )
         return None
 
@@ -185,7 +185,8 @@ class Sender:
         limit = self.budget.max_cost
         if limit is not None and self.budget.cost(self.usage) >= limit:
             raise InterruptedCallError(
-                f"`max_cost` {limit:g}: {self.budget.cost(self.usage):.4g} dollars are spent"
+                f"`max_cost`: this run may cost {limit:g} dollars and has cost "
+                f"{self.budget.cost(self.usage):.4g}"
             )
 
     def _count(self, call: Call, answer: Any) -> None:  # noqa: ANN401 (any JSON)
@@ -210,8 +211,8 @@ class Sender:
 
 
 def _no_answer(met: Fault, patience: float) -> str:
-    asks = f"; it asks to wait {met.wait:.0f} s" if met.wait and met.wait > patience else ""
-    return f"no answer within {patience:g} s, last: {met.reason}{asks}"
+    asks = f"; the server asks to wait {met.wait:.0f} s" if met.wait and met.wait > patience else ""
+    return f"no answer within {patience:g} s; the last problem: {met.reason}{asks}"
 
 
 def _send(official: Any, call: Call) -> Any:  # noqa: ANN401 (any JSON)

@@ -1,4 +1,4 @@
-"""What is installed on this machine, and how fast and how right a backend scores here."""
+"""What is installed on this machine, and a backend's speed and accuracy on it."""
 
 from __future__ import annotations
 
@@ -59,12 +59,13 @@ class Examination:
     backend, model, scoring
         What was probed.
     examples_per_s
-        Of a second, warm call on eight examples with labels of one and of two tokens.
+        Speed of a second, warm call on eight examples with labels of one and two tokens.
     difference, same_argmax
-        Against plain passes of transformers: the largest difference in log-likelihood, and the
-        share of examples with the same label; None where transformers cannot load the model here.
+        Compared with plain forward passes in transformers: the largest difference in
+        log-likelihood, and the share of examples with the same label; None where transformers
+        cannot load the model.
     compared
-        What the numbers were compared with, or why with nothing.
+        What the scores were compared with, or why they were not compared.
     """
 
     installed: dict[str, str]
@@ -82,8 +83,8 @@ class Examination:
         agreement = self.compared
         if self.difference is not None and self.same_argmax is not None:
             agreement = (
-                f"largest difference {self.difference:.2g} in log-likelihood, same label for "
-                f"{self.same_argmax:.0%}, against {self.compared}"
+                f"log-likelihoods differ by at most {self.difference:.2g}, same label for "
+                f"{self.same_argmax:.0%} of examples, compared with {self.compared}"
             )
         return [
             *self.installed.items(),
@@ -146,7 +147,7 @@ def _plain(model: str | None, loaded: Backend) -> tuple[_Scores | None, str]:
     source = model or (None if loaded.model == NAME else loaded.model)
     try:
         plain = make_backend("hf", source, {"packed": False, "device": "cpu", "dtype": "float32"})
-        return _scored(plain), "plain passes of transformers in float32"
+        return _scored(plain), "plain forward passes of transformers in float32"
     except PromptfrontError as error:
         return None, f"not compared with transformers ({with_flags(str(error))})"
 

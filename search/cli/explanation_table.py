@@ -43,7 +43,7 @@ def explanation_lines(explanation: Explanation) -> list[str]:
         lines.append("the prompt has no part that can be left out")
     unclear = sum(part.effect is not None and not part.effect.clear for part in one.parts)
     if unclear:
-        lines.append(f"~ within its noise on these rows: {unclear} of {len(one.parts)} parts")
+        lines.append(f"~ no clear effect on these rows: {unclear} of {len(one.parts)} parts")
     lines += _interplay(one)
     lines += _shorter(one.shorter) if one.shorter else []
     lines += _importance(one.importance) if one.importance else []
@@ -82,11 +82,11 @@ def _interplay(one: Explanation) -> list[str]:
         return []
     whole = one.score - one.bare
     alone = math.fsum(part.effect.mean for part in one.parts if part.effect)
-    line = f"all parts together are worth {100 * whole:+.1f} points, each left out alone"
-    line += f" {100 * alone:+.1f} in all"
+    line = f"all parts together are worth {100 * whole:+.1f} points; the effects above sum to"
+    line += f" {100 * alone:+.1f}"
     if alone < whole - _APART:
-        return [f"{line}: some stand in for others"]
-    return [f"{line}: some need others"] if alone > whole + _APART else [line]
+        return [f"{line}: some parts can replace others"]
+    return [f"{line}: some parts need others"] if alone > whole + _APART else [line]
 
 
 def _shorter(shorter: Shorter) -> list[str]:
@@ -97,7 +97,7 @@ def _shorter(shorter: Shorter) -> list[str]:
         f"without {which}: {_points(gain).removeprefix('~ ')} points {_interval(gain)}, "
         f"{abs(shorter.tokens)} tokens {sign}: trial {shorter.trial} "
         f"(`optimize export --pick {shorter.trial}`)",
-        "chosen by these rows, it looks a little better than it is",
+        "chosen on these rows, so its score is a little too high",
     ]
 
 
@@ -112,12 +112,12 @@ def _importance(importance: Importance) -> list[str]:
         for kind, of in shares.items()
         if of
     ]
-    about = f"of the variance of {importance.trials} candidates' scores"
-    return [f"search     {about} (fANOVA), no effects: {'; '.join(told)}"] if told else []
+    about = f"share of the variance in {importance.trials} candidates' scores"
+    return [f"search     {about} (fANOVA; no causal effects): {'; '.join(told)}"] if told else []
 
 
 def _words(row: RowExplanation) -> list[str]:
-    answers = f"answer {row.answer!r}, right is {row.target!r}"
+    answers = f"answer {row.answer!r}, the right one is {row.target!r}"
     lines = [f"row {row.row}: {answers}; the words that matter most:", ""]
     words = sorted(row.words, key=lambda word: -abs(word.effect or 0.0))
     for word in words[:10]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import InputError, InterruptedCallError, PromptfrontError, StorageError
 from ..secrets import mask
+from .command_name import command_name
 from .messages import telling_logs, with_flags
 from .parser import COMMANDS, parse
 from .progress import Stopping, call_out, progress_bar
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ..plan import Plan
     from ..records.results import Frontier
 
-_STOPPED = "optimize: stopped; what was finished is saved, and the same command continues"
+_STOPPED = "stopped; finished work is saved, and the same command continues"
 _INTERRUPTED = 130
 _SHOWN_LATER = "; the result is stored: `optimize frontier` shows it"
 
@@ -52,10 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _command(parse(words))
         except KeyboardInterrupt:
-            tell(_STOPPED)
+            tell(f"{command_name()}: {_STOPPED}")
             return _INTERRUPTED
         except Exception as error:  # noqa: BLE001 (whatever goes wrong is one sentence)
-            tell(f"optimize: error: {_sentence(error)}")
+            tell(f"{command_name()}: error: {_sentence(error)}")
             if not isinstance(error, PromptfrontError) and os.environ.get("PROMPTFRONT_DEBUG"):
                 tell(mask("".join(traceback.format_exception(error))))
             return getattr(error, "exit_code", PromptfrontError.exit_code)
@@ -64,17 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _sentence(error: Exception) -> str:
     """Return what went wrong, in the words of the command line."""
     if isinstance(error, InterruptedCallError):
-        return (
-            f"{with_flags(str(error))}; what was answered is kept, and the same command continues"
-        )
+        return f"{with_flags(str(error))}; answers so far are saved, and the same command continues"
     if isinstance(error, PromptfrontError):
         return with_flags(str(error))
     if isinstance(error, MemoryError):
-        return "there is not enough memory; try a smaller model or --max-batch-tokens"
+        return "there is not enough memory; try a smaller model or a lower --max-batch-tokens"
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     return mask(
-        f"unexpected {reason}; this is a fault of promptfront, please report it "
-        "(with PROMPTFRONT_DEBUG=1 it shows where); what was finished is saved"
+        f"unexpected {reason}; this is a bug in promptfront, please report it "
+        "(PROMPTFRONT_DEBUG=1 prints the traceback); finished work is saved"
     )
 
 
@@ -95,13 +94,13 @@ def _command(options: argparse.Namespace) -> int:
         return commands[options.command](options)
     except SystemExit as error:
         raise InputError(
-            f"a plugin or package ended the process (exit code {error.code})"
+            f"a plugin or package tried to end the process (exit code {error.code})"
         ) from error
 
 
 def _leave(*_: object) -> NoReturn:
     """End at once: an exception would be lost inside what is being imported or loaded."""
-    call_out(_STOPPED)
+    call_out(f"{command_name()}: {_STOPPED}")
     os._exit(_INTERRUPTED)
 
 
@@ -112,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
     except StorageError as error:
         if error.found is None:
             raise
-        tell(f"optimize: error: {with_flags(str(error))}; what was found is shown, not saved")
+        tell(f"{command_name()}: error: {with_flags(str(error))}; the results below are not saved")
         _show(error.found, options)
         return error.exit_code
     try:
@@ -199,7 +198,7 @@ def _explain(options: argparse.Namespace) -> int:
     def on_plan(plan: ExplainPlan) -> None:
         tell(
             f"explain    trial {plan.trial}: {plan.parts} parts, {plan.prompts} prompts on "
-            f"{plan.rows} rows; what was scored before is not scored again"
+            f"{plan.rows} rows; stored scores are reused"
         )
 
     explanation = explain(
@@ -224,7 +223,9 @@ def _report(options: argparse.Namespace) -> int:
 
     rows = not options.no_rows
     if options.cross and not options.compare:
-        raise InputError("`cross`: expected studies to compare; name them with `compare`")
+        raise InputError(
+            "`cross`: expected studies to compare, found none; name them with `compare`"
+        )
     if options.compare:
         from ..comparing import compare
 
@@ -233,7 +234,7 @@ def _report(options: argparse.Namespace) -> int:
     else:
         page = report(options.storage, options.study, pick=options.pick, rows=rows)
     write_text(options.output, page)
-    tell(f"{len(page.encode()) / 1e6:.1f} MB -> {options.output}: open it in a browser")
+    tell(f"wrote {options.output} ({len(page.encode()) / 1e6:.1f} MB); open it in a browser")
     if options.json:
         say(json.dumps({"file": options.output}))
     return 0
@@ -250,7 +251,7 @@ def _export(options: argparse.Namespace) -> int:
         tell(f"--format {options.format}: {note}")
     if options.output:
         write_text(options.output, text)
-        tell(f"trial {entry.number} of {document['study']} -> {options.output}")
+        tell(f"wrote trial {entry.number} of {document['study']} to {options.output}")
     else:
         is_json = options.format not in ("text", "jinja", "own")
         say(ascii_json(text) if is_json and not is_unicode() else text, end="")

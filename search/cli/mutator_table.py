@@ -34,7 +34,7 @@ def mutator_lines(worths: Sequence[Worth]) -> list[str]:
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
     ]
     others = len(_told(worths)) - _MOST
-    return [*lines, *([f"and {others} more: --json has them"] if others > 0 else []), ""]
+    return [*lines, *([f"and {others} more, which --json prints"] if others > 0 else []), ""]
 
 
 def mutator_rows(worths: Sequence[Worth]) -> list[tuple[str, ...]]:

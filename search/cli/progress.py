@@ -9,6 +9,8 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from .command_name import command_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -38,7 +40,7 @@ class Stopping:
     def _ask(self, *_: object) -> None:
         signal.signal(signal.SIGINT, self._before)
         self.asked = True
-        call_out("optimize: finishing the batch in flight; Ctrl-C again to stop at once")
+        call_out(f"{command_name()}: finishing the batch in flight; Ctrl-C again to stop at once")
 
 
 def call_out(text: str) -> None:

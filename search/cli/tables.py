@@ -44,16 +44,16 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.reasons:
         lost = sum(plan.reasons.values())
         lines.append(
-            f"unscored   {lost} of {len(task.dev)} dev rows by the starting prompt: "
+            f"unscored   {lost} of {len(task.dev)} dev rows with the starting prompt: "
             f"{listed(plan.reasons)}"
         )
     return lines + [f"note       {with_flags(note)}" for note in task.notes]
 
 
 _ANSWERS = {
-    "written": "a label is right when the model's reply says it",
-    "choice": "a label is right when it is the likeliest of the labels",
-    "likelihood": "a label is right when it is the likeliest of the labels, after calibration",
+    "written": "a label is right when the model's reply names it",
+    "choice": "a label is right when it is the most likely one",
+    "likelihood": "a label is right when it is the most likely one after calibration",
 }
 
 
@@ -158,13 +158,13 @@ def _written(frontier: Frontier) -> list[str]:
     for who, test in tested.items():
         if test.written is not None and abs(gap := test.written_gap or 0.0) > _NOTEWORTHY:
             lines.append(
-                f"pasted, the {who} prompt scores {test.written:.3f} on {test.written_n} rows by "
-                f"what the model writes, not {test.written + gap:.3f}"
+                f"pasted, the {who} prompt scores {test.written:.3f} and not "
+                f"{test.written + gap:.3f}, by the model's replies to {test.written_n} rows"
             )
         if test.unread > _MANY_UNREAD * test.n:
             lines.append(
-                f"{test.unread} of {test.n} replies to the {who} prompt say no label, or several: "
-                "they are wrong"
+                f"{test.unread} of {test.n} replies to the {who} prompt name no label or several "
+                "and count as wrong"
             )
     return lines
 
@@ -200,8 +200,8 @@ def _unscored(frontier: Frontier, *, many: bool) -> list[str]:
 def _rest(rows: int, split: str, who: str, reasons: Mapping[str, int]) -> str:
     lost = sum(reasons.values())
     return (
-        f"{lost} of {rows} {split} rows could not be scored by {who}: {listed(reasons)}; "
-        f"its {split} score rests on the other {rows - lost}"
+        f"{lost} of {rows} {split} rows could not be scored with {who}: {listed(reasons)}; "
+        f"its {split} score is that of the other {rows - lost}"
     )
 
 
@@ -211,7 +211,7 @@ def _choice(frontier: Frontier) -> list[str]:
     if choice is None or frontier.best.number != frontier.start.number:
         return []
     return [
-        f"choosing a prompt by these rows is worth {100 * choice.gain:+.1f} points "
+        f"a prompt chosen on these rows gains {100 * choice.gain:+.1f} points "
         "over the starting prompt "
         f"on {choice.n} rows, cross-fitted (p = {choice.p_value:.2g})"
     ]

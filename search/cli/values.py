@@ -36,7 +36,9 @@ def refuse_empty(options: argparse.Namespace) -> None:
     """
     for name, value in vars(options).items():
         if isinstance(value, str) and not value.strip() and name not in _MAY_BE_EMPTY:
-            raise InputError(f"`{name}`: expected a value, found {value!r}; leave it out for none")
+            raise InputError(
+                f"`{name}`: expected a value, found {value!r}; leave the option out for none"
+            )
 
 
 def limits(options: argparse.Namespace) -> Limits:
@@ -61,7 +63,7 @@ def data_options(options: argparse.Namespace) -> DataOptions:
     """
     if not any((options.task, options.data, options.train, options.prompt)):
         raise InputError(
-            "expected --task NAME or --data FILE; "
+            "expected --task NAME or --data FILE, found neither; "
             "for a first try: optimize --task sentiment --budget 200"
         )
     return DataOptions(
@@ -155,7 +157,7 @@ def _named(
         if not equals or not name.isidentifier():
             raise InputError(f"{flag}: expected NAME=VALUE, found {text!r}")
         if name in own:
-            raise InputError(f"{flag} {name}: it has an option of its own, `{prefix}{name}`")
+            raise InputError(f"{flag} {name}: use its own option, `{prefix}{name}`")
         try:
             values[name] = json.loads(value)
         except (ValueError, RecursionError):

@@ -1,8 +1,8 @@
 """The types that flow through promptfront and the Protocols a plugin implements.
 
 Read this package first: it imports nothing from the rest of the project and is all a plugin author
-needs. Quality is always "higher is better"; cost is always tokens, lower is better:
-of a prompt alone those that it adds to an input, of one that was scored also those of the replies.
+needs. Quality: higher is better. Cost: tokens, lower is better. The cost of a prompt is the tokens
+that it adds to an input; once it is scored, the tokens of the replies count too.
 """
 
 from .backends import (

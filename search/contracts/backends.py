@@ -1,4 +1,4 @@
-"""What a backend is asked, and what it may do besides."""
+"""The requests to a backend, and the Protocols that it may implement."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LikelihoodRequest:
-    """A prompt and the continuations whose log-likelihoods are wanted.
+    """A prompt and the continuations to score.
 
-    A continuation is scored exactly as written, so it carries its own leading space in plain
-    layouts.
+    A continuation is scored exactly as given, so in plain layouts it begins with its own space.
 
     Parameters
     ----------
     prompt, continuations
         The texts.
     whole
-        Whether a continuation is to be the whole answer: one whose tokens begin another's ("1" and
-        "10") has the probability that it is written and does not go on as the other.
+        Whether a continuation must be the whole answer. If its tokens begin those of another ("1"
+        and "10"), its probability is that of not continuing as the other.
     stop
-        Texts that end an answer, besides the model's own end; only `GreedyReader` looks at them.
+        Texts that end an answer, besides the model's end token; only `GreedyReader` uses them.
     """
 
     prompt: Text
@@ -38,7 +37,7 @@ class LikelihoodRequest:
 
 
 class Form(NamedTuple):
-    """What decoding holds a reply to.
+    """The form that decoding enforces on a reply.
 
     A regular expression, a JSON schema (empty: any JSON), or a JSON list of choices.
     """
@@ -49,12 +48,10 @@ class Form(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A prompt whose most likely completion is wanted, of ``max_tokens`` at most.
+    """A prompt and how to complete it: greedily, with at most ``max_tokens`` tokens.
 
-    It ends before the first of ``stop``.
-
-    Its ``form`` is for backends that can hold to one (`FormWriter`); others write what they will.
-    With more than one of ``samples`` so many completions are wanted, drawn at random.
+    The completion ends before the first of ``stop``. Only a `FormWriter` enforces ``form``. If
+    ``samples`` is above 1, that many completions are drawn at random.
     """
 
     prompt: Text
@@ -65,10 +62,10 @@ class GenerateRequest:
 
 
 class Backend(Protocol):
-    """A language model. Its methods are batched and keep order: one result per request.
+    """A language model. Its methods take batches and return one result per request, in order.
 
-    What it may do besides has Protocols of its own: `GreedyReader`, `NextTokenReader`,
-    `TokenReader`, `Dated`, `FormWriter`, `Remote`.
+    Further abilities have their own Protocols: `GreedyReader`, `NextTokenReader`, `TokenReader`,
+    `Dated`, `FormWriter`, `Remote`.
     """
 
     @property
@@ -78,35 +75,35 @@ class Backend(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Identifies what decides numbers: weights, tokenizer, chat template, dtype, device."""
+        """Identifies all that affects scores: weights, tokenizer, chat template, dtype, device."""
         ...
 
     @property
     def revision(self) -> str:
-        """The model's published revision (a commit or version); empty where it has none."""
+        """The model's published revision (a commit or version); empty if it has none."""
         ...
 
     @property
     def scoring(self) -> str:
-        """How log-likelihoods are obtained, for the plan and for exports."""
+        """How log-likelihoods are computed, in words for the plan and the export."""
         ...
 
     @property
     def max_context(self) -> int:
-        """The longest prompt and continuation, in tokens."""
+        """Maximum tokens of a prompt and its continuation together."""
         ...
 
     @property
     def writes(self) -> bool:
-        """Whether it can generate; a masked model cannot."""
+        """Whether it can generate text; a masked model cannot."""
         ...
 
     def loglikelihoods(
         self, requests: Sequence[LikelihoodRequest]
     ) -> Sequence[tuple[float, ...] | Unscored]:
-        """Return log P(continuation | prompt) in nats of each continuation of each request.
+        """Return log P(continuation | prompt) in nats for each continuation of each request.
 
-        Or why there is none.
+        `Unscored` stands for a request without scores.
         """
         ...
 
@@ -119,7 +116,7 @@ class Backend(Protocol):
         seed: int,
         stop: Sequence[str] = (),
     ) -> Sequence[str | Unscored]:
-        """Return a completion per prompt, up to the first of ``stop``, or why there is none."""
+        """Return a completion per prompt, up to the first of ``stop``, or `Unscored`."""
         ...
 
     def count_tokens(self, texts: Sequence[Text]) -> list[int]:
@@ -131,15 +128,15 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what it holds: called when the run ends, on a backend that promptfront made."""
+        """Free its resources; promptfront calls this at the end on backends that it made."""
         ...
 
 
 class Greedy(NamedTuple):
-    """The log-likelihoods of continuations, and which of them is what the model would write.
+    """The log-likelihoods of continuations, and which of them greedy decoding would write.
 
-    ``written`` is the position of the continuation of which each token is the most likely of the
-    whole vocabulary, and after which the reply ends; missing where none is that.
+    ``written`` is the index of the continuation whose tokens are each the most likely in the whole
+    vocabulary, and after which the reply ends; None if there is none.
     """
 
     logs: tuple[float, ...]
@@ -148,29 +145,29 @@ class Greedy(NamedTuple):
 
 @runtime_checkable
 class GreedyReader(Protocol):
-    """What a backend may do besides: say, while it scores answers, which of them is written."""
+    """A backend that can also tell, while scoring, which answer greedy decoding writes."""
 
     @property
     def reads_greedily(self) -> bool:
-        """Whether it can; it depends on the model."""
+        """Whether it can do so with its model."""
         ...
 
     def greedy(self, requests: Sequence[LikelihoodRequest]) -> Sequence[Greedy | Unscored]:
-        """Return what `Backend.loglikelihoods` does, and which continuation would be written."""
+        """Return the scores of `Backend.loglikelihoods` and the continuation that is written."""
         ...
 
 
 @runtime_checkable
 class NextTokenReader(Protocol):
-    """What a backend may do besides: say which words its model would write next."""
+    """A backend that can also return the words that its model would write next."""
 
     def next_tokens(self, prompts: Sequence[Text], lead: str, most: int) -> NextTokens:
-        """Return the ``most`` likely words of one token that follow the prompts and ``lead``."""
+        """Return up to ``most`` single-token words that likely follow the prompts and ``lead``."""
         ...
 
 
 class AnswerTokens(NamedTuple):
-    """How a model reads an answer: its tokens, and whether the vocabulary has them all."""
+    """The tokens of an answer, and whether the vocabulary has them all."""
 
     tokens: tuple[str, ...]
     known: bool
@@ -178,24 +175,24 @@ class AnswerTokens(NamedTuple):
 
 @runtime_checkable
 class TokenReader(Protocol):
-    """What a backend may do besides: show how its model reads answers.
+    """A backend that can also show the tokens of answers.
 
-    Those that it cannot tell apart are refused.
+    promptfront refuses answers that become the same tokens.
     """
 
     def answer_tokens(self, request: LikelihoodRequest) -> list[AnswerTokens]:
-        """Return how each continuation of a request is read.
+        """Return the tokens of each continuation of a request.
 
-        Nothing where the tokenizer is not at hand.
+        The list is empty if there is no tokenizer.
         """
         ...
 
 
 @runtime_checkable
 class Remote(Protocol):
-    """What a backend may be besides: on another machine, so that this one is free while it writes.
+    """A backend on another machine, which leaves this one free while it generates.
 
-    It may be called from several threads at once.
+    Several threads may call it at once.
     """
 
     @property
@@ -206,28 +203,28 @@ class Remote(Protocol):
 
 @runtime_checkable
 class Dated(Protocol):
-    """What a backend may do besides: fix the day that its model's chat template writes.
+    """A backend that can also fix the date that its model's chat template contains.
 
-    A study keeps its day: what is scored on another day is given the same prompts. Only where
-    ``writes_date`` is true has the backend's ``fingerprint`` the day in it.
+    A study keeps its date, so that later runs see the same prompts. The backend's ``fingerprint``
+    contains the date only if ``writes_date`` is true.
     """
 
     date: str
-    """The day (YYYY-MM-DD); at first today."""
+    """The date (YYYY-MM-DD); today by default."""
 
     @property
     def writes_date(self) -> bool:
-        """Whether the chat template writes the day."""
+        """Whether the chat template contains the date."""
         ...
 
 
 @runtime_checkable
 class FormWriter(Protocol):
-    """What a backend may do besides: hold replies to a form (structured outputs)."""
+    """A backend that can also enforce a form on replies (structured outputs)."""
 
     @property
     def holds_to_form(self) -> bool:
-        """Whether it can; a server may not."""
+        """Whether it can do so; some servers cannot."""
         ...
 
     def generate(
@@ -240,12 +237,12 @@ class FormWriter(Protocol):
         stop: Sequence[str] = (),
         form: Form | None = None,
     ) -> Sequence[str | Unscored]:
-        """Return one completion per prompt, each of the form."""
+        """Return one completion per prompt that has the form."""
         ...
 
 
 class NextTokens(NamedTuple):
-    """Words of one token, and their log-probabilities after prompts: ``(prompts, words)``."""
+    """Single-token words, and their log-probabilities as ``(prompts, words)``."""
 
     texts: tuple[str, ...]
     logprobs: list[tuple[float, ...]]

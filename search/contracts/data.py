@@ -1,4 +1,4 @@
-"""What flows through promptfront: examples, prompts with their four genes, tasks, outputs."""
+"""The data of promptfront: examples, prompts with their four genes, tasks, outputs."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ REASONS: dict[Reason, str] = {
     "tie": "labels are equally likely",
     "no number": "the scorer gives no number",
 }
-"""Why an example can have no score, and how a person reads it."""
+"""Why an example has no score, with the text shown to people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unscored:
-    """What stands for an answer that cannot be scored. It counts neither as right nor as wrong.
+    """Stands for an answer that cannot be scored and counts neither as right nor as wrong.
 
     Parameters
     ----------
@@ -68,14 +68,14 @@ class Unscored:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a model writes where it is to answer with a label.
+    """A model's reply to a prompt that asks for a label.
 
     Parameters
     ----------
     reply
-        The text that it writes, the most likely token each time.
+        The greedily decoded text.
     logs
-        The log-likelihood of each answer in nats; empty where only the reply is known.
+        The log-likelihood of each answer in nats; empty if only the reply is known.
     """
 
     reply: str
@@ -83,15 +83,15 @@ class Written:
 
 
 Outputs = tuple[float, ...] | str | Written | Unscored
-"""What a backend answers about an example: the log-likelihood of each answer, or a reply (several
-as a JSON list), or both, or why there is none."""
+"""A backend's output for an example: the log-likelihood of each answer, a reply (several as a JSON
+list), both, or the reason why there is none."""
 
 Answers = Literal["written", "choice", "likelihood"]
-"""How the answer to a task with labels is had from the model, and so what makes it right.
+"""When a label counts as the model's answer.
 
-``"written"``: the reply, read as a program would read it, says the label. ``"choice"``: the label
-is the likeliest of the labels. ``"likelihood"``: the same after calibration, and with words for
-labels that the prompt need not name."""
+``"written"``: the reply names it, as a program would read the reply. ``"choice"``: it is the most
+likely label. ``"likelihood"``: it is the most likely label after calibration, and words that the
+prompt does not name may stand for labels."""
 ANSWERS: tuple[Answers, ...] = ("written", "choice", "likelihood")
 
 
@@ -106,12 +106,11 @@ class Example:
     target
         The gold answer; for a label task, one of its labels.
     references
-        Further answers that are as good.
+        Other accepted answers.
     hidden
-        ``(name, text)`` pairs for the scorer alone, such as tests that a program must pass; no
-        prompt shows them.
+        ``(name, text)`` pairs that only the scorer sees, such as tests that a program must pass.
     rationale
-        Of a demonstration: what leads to the answer, shown where a prompt asks for reasoning.
+        The reasoning of a demonstration, shown if the prompt asks for reasoning.
     """
 
     inputs: tuple[tuple[str, str], ...]
@@ -127,32 +126,33 @@ class Example:
 
     @property
     def id(self) -> str:
-        """A short hash of the inputs: equal inputs are the same example, whatever their target."""
+        """A short hash of the inputs: equal inputs give the same, whatever the target."""
         text = json.dumps(self.inputs, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A rule the prompt states about its answer, such as "Use at most {limit} words" with limit 4.
+    """A rule for the answer that the prompt states, such as "Use at most {limit} words".
 
     Parameters
     ----------
     name
-        Identifies the rule: a prompt holds at most one constraint of a name.
+        Identifies the constraint; a prompt has at most one of each name.
     template
-        The sentence. Where ``limit`` is set, the characters ``{limit}`` stand for its value.
+        The sentence. If ``limit`` is set, its value replaces ``{limit}``.
     limit
-        Its parameter, if it has one; smaller is tighter.
+        A number in the constraint, if it has one; smaller is stricter.
     rule
-        How a reply is measured, and where it can be made to comply: at most ``limit`` words
-        (``"max_words"``; characters in Chinese) or lines (``"max_lines"``), none (``"avoid"``), all
-        (``"include"``) or one and no more (``"choice"``) of ``words``, a ``"regex"`` or ``"json"``
-        value of that ``pattern``, the ``"language"`` of the input. Empty: it is text alone.
+        How to check a reply, and to enforce the constraint where that is possible: at most
+        ``limit`` words (``"max_words"``; characters in Chinese) or lines (``"max_lines"``); none
+        (``"avoid"``), all (``"include"``) or exactly one (``"choice"``) of ``words``; a match of
+        ``pattern`` (``"regex"``); JSON that fits the schema ``pattern`` (``"json"``); the language
+        of the input (``"language"``). Empty: the constraint is only a sentence.
     words
-        Of the rules that have any.
+        The words of the rule, if it needs any.
     pattern
-        A regular expression, or a JSON schema as text; of ``"json"`` it may be empty.
+        A regular expression, or a JSON schema as text, which may be empty.
     """
 
     name: str
@@ -174,38 +174,36 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """How a prompt is laid out and how its answer is read.
+    """The layout of a prompt, and how to read the answer.
 
     Parameters
     ----------
     input_labels
-        The label written before each input field, in the order of the task's input fields; an empty
-        label writes the text alone.
+        The label before each input field, in the order of the task's input fields; if it is empty,
+        the text stands alone.
     target_label
-        The label the answer follows ("Sentiment"); empty for none.
+        The label before the answer ("Sentiment"); empty for none.
     layout
         ``"plain"`` text, or ``"chat"`` turns for the model's chat template.
     field_separator
-        Written between the fields of one example.
+        Text between the fields of one example.
     block_separator
-        Written between instruction, demonstrations and the query.
+        Text between instruction, demonstrations and the query.
     question
-        A question asked of every example between its inputs and its answer (the QA form); empty for
-        none.
+        A question between the inputs and the answer of every example; empty for none.
     verbalizers
-        ``(label, text)`` pairs: the text that stands for a label. A label without one stands for
-        itself.
+        ``(label, text)`` pairs: the text that stands for a label; by default the label itself.
     calibration
         ``"none"``: a label's score is its log-likelihood. ``"batch"``: minus the label's mean over
         a batch of inputs (Zhou et al. 2023, arXiv 2309.17249).
     own
-        Whether the instruction is a whole prompt of the user's own, with places for inputs in it
-        (see `prompts.own`). The labels then stand in demonstrations alone.
+        Whether the instruction is the user's own whole prompt, with placeholders for inputs (see
+        `prompts.own`). Then only demonstrations use the labels of fields.
     reasoning
-        The sentence that asks for reasoning before the answer, in which ``{marker}`` stands for the
-        target label; empty for none. Replies are then read after their last marker.
+        The sentence that asks for reasoning before the answer, where ``{marker}`` stands for the
+        target label; empty for none. With it, the answer is what follows the last marker.
     reply_factor
-        How many times the task's ``max_tokens`` a reply in free text may have.
+        Multiplies the task's ``max_tokens`` for free-text replies.
     """
 
     input_labels: tuple[str, ...]
@@ -227,7 +225,7 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The four genes of a candidate. Immutable: change one with ``dataclasses.replace``."""
+    """The four genes of a candidate. It is immutable: change it with ``dataclasses.replace``."""
 
     instruction: str
     structure: Structure
@@ -237,23 +235,23 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class PromptSource:
-    """Where a prompt of the user's own comes from: enough to write it back in the same form.
+    """The file of the user's own prompt, with all that is needed to write it back in that form.
 
     Parameters
     ----------
     path, text
-        The file, and what it holds.
+        The file and its text.
     kind
-        Plain text, or a format that holds the prompt as text or as a list of messages.
+        Plain text, or a format that contains the prompt as text or as a list of messages.
     place
-        The keys that lead to it in such a file.
+        The keys that lead to the prompt in such a file.
     style
-        ``"jinja"``: fields stand as ``{{ field }}``. ``"format"``: as ``{field}``, and double
-        braces are literal ones. ``"braces"``: as ``{field}``, and other braces are literal.
+        How placeholders are written. ``"jinja"``: ``{{ field }}``. ``"format"``: ``{field}``, and
+        double braces are literal braces. ``"braces"``: ``{field}``, and other braces are literal.
     spellings
-        ``(field, text)`` pairs: how a field stands in the file.
+        ``(field, text)`` pairs: the text of each placeholder in the file.
     instruction
-        The prompt as the search holds it.
+        The prompt in the form that the search uses.
     """
 
     path: str
@@ -267,16 +265,15 @@ class PromptSource:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be solved: the data, split once by the seed, and the prompt to start from.
+    """A problem to solve: the data, split once by the seed, and the starting prompt.
 
     Demonstrations and proposals come from ``train``; ``dev`` guides the search; ``test`` is scored
-    once, at the end. No input is in two splits - or, where rows are few, all of them are train and
-    dev at once and ``test`` is empty. ``instructions`` are others than the starting prompt's, tried
-    first, and so are whole prompts of the user's own in ``starts``; ``sources`` are the files of
-    these. The texts in ``keep`` stand in every candidate's instruction. A task without ``labels``
-    asks for free text: replies of at most ``max_tokens`` tokens, each up to the first of ``stop``.
-    ``answers`` says how a label is had from the model; without it, as the scorer and the model
-    allow: written, or else by likelihood.
+    once, at the end. No input is in two splits, except that few rows are train and dev at once with
+    an empty ``test``. The search first tries the other ``instructions`` and the user's other
+    prompts in ``starts``; ``sources`` are the files of these prompts. Every candidate's instruction
+    contains the texts in ``keep``. A task without ``labels`` asks for free text: replies of at most
+    ``max_tokens`` tokens that end before the first of ``stop``. ``answers`` says when a label
+    counts as the answer; by default "written" if scorer and model allow it, else "likelihood".
     """
 
     name: str
@@ -310,7 +307,7 @@ class Task:
 
     @property
     def shared(self) -> bool:
-        """Whether rows are train and dev at once: each may be shown, and each is scored."""
+        """Whether the same rows are train and dev: each may be shown, and each is scored."""
         return not {row.inputs for row in self.train}.isdisjoint(row.inputs for row in self.dev)
 
 

@@ -1,4 +1,4 @@
-"""What invents prompts: a mutator, what it may look at, and what it declares."""
+"""Mutators, which make new prompts: the Protocol, its context, and what a mutator declares."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from .data import Candidate, Example, Gene, Prompt, Task, Text
 
 INSTRUCTION_TOKENS = 400
-"""Tokens of an instruction at most, by default."""
+"""Maximum tokens of an instruction, by default."""
 
 
 class Answer(NamedTuple):
-    """What a prompt's model answered to an example.
+    """The model's answer to an example with a prompt.
 
     Parameters
     ----------
     example
         The example.
     text
-        The answer in the prompt's words; empty where there is none.
+        The answer in the prompt's words; empty if there is none.
     score
-        The task's metric of it, in [0, 1]; NaN where there is none.
+        Its score by the task's metric, in [0, 1]; NaN if there is none.
     feedback
-        A sentence on the score, where the scorer gives one.
+        A sentence about the score, if the scorer gives one.
     rationale
-        The reasoning that led to it, where the prompt asks for any.
+        The reasoning before it, if the prompt asks for reasoning.
     """
 
     example: Example
@@ -43,50 +43,48 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MutationContext:
-    """What a mutator may look at.
+    """What a mutator may use.
 
     Parameters
     ----------
     task
-        The task, less the training rows kept back for the end; take demonstrations from
-        ``task.train`` only.
+        The task without the confirmation rows; take demonstrations from ``task.train`` only.
     front
-        The Pareto front so far, in order of tokens; never empty once the starting prompt is
-        evaluated.
+        The Pareto front so far, sorted by tokens; not empty once the starting prompt is evaluated.
     rng
-        The only source of randomness a mutator may use.
+        The only source of randomness that a mutator may use.
     propose
-        ``propose(prompts, max_tokens) -> replies``: the proposer model, sampled, one reply per
-        prompt. It answers few calls in a batch of candidates; after that its replies are empty. A
+        ``propose(prompts, max_tokens) -> replies``: samples one reply per prompt from the proposer
+        model. It answers only a few calls per batch of candidates; further replies are empty. A
         model without a chat template gets turns as plain text.
     losses
-        ``losses(prompt, examples) -> floats``: minus the log-likelihood of each gold answer, in
-        nats; NaN where the model gives none. Costs evaluations; empty where none are left for
-        mutators.
+        ``losses(prompt, examples) -> floats``: negative log-likelihood of each gold answer in nats;
+        NaN if the model gives none. Costs evaluations; empty if mutators have none left.
     label_bias
         ``label_bias(prompt) -> floats``: how much more likely than the others the prompt makes each
-        label, whatever the input, in nats and in the order of the task's labels; empty for free
-        text and of a prompt that does not ``fit``. Costs evaluations where the prompt was not
-        scored; empty where none are left for mutators.
+        label, whatever the input, in nats and in the order of the task's labels. It is empty for
+        free text and for a prompt that does not ``fit``. Costs evaluations if the prompt was not
+        scored before; empty if mutators have none left.
     next_tokens
-        ``next_tokens(prompt, examples) -> NextTokens``: which words the model would write after
-        the prompt, without its demonstrations, with each example. Costs evaluations where the
-        prompt was not read before; empty where none are left for mutators, and from backends that
-        are no `NextTokenReader`.
+        ``next_tokens(prompt, examples) -> NextTokens``: the words that the model would write after
+        the prompt, without its demonstrations, for each example. Costs evaluations if the prompt
+        was not read before; empty if mutators have none left, or if the backend is no
+        `NextTokenReader`.
     answers
-        ``answers(prompt, examples) -> answers``: what the prompt's model answers to each of a few
-        examples, and how good that is. Costs evaluations; empty where none are left for mutators.
+        ``answers(prompt, examples) -> answers``: the model's answers to a few examples with the
+        prompt, and their scores. Costs evaluations; empty if mutators have none left.
     instruction_tokens
-        Tokens of an instruction at most; a longer one is no proposal.
+        Maximum tokens of an instruction; longer ones are not accepted.
     evaluated
-        The latest fully evaluated prompts, on the front or not.
+        The latest fully evaluated prompts, whether or not they are on the front.
     cut_off
-        ``cut_off(prompt) -> share``: of a fully evaluated prompt, how many of its replies were as
-        long as they may be, in [0, 1]; 0 of any other. Costs nothing.
+        ``cut_off(prompt) -> share``: the share of the prompt's replies that reached the token
+        limit, in [0, 1]; 0 if the prompt is not fully evaluated. Costs nothing.
     fit
-        ``fit(prompt) -> prompt``: with as many of its demonstrations, the first ones, as
-        ``max_prompt_tokens`` lets it show; None where it, or its instruction, is too long. What a
-        mutator returns is fitted like this; one that asks the model about a prompt fits it before.
+        ``fit(prompt) -> prompt``: the prompt with as many of its first demonstrations as
+        ``max_prompt_tokens`` allows; None if the prompt or its instruction is still too long. The
+        search fits what a mutator returns; a mutator that asks the model about a prompt fits it
+        first.
     """
 
     task: Task
@@ -107,28 +105,27 @@ class MutationContext:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """How a directed mutator is used: one that knows what it is after, where others just try.
+    """How a directed mutator is used: it has a goal, whereas others vary the prompt at random.
 
-    A few candidates of each batch may be directed. Which directed mutator makes one, or whether the
-    others do, is drawn from what each was worth so far (Thompson sampling).
+    A few candidates of each batch may be directed. Thompson sampling over past gains chooses which
+    directed mutator makes such a candidate, or whether an undirected one does.
 
     Parameters
     ----------
     base
-        The prompts it may be given: ``"front"``, those of the Pareto front, or ``"potential"``,
-        those that would be best without their label bias, uncalibrated.
+        The prompts that it gets: ``"front"``, those on the Pareto front, or ``"potential"``, the
+        uncalibrated ones that would be best without their label bias.
     fewest_labels, most_labels
-        The tasks it is of use for.
+        The numbers of labels for which it is useful.
     prior
-        Gains and losses it begins with (a Beta distribution), before any candidate of its own.
+        Gains and losses of its Beta prior, before it has made a candidate.
     once_a_batch
-        Whether a batch has one candidate of its making at most.
+        Whether it makes at most one candidate per batch.
     reads_next_tokens
         Whether it calls `MutationContext.next_tokens`, which costs more than racing a candidate. It
-        is then given another instruction than before only while verbalizers of its making are on
-        the front.
+        then gets a new instruction only while verbalizers that it made are on the front.
     preceded_by, precede_rate
-        Name of another mutator that changes the prompt first, where it is installed, and how often.
+        Name of another mutator, if installed, that changes the prompt first, and how often.
     """
 
     base: Literal["front", "potential"] = "front"
@@ -141,35 +138,35 @@ class Direction:
     precede_rate: float = 0.0
 
     def suits(self, labels: int) -> bool:
-        """Whether it is of use for a task with so many labels."""
+        """Whether it is useful for a task with this number of labels."""
         return labels >= self.fewest_labels and labels <= (self.most_labels or labels)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a mutator needs and how it is best used, which it declares as ``usage = Usage(...)``.
+    """What a mutator needs and how to use it; a mutator declares ``usage = Usage(...)``.
 
     Parameters
     ----------
     asks_model
-        It calls `MutationContext.propose`: left out where the proposer cannot write.
+        It calls `MutationContext.propose`; off if the proposer cannot generate text.
     needs_unshown_rows
-        It learns from rows that must not judge it: left out where train and dev are the same rows.
+        It learns from rows that are not used for scoring; off if train and dev are the same rows.
     needs_likelihood
-        Its prompts are right only where answers are had by likelihood: it calibrates, or has labels
-        stand for words that the prompt does not name. Left out otherwise.
+        Its prompts work only with answers by likelihood, because it calibrates or replaces labels
+        by words that the prompt does not name; off otherwise.
     needs_replies
-        It is about replies in free text: left out where answers are labels or likelihoods.
+        It concerns free-text replies; off if answers are labels or likelihoods.
     reasons
-        It has the model reason before it answers: left out where the answer is chosen by
-        likelihoods, which are read off at once, and where no reasoning is wanted.
+        It makes the model reason before it answers; off if answers are chosen by likelihood,
+        without generated text, and if reasoning is not wanted.
     at_first
-        What it makes of the starting prompt is among the first candidates.
+        Its change of the starting prompt is among the first candidates.
     rereads
-        It only changes how outputs are read: each fully evaluated prompt is also tried with it,
-        which costs no new evaluation.
+        It only changes how outputs are read, so each fully evaluated prompt is also tried with it
+        without new evaluations.
     direction
-        How it is used where it is directed; None for a mutator that just tries.
+        How it is used as a directed mutator; None if it is not one.
     """
 
     asks_model: bool = False
@@ -183,15 +180,14 @@ class Usage:
 
 
 class Mutator(Protocol):
-    """Invents new values for one gene.
+    """Makes new values for one gene.
 
-    ``mutate`` returns ``prompt`` with that gene changed (never any other). Returning the prompt
-    unchanged means "nothing to propose here": another mutator is asked. A proposal counts as that
-    too where it breaks what the user wants kept: texts and, of a prompt of the user's own
-    (``structure.own``), the structure, and the placeholders and turns in its instruction. It must
-    not touch global random state. If it raises, the candidate is recorded as failed and the run
-    goes on. One that needs anything, or is after something, also declares a ``usage``, a `Usage`;
-    `usage_of` reads it.
+    ``mutate`` returns ``prompt`` with this gene changed and no other. An unchanged prompt means "no
+    proposal", and the search asks another mutator. So does a proposal that changes what the user
+    wants to keep: given texts and, in the user's own prompt (``structure.own``), the structure and
+    the placeholders and turns of the instruction. A mutator must not use global random state. If it
+    raises, the candidate is recorded as failed and the run continues. It may declare what it needs
+    as ``usage``, a `Usage`, which `usage_of` reads.
     """
 
     @property
@@ -205,7 +201,7 @@ class Mutator(Protocol):
 
 
 def usage_of(mutator: Mutator) -> Usage:
-    """Return what a mutator declares of itself; nothing special where it declares nothing."""
+    """Return the usage that a mutator declares; the default one if it declares none."""
     usage: Usage = getattr(mutator, "usage", _NO_USAGE)
     return usage
 

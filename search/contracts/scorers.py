@@ -1,4 +1,4 @@
-"""What says how good an answer is: by its log-likelihood, or by the reply."""
+"""Scorers, which rate answers by their log-likelihood or by the model's reply."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ if TYPE_CHECKING:
     from .data import Example, Prompt, Task, Unscored
 
 Likelihoods = Callable[[Sequence[LikelihoodRequest]], Sequence["tuple[float, ...] | Unscored"]]
-"""A model that a scorer may ask; it answers as `Backend.loglikelihoods` does."""
+"""A model that a scorer may use; it has the signature of `Backend.loglikelihoods`."""
 
 
 class Score(float):
-    """A score with a sentence on why: ``Score(0.0, "the unit is missing")``; it counts as a number.
+    """A number with the reason for it, such as ``Score(0.0, "the unit is missing")``.
 
-    The sentence is shown to the model that writes new instructions.
+    The model that writes new instructions sees the reason.
     """
 
     feedback: str
 
     def __new__(cls, value: float, feedback: str = "") -> Score:
-        """Make a number of it."""
+        """Make a score."""
         score = super().__new__(cls, value)
         score.feedback = str(feedback)
         return score
 
     def __reduce__(self) -> tuple[type[Score], tuple[float, str]]:
-        """Return what a copy is made of."""
+        """Return how to make a copy."""
         return Score, (float(self), self.feedback)
 
 
 def feedback_of(score: float | None) -> str:
-    """Return the sentence on why a score is what it is; empty where there is none."""
+    """Return the reason for a score; empty if there is none."""
     return score.feedback if isinstance(score, Score) else ""
 
 
 @runtime_checkable
 class LikelihoodScorer(Protocol):
-    """Says what a good answer is, by the log-likelihoods of answers.
+    """Scores answers by their log-likelihoods.
 
-    `answers`, `fit` and `score` are all there has to be; what else is here has a default.
+    Only `answers`, `fit` and `score` are required; the rest has defaults.
     """
 
     @property
     def labelled(self) -> bool:
-        """Whether the answers are the task's labels, and an answer without a score is a tie."""
+        """Whether the answers are the task's labels, so that a missing score means a tie."""
         return True
 
     @property
     def is_accuracy(self) -> bool:
-        """Whether it gives 1 for the right label and 0 for another.
+        """Whether it gives 1 for the right label and 0 for any other.
 
-        Then a label may also be read off a reply.
+        Only then can labels also be read from replies.
         """
         return False
 
     @property
     def asks_model(self) -> bool:
-        """Whether it asks the ``judge`` of `prepare`."""
+        """Whether it uses the ``judge`` that `prepare` gets."""
         return False
 
     def prepare(self, task: Task, judge: Likelihoods) -> LikelihoodScorer:  # noqa: ARG002
@@ -68,14 +68,14 @@ class LikelihoodScorer(Protocol):
         return self
 
     def answers(self, prompt: Prompt, task: Task, example: Example) -> tuple[str, ...]:
-        """Return the answers whose log-likelihoods are wanted, as the prompt would write them."""
+        """Return the answers to score, in the words of the prompt."""
         ...
 
     def fit(self, prompt: Prompt, outputs: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
         """Return the offset to subtract from each answer's log-likelihood; empty for none.
 
-        It is learnt from outputs on dev inputs, without their labels, frozen before the test split
-        is scored, and exported with the prompt.
+        It is fitted to outputs on dev inputs without their labels, fixed before the test split is
+        scored, and exported with the prompt.
         """
         ...
 
@@ -86,7 +86,7 @@ class LikelihoodScorer(Protocol):
         outputs: Sequence[tuple[float, ...]],
         offsets: tuple[float, ...],
     ) -> Sequence[float | None]:
-        """Return the metric of each example, in [0, 1] and in order; None where there is none."""
+        """Return the metric of each example, in [0, 1] and in order; None if there is none."""
         ...
 
     def choose(
@@ -97,18 +97,17 @@ class LikelihoodScorer(Protocol):
     ) -> list[str]:
         """Return the label chosen for each example, empty for none.
 
-        From these macro-F1 and Matthews' coefficient are reported; of an empty list neither is.
+        The report computes macro-F1 and Matthews' coefficient from them, unless the list is empty.
         """
         return []
 
 
 @runtime_checkable
 class ReplyScorer(Protocol):
-    """Says what a good answer is, by what the model writes.
+    """Scores answers by the model's replies.
 
-    Where one number for each reply is all there is to it, a plain function
-    ``metric(reply, example)`` does as well. A number may be a `Score`. Of a class
-    `score_replies` is all there has to be; what else is here has a default.
+    If it needs only a number for each reply, a plain function ``metric(reply, example)`` is enough.
+    The number may be a `Score`. A class requires only `score_replies`; the rest has defaults.
     """
 
     @property
@@ -118,27 +117,27 @@ class ReplyScorer(Protocol):
 
     @property
     def asks_model(self) -> bool:
-        """Whether it asks the ``judge`` of `prepare`."""
+        """Whether it uses the ``judge`` that `prepare` gets."""
         return False
 
     @property
     def samples(self) -> int:
-        """How many replies are wanted of each example; several are drawn at random."""
+        """Number of replies per example; more than one are drawn at random."""
         return 1
 
     def prepare(self, task: Task, judge: Likelihoods) -> ReplyScorer:  # noqa: ARG002
         """Return the scorer for a task, with a model to ask.
 
-        That is the model that writes proposals, which is another than the scored one on demand.
+        The model is the proposer, which may differ from the scored model.
         """
         return self
 
     def score_replies(
         self, examples: Sequence[Example], replies: Sequence[str]
     ) -> list[float | None]:
-        """Return the metric of each reply, in [0, 1] and in order; None where there is none."""
+        """Return the metric of each reply, in [0, 1] and in order; None if there is none."""
         ...
 
     def combine(self, values: Sequence[float]) -> float:
-        """Return what the values of an example's replies make together, such as pass@k."""
+        """Return one value for all replies to an example, such as pass@k."""
         return values[0]

@@ -36,9 +36,9 @@ class Gap(str):
     __slots__ = ()
 
 
-UNLABELLED = Gap("the data set says that it has no label")
+UNLABELLED = Gap("the data set gives it no label")
 _NOT_TEXT = Gap("it is bytes that are not UTF-8 text")
-_TOO_DEEP = Gap("its brackets are nested too deep")
+_TOO_DEEP = Gap("its brackets are nested too deeply")
 
 
 def row_of(values: Iterable[tuple[str, Any]], origin: str) -> Row:

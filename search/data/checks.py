@@ -26,19 +26,20 @@ def check_task(task: Task) -> None:
             check_limit(constraint)
         except InputError as expected:
             raise InputError(
-                f"task {task.name!r}: the constraint {constraint.name!r}: expected {expected}, "
+                f"task {task.name!r}, constraint {constraint.name!r}: expected {expected}, "
                 f"found {constraint.limit!r}"
             ) from None
     names = [constraint.name for constraint in task.constraints]
     if len(set(names)) < len(names):
         raise InputError(
-            f"task {task.name!r}: expected constraints of different names, found {', '.join(names)}"
+            f"task {task.name!r}: expected a different name for each constraint, "
+            f"found {', '.join(names)}"
         )
     for what, text in _texts(task):
         if whole(text) != text:
             raise InputError(
-                f"task {task.name!a}: expected whole characters in {what}, found half of one "
-                f"(a lone surrogate) in {text[:80]!a}"
+                f"task {task.name!a}: expected valid Unicode in {what}, found a lone "
+                f"surrogate in {text[:80]!a}; remove it"
             )
 
 
@@ -88,11 +89,11 @@ def check_limit(constraint: Constraint) -> None:
     limit = constraint.limit
     told = "{limit}" in constraint.template
     if limit is None and constraint.rule in ("max_words", "max_lines"):
-        raise InputError(f"a limit, a whole number from 1, where the rule is {constraint.rule}")
+        raise InputError(f"a whole number above 0 as limit, because the rule is {constraint.rule}")
     if limit is None and told:
-        raise InputError("a limit, a whole number from 1, where {limit} is in the text")
+        raise InputError("a whole number above 0 as limit, because the text has {limit}")
     if limit is not None and not is_count(limit):
-        raise InputError("a whole number from 1 as limit")
+        raise InputError("a whole number above 0 as limit")
 
 
 def read_constraint(item: Any) -> Constraint:  # noqa: ANN401 (any YAML value)
@@ -108,17 +109,20 @@ def read_constraint(item: Any) -> Constraint:  # noqa: ANN401 (any YAML value)
     known = {"name", "text", "limit", "rule", "words", "pattern", "schema"}
     text = item.get("text") if isinstance(item, dict) and set(item) <= known else None
     if not isinstance(text, str) or not text.strip():
-        raise InputError("sentences, or name, text, limit, rule, words, pattern and schema of each")
+        raise InputError(
+            "a sentence, or a mapping of text and, as needed, name, limit, rule, words, pattern "
+            "and schema"
+        )
     rule, words, name = item.get("rule", ""), item.get("words", []), item.get("name", text)
     if rule not in ("", *RULES):
-        raise InputError(f"as rule one of {', '.join(RULES)}")
+        raise InputError(f"one of {', '.join(RULES)} as rule")
     listed = isinstance(words, list) and all(isinstance(word, str) and word for word in words)
     if not listed or bool(words) != (rule in ("avoid", "include", "choice")):
-        raise InputError("words, a list of texts, where the rule is avoid, include or choice")
+        raise InputError("a list of texts as words for the rules avoid, include and choice alone")
     if not isinstance(name, str) or not name.strip():
         raise InputError("text as name (quote it)")
     if item.get("limit") is not None and "{limit}" not in text:
-        raise InputError("a whole number from 1 as limit and {limit} in its text")
+        raise InputError("{limit} in the text of a constraint with a limit")
     made = Constraint(name, text, item.get("limit"), rule, tuple(words), _pattern(item, rule))
     check_limit(made)
     return made
@@ -128,7 +132,7 @@ def _pattern(item: Mapping[str, Any], rule: str) -> str:
     """Return the regular expression or the JSON schema of a constraint."""
     pattern, schema = item.get("pattern"), item.get("schema")
     if (pattern is not None) != (rule == "regex") or (schema is not None and rule != "json"):
-        raise InputError("a pattern where the rule is regex, and a schema only where it is json")
+        raise InputError("a pattern for the rule regex alone, and a schema for the rule json alone")
     if schema is not None:
         return _schema(schema)
     if pattern is None:
@@ -150,7 +154,7 @@ def _schema(schema: Any) -> str:  # noqa: ANN401 (any YAML value)
     try:
         text = json.dumps(schema, ensure_ascii=False, sort_keys=True)
         if re.search(r'"\$ref": "(?!#)', text):  # it would be fetched
-            raise ValueError("it refers to another")
+            raise ValueError("it refers to another schema")
         kind = validator_for(schema)
         # With a format checker it reads the schema's regular expressions too.
         kind.check_schema(schema, format_checker=kind.FORMAT_CHECKER)

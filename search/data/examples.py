@@ -63,7 +63,7 @@ def choose_columns(spec: TaskFile, rows: Sequence[Row], source: str) -> Columns:
         if name not in names:
             raise InputError(
                 f"{source}: there is no column {name!r}{closest(name, names)}; "
-                f"it has {', '.join(names)}"
+                f"the columns are {', '.join(names)}"
             )
     if len(set(columns)) < len(columns):
         raise InputError(f"{source}: expected different input columns, found {', '.join(columns)}")
@@ -79,8 +79,10 @@ def _guess(
     likely = [name for name in free if name.casefold() in usual] or free
     if len(likely) == 1:
         return likely[0]
+    option = {"input": "input_columns", "target": "target_column"}[what]
     raise InputError(
-        f"{source}: which column is the {what}? Say --{what}-column with one of {', '.join(names)}"
+        f"{source}: cannot tell which column is the {what}; "
+        f"name one of {', '.join(names)} with `{option}`"
     )
 
 
@@ -102,13 +104,13 @@ def choose_labels(spec: TaskFile, target: str, rows: Sequence[Row], source: str)
     if not spec.scorer and (len(seen) > _MAX_LABELS or len(seen) > max(2, len(rows) // 2)):
         raise InputError(
             f"{source}: the column {target!r} has {len(seen)} different values in {len(rows)} "
-            "rows, which looks like free text: say `scorer` labels if they are labels, or how to "
-            "score free text (see `optimize list scorers`)"
+            "rows, which looks like free text; choose how to score it with `scorer` (see "
+            "`optimize list scorers`), or `scorer` labels if they are labels"
         )
     if listed := next((row for row in rows if is_list(row.cells.get(target, "").strip())), None):
         raise InputError(
-            f"{listed.origin}: expected one label in {target!r}, found {listed.cells[target]}, "
-            "and a list is no label; name a column with one label a row"
+            f"{listed.origin}: expected one label in {target!r}, found the list "
+            f"{listed.cells[target]}; name a column with one label per row"
         )
     if len(seen) < 2:
         raise _too_few(counts, target, source)
@@ -121,8 +123,7 @@ def _check_named(labels: Sequence[tuple[str, str]], source: str) -> None:
     texts = [text.strip() for _, text in labels]
     if min(len(labels), len(set(names)), len(set(texts))) < max(2, len(labels)):
         raise InputError(
-            f"{source}: expected at least 2 labels, each written differently, "
-            f"found {', '.join(texts)}"
+            f"{source}: expected at least 2 labels with different texts, found {', '.join(texts)}"
         )
     if not all(map(fold, (*names, *texts))):
         raise InputError(
@@ -134,7 +135,7 @@ def _too_few(counts: Mapping[str, int], target: str, source: str) -> InputError:
     spelt = [spelling for spelling in counts if fold(spelling)]
     apart = ""
     if len(spelt) > 1:
-        apart = f", spellings of one: `choices` {quoted(spelt)} keeps them apart"
+        apart = f", which count as one label; `choices` {quoted(spelt)} keeps them apart"
     return InputError(
         f"{source}: expected at least 2 different labels in the column {target!r}, "
         f"found {', '.join(spelt) or 'none'}{apart}"
@@ -158,8 +159,8 @@ def _example(row: Row, columns: Columns, labels: Labels | None) -> Example:
         if column not in row.cells:
             why = f" ({row.gaps[column]})" if column in row.gaps else ""
             raise InputError(
-                f"{row.origin}: there is no value for {column!r}{why}; the row has "
-                f"{', '.join(row.cells) or 'none'}; add it, or leave the row out"
+                f"{row.origin}: expected a value for {column!r}, found none{why}; the row has "
+                f"{', '.join(row.cells) or 'none'}; add the value, or remove the row"
             )
     inputs = tuple((column, row.cells[column]) for column in columns.input_names)
     if labels:

@@ -29,7 +29,7 @@ _TYPED = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212\u2018\u2019", "----
 """What word processors write for the characters of the keyboard."""
 _TOLD = 8
 """So many are named in a note; of the rest their number."""
-_REMEDY = "give it a text of its own, in a task file as `labels: {label: text, …}`"
+_REMEDY = "give it another text in a task file, as in `labels: {label: text, …}`"
 
 
 def fold(text: str) -> str:
@@ -100,10 +100,10 @@ class Spellings:
         if not respelt:
             return ()
         told = ", ".join(
-            f"{count} rows with the label {spelling!r} are read as {label!r}"
+            f"{count} rows labelled {spelling!r} are read as {label!r}"
             for count, spelling, label in respelt[:_TOLD]
         )
-        apart = "" if self._said else "; `choices` keeps labels apart"
+        apart = "" if self._said else "; `choices` can keep them apart"
         return (f"{told}{_more(respelt)}{apart}",)
 
 
@@ -134,8 +134,8 @@ def placement(labels: Sequence[str], splits: Splits, *, given: bool) -> tuple[st
     test = {row.target for row in splits.test}
     places = (
         (set(labels) - train - dev - test, "in no row that is used"),
-        (test - train - dev, "in test only, so that no prompt can show or learn it"),
-        (dev - train if train else set(), "in dev and not in train, so that no prompt can show it"),
+        (test - train - dev, "only in test, so no prompt can show or learn it"),
+        (dev - train if train else set(), "in dev but not in train, so no prompt can show it"),
         ((train | dev) - test if given else set(), "not in test"),
     )
     notes = []
@@ -162,13 +162,13 @@ def unreadable(texts: Sequence[str], read: Sequence[AnswerTokens], model: str) -
         shown = " ".join(map(repr, tokens))
         if not known:
             return (
-                f"{model} does not know the label text {text!r}, "
-                f"which it reads as the tokens {shown}: {_REMEDY}"
+                f"the tokenizer of {model} does not know all of the label {text!r}, "
+                f"which becomes the tokens {shown}; {_REMEDY}"
             )
         if tokens in first:
             return (
-                f"the label texts {first[tokens]!r} and {text!r} are the same tokens to {model}, "
-                f"{shown}: {_REMEDY}"
+                f"{model} cannot tell the labels {first[tokens]!r} and {text!r} apart, "
+                f"because both become the tokens {shown}; {_REMEDY}"
             )
         first[tokens] = text
     return ""

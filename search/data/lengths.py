@@ -50,7 +50,8 @@ def shorten_inputs(
     for kept, given in ((train, task.train), (dev, task.dev), (test, task.test)):
         if given and not kept:
             raise InputError(
-                f"{task.source}: too few rows have at most {max_tokens} tokens; give shorter rows"
+                f"{task.source}: expected inputs of at most {max_tokens} tokens, found too few; "
+                "give rows with shorter inputs"
             )
 
     cut_rows = sum(_has(row, long) for row in (*task.dev, *task.test))
@@ -60,9 +61,9 @@ def shorten_inputs(
             cut_rows,
             f"dev or test rows over {max_tokens} tokens cut to their first {max_tokens}{why}",
         ),
-        (train_cut, f"training rows over {max_tokens} tokens cut, as none is shorter{why}"),
+        (train_cut, f"training rows over {max_tokens} tokens cut, because none is shorter{why}"),
         (len(task.train) - len(short), f"training rows over {max_tokens} tokens dropped{why}"),
-        (same, "rows dropped that are the same as another once cut"),
+        (same, "rows dropped because cutting made them duplicates"),
     )
     notes = tuple(f"{count} {what}" for count, what in counts if count)
     return replace(task, train=train, dev=dev, test=test, notes=task.notes + notes)
@@ -120,11 +121,11 @@ def field_limit(
     limit = next((limit for limit in limits if _longest(rows, limit) <= room), 0)
     if limit < min(_MIN_FIELD_TOKENS, longest):
         raise InputError(
-            f"{task.source}: the starting prompt has {start} tokens and an answer {answer}, which "
-            f"leaves too few of the {max_context} that {model} reads for an input; shorten the "
-            "prompt, or choose a `model` that reads more"
+            f"{task.source}: the starting prompt has {start} tokens and an answer {answer}, so the "
+            f"context of {model} ({max_context} tokens) has no room for an input; shorten the "
+            "prompt, or choose a `model` with a longer context"
         )
-    return limit, f", since {model} reads {max_context}"
+    return limit, f", because the context of {model} has {max_context}"
 
 
 def _longest(rows: Iterable[Sequence[int]], limit: int) -> int:

@@ -76,8 +76,8 @@ def load_task(
         raise InputError(f"`answers`: expected one of {', '.join(ANSWERS)}, found {answers!r}")
     if bool(dev) != bool(test) and not train and not _is_file(task):
         raise InputError(
-            "expected both `dev` and `test`, or `train` with one of them; "
-            "a single file goes to `data`"
+            "expected `dev` and `test` together, or `train` beside one of them; "
+            "give a single file as `data`"
         )
     files = read_prompts(prompts, instructions=instructions, input_columns=input_columns)
     if task is None:
@@ -123,7 +123,7 @@ def _with_options(
         task = _rescored(task, scorer)
     if choices and set(choices) != set(task.labels):
         raise InputError(
-            f"`choices`: task {task.name!r} has the labels {', '.join(task.labels)}, "
+            f"`choices`: expected the labels of task {task.name!r} ({', '.join(task.labels)}), "
             f"found {', '.join(choices)}"
         )
     if not instructions:
@@ -138,7 +138,9 @@ def _rescored(task: Task, scorer: str) -> Task:
     if not load_scorer(scorer).labelled:
         return replace(task, scorer=scorer, labels=())
     if not task.labels:
-        raise InputError(f"`scorer` {scorer}: it scores labels, and task {task.name!r} has none")
+        raise InputError(
+            f"`scorer` {scorer}: it scores labels, but task {task.name!r} has none; choose another"
+        )
     return replace(task, scorer=scorer)
 
 
@@ -210,7 +212,7 @@ def _paths(spec: TaskFile) -> dict[str, str]:
     paths = {name: path for name, path in named.items() if path}
     if "data" not in paths and len(paths) < 2:
         raise InputError(
-            f"task {spec.name!r} names no data: give `data` FILE, or data: in the task file"
+            f"task {spec.name!r} names no data; give `data` FILE, or data: in the task file"
         )
     return paths
 

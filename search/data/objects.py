@@ -69,7 +69,7 @@ def _parse(text: str, path: str, line: int) -> Any:  # noqa: ANN401 (any JSON va
     except json.JSONDecodeError as error:
         problem = f"{error.msg} (column {error.colno})"
         raise InputError(
-            f"{path}:{line + error.lineno - 1}: expected JSON, but found: {problem}"
+            f"{path}:{line + error.lineno - 1}: expected JSON, found an error: {problem}"
         ) from None
     except ValueError as error:
         # Of a number with too many digits Python goes on to say how to set its limit.
@@ -77,7 +77,7 @@ def _parse(text: str, path: str, line: int) -> Any:  # noqa: ANN401 (any JSON va
         raise InputError(f"{path}:{line}: expected JSON, but {problem}") from None
     except RecursionError:
         raise InputError(
-            f"{path}:{line}: expected JSON, but its brackets are nested too deep"
+            f"{path}:{line}: expected JSON, but its brackets are nested too deeply"
         ) from None
 
 
@@ -85,7 +85,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
         twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
-        raise ValueError(f"the key {twice!r} stands twice in one object")
+        raise ValueError(f"the key {twice!r} occurs twice in one object")
     return record
 
 
@@ -101,6 +101,4 @@ def _rows(values: Iterator[tuple[Any, str]], path: str, tell: Tell) -> Iterator[
         mended += cells != row.cells
         yield replace(row, cells=cells)
     if mended:
-        tell(
-            f"{path}: rows that hold half a character (a lone surrogate), read as \ufffd: {mended}"
-        )
+        tell(f"{path}: rows with a lone surrogate, which is read as \ufffd: {mended}")

@@ -27,7 +27,8 @@ def read_prompts(paths: Sequence[str], **others: Sequence[str]) -> list[PromptFi
     given = [name for name, value in others.items() if value]
     if paths and given:
         raise InputError(
-            f"expected either `prompts` or `{given[0]}`, found both: a prompt of your own says it"
+            f"expected either `prompts` or `{given[0]}`, found both; leave `{given[0]}` "
+            "out, because the prompt file contains it"
         )
     return [file for path in paths for file in read_prompt_file(path)]
 
@@ -120,7 +121,7 @@ def with_kept(task: Task, keep: Sequence[str]) -> Task:
         missing = next((start for start in first if text not in start), None)
         if missing is not None or not text.strip():
             raise InputError(
-                "`keep`: expected a text that stands in every prompt to start from, and "
+                "`keep`: expected a text that is part of every starting prompt, but "
                 f"{given!r} is not in {missing or ''!r:.200}"
             )
         texts.append(text)

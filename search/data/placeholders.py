@@ -82,12 +82,12 @@ def match(
     if not fields:
         raise InputError(
             f"{file.path}: expected a placeholder such as {{{(matcher.inputs or ['text'])[0]}}}, "
-            f"found none; the columns for it are {', '.join(matcher.inputs) or 'none'}"
+            f"found none; the input columns are {', '.join(matcher.inputs) or 'none'}"
         )
     if list(own_turns(text, fields)) != turns:
         raise InputError(
-            f"{file.path}: expected no text that looks like {{{{{fields[0]}}}}} or [[user]] "
-            "beside its placeholders"
+            f"{file.path}: expected no text like {{{{{fields[0]}}}}} or [[user]] except the "
+            "placeholders; change that text"
         )
     source = PromptSource(
         path=file.path,
@@ -138,7 +138,7 @@ class _Matcher:
     def _part(self, found: re.Match[str], where: str) -> str | Slot:
         if self.style == "jinja" and found[1] is None:
             raise InputError(
-                f"{where}: expected {{{{ field }}}} alone of Jinja's, found {found[0]}; take it out"
+                f"{where}: expected no Jinja but {{{{ field }}}}, found {found[0]}; remove it"
             )
         if found[1] is None:
             return found[0][0]  # a double brace, which stands for one
@@ -155,9 +155,9 @@ class _Matcher:
         if _NAME.fullmatch(name):
             if _is_near(name, self._columns):
                 self._refuse(name, where)
-            self._tell(f"{where}: {found[0]} is no column and stands as it is")
+            self._tell(f"{where}: {found[0]} is not a column, so it stays as text")
         elif self._column(re.split("[!:]", name)[0], "") is not None:
-            self._tell(f"{where}: {found[0]} is no placeholder and stands as it is")
+            self._tell(f"{where}: {found[0]} is not a placeholder, so it stays as text")
         return found[0]
 
     def _is_known(self, name: str) -> bool:
@@ -170,12 +170,13 @@ class _Matcher:
             alike = [column for column in self._columns if _fold(column) == _fold(name)]
             if len(alike) > 1 and where:
                 raise InputError(
-                    f"{where}: expected one column, and {name!r} could be {' or '.join(alike)}"
+                    f"{where}: expected the exact name of a column, but {name!r} could be "
+                    f"{' or '.join(alike)}"
                 )
             column = alike[0] if alike else None
         if column == self._target and column is not None and where:
             raise InputError(
-                f"{where}: {name!r} is the answer, which no prompt may show; take it out, or name "
+                f"{where}: {name!r} is the answer, which no prompt may show; remove it, or name "
                 "another `target_column`"
             )
         return column or (EXAMPLES if name == EXAMPLES else None)
@@ -183,7 +184,7 @@ class _Matcher:
     def _refuse(self, name: str, where: str) -> NoReturn:
         raise InputError(
             f"{where}: there is no column {name!r}{closest(name, self.inputs)}; "
-            f"the data have {', '.join(self.inputs)}"
+            f"the input columns are {', '.join(self.inputs)}"
         )
 
 

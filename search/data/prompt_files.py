@@ -134,7 +134,7 @@ def read_document(path: str) -> Document:
             ) from None
         except RecursionError:
             raise InputError(
-                f"{path}: expected JSON, but its brackets are nested too deep"
+                f"{path}: expected JSON, but its brackets are nested too deeply"
             ) from None
     value, root = read_yaml(path)
     if root:
@@ -155,7 +155,7 @@ def _source(path: str) -> str:
     try:
         file = Path(path)
         if file.is_file() and file.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path}: expected a prompt of at most {_MOST_BYTES} bytes")
+            raise InputError(f"{path}: expected at most {_MOST_BYTES} bytes of prompt, found more")
         text = read_text(file)
         marked = file.read_bytes().startswith(codecs.BOM_UTF8)
     except (OSError, ValueError) as error:
@@ -183,7 +183,7 @@ def _messages(document: Document, place: Keys) -> PromptFile:
         items = items.get(key)
     if not isinstance(items, list) or not items:
         raise document.wrong(
-            place, "a list of messages, each with role and content, or prompts of promptfoo"
+            place, "a list of messages with role and content, or a promptfoo configuration"
         )
     roles, pieces = [], []
     for number, item in enumerate(items):
@@ -199,7 +199,7 @@ def _messages(document: Document, place: Keys) -> PromptFile:
     if roles[-1] != "user" or "system" in roles[1:]:
         raise document.wrong(
             (*place, len(roles) - 1, "role"),
-            "a system message first if at all, and the user's last",
+            "the last message from the user, and a system message only at the start",
         )
     return PromptFile(
         document.path, document.source, document.kind, place, tuple(roles), tuple(pieces)
@@ -245,10 +245,10 @@ def _promptfoo_item(document: Document, place: Keys, item: object) -> list[Promp
             raise document.wrong(place, f"a prompt in a text, JSON or YAML file, found {item}")
         files = read_prompt_file(str(beside))
         if any(_SEPARATOR in file.pieces[0].text for file in files if file.kind == "text"):
-            raise document.wrong(place, f"one prompt in each file, found several in {item} (---)")
+            raise document.wrong(place, f"one prompt per file, found several in {item} (---)")
         return [replace(file, configuration=document.path) for file in files]
     if _is_chat(item):
-        raise document.wrong(place, "messages in a file of their own, named as file://PATH")
+        raise document.wrong(place, "the messages in a file of their own, named as file://PATH")
     piece = _piece(document, place)
     return [
         PromptFile(

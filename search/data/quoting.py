@@ -69,15 +69,15 @@ def _stray(text: str, at: int, line: int, delimiter: str) -> str:
     closed = _QUOTED_CELL.match(text, at)
     if closed is None:
         return (
-            "a quote opens a cell here and none closes it; "
-            "put a quote at its end, or take this one out"
+            "expected a quote that closes the cell opened here, found none; "
+            "add it, or remove the opening quote"
         )
     last = line + len(BREAK.findall(closed[0]))
     where = "this line" if last == line else f"line {last}"
     return (
-        f"a quote opens a cell here, and after the one that closes it on {where} expected "
-        f"{DELIMITERS.get(delimiter, delimiter)} or the line's end, found {text[closed.end()]!r}; "
-        "double the quotes inside a quoted cell"
+        f"expected {DELIMITERS.get(delimiter, delimiter)} or the end of the line after the quoted "
+        f"cell that begins here and ends on {where}, found {text[closed.end()]!r}; double the "
+        "quotes inside a quoted cell"
     )
 
 

@@ -86,8 +86,8 @@ def shared_rows(examples: Sequence[Example], seed: int) -> Splits | None:
         return None
     rows = tuple(random.Random(seed).sample(unique, len(unique)))  # noqa: S311 (not cryptography)
     note = (
-        f"{len(rows)} rows in all, so no split: each may be shown and scored, "
-        "and a prompt is scored on those it does not show"
+        f"only {len(rows)} rows, so they are not split: a prompt may show some of them and is "
+        "scored on the others"
     )
     return Splits(rows, rows, (), (*notes, note))
 
@@ -164,7 +164,7 @@ def _disjoint(
                 f"found {len(kept[name])}{_why(more)}"
             )
     if removed:
-        notes += (f"{removed} rows removed that were in two splits",)
+        notes += (f"{removed} rows removed because another split has them",)
     return kept, notes
 
 

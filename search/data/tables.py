@@ -80,7 +80,7 @@ def _table(text: str, usual: str) -> _Table:
             faults.append(fault)
             continue
         if delimiter != usual:
-            table.notes.insert(0, f"read as cells between {DELIMITERS[delimiter]}")
+            table.notes.insert(0, f"cells are separated by {DELIMITERS[delimiter]}")
         return table
     raise faults[0]
 
@@ -108,14 +108,14 @@ def _read(text: str, delimiter: str) -> _Table:
         if stray:
             fault = Fault(
                 stray,
-                "a quote opens a cell here that holds rows of its own; "
-                "take the quote out, or close the cell",
+                "the quote here opens a cell that contains the next rows; "
+                "remove the quote, or close the cell",
             )
     except Fault as error:
         fault, sure = error, True
     if fault and delimiter == "\t" and (plain := _unquoted(text, delimiter)):
         plain.notes.append(
-            f"read without quoting, quotes are text: the one on line {fault.line} closes no cell"
+            f"read with quotes as text, because the one on line {fault.line} opens no proper cell"
         )
         return plain
     if fault and sure:

@@ -202,7 +202,8 @@ class _Reader(_Values):
         texts = value if isinstance(value, list) else [value]
         if not texts or not _are_texts(texts):
             raise self._wrong(
-                "instruction", "text (quote it), or a list of texts of which the first is the start"
+                "instruction",
+                "text (quote it), or a list of texts, the starting one first",
             )
         return tuple(texts)
 
@@ -232,7 +233,7 @@ class _Reader(_Values):
         for number, name in enumerate(names):
             if name in names[:number]:
                 raise self._wrong(
-                    "constraints", f"different names, and {name!r} stands twice", number
+                    "constraints", f"different names, but {name!r} occurs twice", number
                 )
         return made
 

@@ -26,7 +26,7 @@ def read_yaml(path: str) -> tuple[Any, yaml.Node | None]:
     except OSError as error:
         raise InputError(f"{path}: the task file cannot be read ({error.strerror})") from None
     except RecursionError:
-        raise InputError(f"{path}: expected YAML, but its brackets are nested too deep") from None
+        raise InputError(f"{path}: expected YAML, but its brackets are nested too deeply") from None
     except InputError:  # not text
         raise
     # The others are values that their tag does not allow, such as an impossible date.
@@ -70,8 +70,8 @@ def check_texts(path: str, root: yaml.Node) -> None:
             waiting += node.value
         elif whole(node.value) != node.value:
             raise InputError(
-                f"{path}:{line_of(node)}: expected whole characters, "
-                f"found half of one in {node.value!a}"
+                f"{path}:{line_of(node)}: expected valid Unicode, "
+                f"found a lone surrogate in {node.value!a}; remove it"
             )
 
 

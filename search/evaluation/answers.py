@@ -156,13 +156,15 @@ def _check_text(task: Task, prompt: Prompt) -> None:
     """Refuse a prompt whose answers nobody would give who has its text alone."""
     structure, start = prompt.structure, task.start.structure
     if structure.calibration != "none":
-        raise InputError("calibration needs `answers` likelihood: no text can carry it")
+        raise InputError(
+            "calibration needs `answers` likelihood, because a prompt's text cannot contain it"
+        )
     if structure.verbalizers == start.verbalizers:
         return
     if texts := unnamed(prompt, task.labels, task.input_fields):
         raise InputError(
-            f"{', '.join(texts)} stand for labels but nowhere in the prompt: "
-            "that needs `answers` likelihood"
+            f"verbalizers that the prompt does not name ({', '.join(texts)}) need "
+            "`answers` likelihood"
         )
 
 

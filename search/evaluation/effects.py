@@ -95,7 +95,10 @@ class Effects:
         scores = np.array([table[i] for i in known])
         whole = scores[:, ~np.isnan(scores).any(axis=0)]
         if table[0] is None or not whole.size:
-            raise InputError("`shapley`: no row is scored with and without all parts; leave it out")
+            raise InputError(
+                "`shapley`: expected rows that have a score with all parts and with none, found "
+                "none; leave `shapley` out"
+            )
         shown = [i - 1 for i in known[1:-1]]
         member = np.array([[i in subsets[s] for i in range(len(parts))] for s in shown], float)
         values = _regression(member, weights[shown], whole)

@@ -212,7 +212,7 @@ def write_text(path: str | Path, text: str) -> None:
     try:
         if path.is_dir():
             raise InputError(
-                f"{path}: expected the name of a file, found a folder; choose another with -o"
+                f"{path}: expected a file name, found a folder; choose another with -o"
             )
         if _is_stream(path):  # it is written to, not replaced by a file
             with path.open("a", encoding="utf-8", errors=_HALF_CHARACTERS) as stream:
@@ -267,8 +267,8 @@ def load_prompt(path: str | Path) -> ExportedPrompt:
         raise InputError(f"{path}: {NOT_AN_EXPORT}, but it has no schema_version")
     if version > SCHEMA_VERSION:
         raise InputError(
-            f"{path}: has schema version {version}, this promptfront reads up to {SCHEMA_VERSION}: "
-            "upgrade it"
+            f"{path}: expected schema version {SCHEMA_VERSION} or lower, found {version}; "
+            "upgrade promptfront"
         )
     try:
         labels = tuple(document["labels"])

@@ -36,7 +36,7 @@ def own_format(document: Mapping[str, Any], prompt: Prompt) -> str:
     sources = [_read(source) for source in document.get("sources", ())]
     if not prompt.structure.own or not sources:
         raise InputError(
-            "`format` own: the search did not start from a prompt of your own; start one with "
+            "`format` own: expected a search that started from your own prompt; start one with "
             "`prompts`, or choose another `format`"
         )
     source = _nearest(sources, prompt, fields)
@@ -98,7 +98,7 @@ def _escaped(text: str, source: PromptSource) -> str:
     for _, spelling in source.spellings:
         if spelling in text:
             raise InputError(
-                f"`format` own: the prompt says {spelling} in an example, which {source.path} "
-                "could not tell from a placeholder; export it with `format` messages"
+                f"`format` own: an example in the prompt contains {spelling}, which would be a "
+                f"placeholder in {source.path}; export with `format` messages"
             )
     return text

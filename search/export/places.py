@@ -89,10 +89,10 @@ class Places:
         if text in self.local or (
             not self.folder and re.search(r"\.(csv|tsv|jsonl?|parquet|ya?ml|py)$", text)
         ):
-            where = f", nor in {self.folder}, where the search was started" if self.folder else ""
+            where = f", in {self.folder}, where the search ran," if self.folder else ""
             raise InputError(
-                f"{self.file}: its {text} is not beside it{where}, nor in {Path.cwd()}; "
-                "put it beside the exported file"
+                f"{self.file}: expected the file {text} beside it{where} or in {Path.cwd()}, found "
+                "none; put it beside the exported file"
             )
         return text
 

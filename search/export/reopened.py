@@ -35,17 +35,18 @@ def reopened(held: Study, task: Task | None = None, backend: Backend | None = No
     load = config.load
     if backend is None and (secret := secret_left_out(load)):
         raise InputError(
-            f"the secret in {secret} was not stored with study {held.name!r}: "
-            "set it in the environment, or pass the `backend` in Python"
+            f"study {held.name!r} does not store the secret in {secret}; "
+            "set it in the environment, or pass a `backend` object in Python"
         )
     if backend is None and config.backend not in available("promptfront.backends"):
         raise InputError(
-            f"study {held.name!r} was given a backend of one's own, {config.backend}: load it from "
-            "Python, with `backend`"
+            f"study {held.name!r} ran with a backend object, {config.backend}; "
+            "call this from Python and pass it as `backend`"
         )
     if task is None and not load["task"] and not any(load["data"].values()):
         raise InputError(
-            f"study {held.name!r} was given a Task of one's own: load it from Python, with `task`"
+            f"study {held.name!r} ran with a Task object; "
+            "call this from Python and pass it as `task`"
         )
     places = Places(Path(held.name), load.get("folder"), frozenset(load.get("local", ())))
     evaluator = restored(
@@ -59,8 +60,8 @@ def reopened(held: Study, task: Task | None = None, backend: Backend | None = No
     )
     if evaluator.task.data_hash != config.data_hash:
         raise InputError(
-            f"study {held.name!r} was searched with other rows than {evaluator.task.source} gives "
-            "now; put the data back as they were"
+            f"study {held.name!r}: expected the rows that it was searched with, but "
+            f"{evaluator.task.source} has others now; restore the data"
         )
     evaluator.limit_dev(config.sizes.dev)
     return evaluator

@@ -67,8 +67,8 @@ def verify(path: str | Path, task: Task | None = None) -> Verification:
     evaluator = _evaluator(path, exported.document, task)
     if evaluator.task.data_hash != exported.document["data"]["data_hash"]:
         raise VerificationError(
-            f"{path}: its numbers were measured on other rows than {evaluator.task.source} "
-            "gives now"
+            f"{path}: expected the rows that its scores were measured on, but "
+            f"{evaluator.task.source} has others now; restore the data"
         )
     scores, model = exported.document["scores"], exported.document["model"]
     split = "test" if scores["test"] and evaluator.task.test else "dev"
@@ -121,10 +121,10 @@ def _load_of(path: str | Path, document: dict[str, Any]) -> dict[str, Any]:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{path}: {NOT_AN_EXPORT}, but its parts are not as they were written ({error!r})"
+            f"{path}: {NOT_AN_EXPORT}, but it was damaged or edited ({error!r})"
         ) from None
     raise InputError(
-        f"{path}: the secret in {secret} was left out of it: write it where {MASK} stands"
+        f"{path}: it does not contain the secret in {secret}; write it in place of {MASK}"
     )
 
 

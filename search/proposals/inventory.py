@@ -93,7 +93,7 @@ def token_readers(mutators: Mapping[str, Mutator]) -> list[str]:
 
 def _limited(mutators: dict[str, Mutator], most: int) -> dict[str, Mutator]:
     if most < 0:
-        raise InputError(f"`max_demonstrations`: expected a number from 0, found {most}")
+        raise InputError(f"`max_demonstrations`: expected a number of at least 0, found {most}")
     kept = {name: m for name, m in mutators.items() if most or m.gene != "demonstrations"}
     return {name: Capped(m, most) if m.gene == "demonstrations" else m for name, m in kept.items()}
 

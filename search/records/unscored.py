@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 _MANY = 0.1
 """The part of the rows that may be unscored before the scores are not those of the task."""
 _MORE_TOKENS = (
-    "the model may be one that thinks before it answers: "
-    "give its replies more tokens (max_tokens in a task file), or take another `model`"
+    "the model may reason before it answers: "
+    "raise max_tokens in a task file, or use another `model`"
 )
 _ADVICE: dict[Reason, str] = {
     "empty": _MORE_TOKENS,
     "cut": _MORE_TOKENS,
-    "refused": "say in the instruction what is asked for, or take another `model`",
-    "filtered": "the rows or the instruction offend the server's filter: "
-    "take another `model` or other rows",
+    "refused": "state the task more clearly in the instruction, or use another `model`",
+    "filtered": "the server's content filter rejects the rows or the instruction: "
+    "use another `model` or other rows",
     "no label": "name the labels and nothing else in the `instructions`, "
-    "or give those it writes with `choices`",
-    "several labels": "ask in the `instructions` for one label and nothing else",
+    "or give the labels that the model writes as `choices`",
+    "several labels": "ask for one label and nothing else in the `instructions`",
     "tie": "the model cannot tell the labels apart: "
-    "give them other texts (labels in a task file), or take another `model`",
+    "give them other texts (labels in a task file), or use another `model`",
     "no number": "the `scorer` must give some replies a number from 0 to 1",
 }
 
@@ -54,7 +54,7 @@ def nothing_scored(who: str, rows: int, split: str, counts: Mapping[str, int]) -
     """Return the sentence that ends a run in which no row could be scored."""
     advice = dict.fromkeys(text for reason, text in _ADVICE.items() if reason in counts)
     return (
-        f"none of the {rows} {split} rows could be scored by {who}: "
+        f"none of the {rows} {split} rows could be scored with {who}: "
         f"{listed(counts)}; {'; '.join(advice)}"
     )
 

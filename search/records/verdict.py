@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from .results import Entry, Frontier, Headroom
 
 _SIGNIFICANT = 0.05
-_UNPAIRED = "no gain can be told: no row has a score of both prompts"
+_UNPAIRED = "the gain is unknown: no row has a score for both prompts"
 
 
 def headroom_line(headroom: Headroom) -> str:
@@ -65,6 +65,6 @@ def _why_start(frontier: Frontier) -> str:
         return "nothing better than the starting prompt was found"
     n = max(entry.confirmation.n for entry in refuted if entry.confirmation)
     return (
-        "the starting prompt is returned, as what was better on dev rows "
-        f"did worse than it on {n} confirmation rows"
+        "the starting prompt is returned, because the prompts that were better on dev rows "
+        f"were worse on {n} confirmation rows"
     )

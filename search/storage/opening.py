@@ -53,7 +53,7 @@ def _begin_or_agree(store: Store, study: optuna.Study, config: StudyConfig) -> N
     if differing:
         raise InputError(
             f"study {name!r} was started with another {', '.join(differing)}: "
-            "choose another `study` name, or leave `study` out to have one chosen"
+            "choose another `study` name, or leave `study` out for a new study"
         )
 
 
@@ -151,6 +151,6 @@ def readable(what: str) -> Iterator[None]:
         raise
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{what} is damaged or of another version ({type(error).__name__}: {error}): "
-            "it is left as it is; choose another `study` name"
+            f"{what} is damaged or of another version ({type(error).__name__}: {error}) "
+            "and is left unchanged; choose another `study` name"
         ) from error

@@ -65,8 +65,8 @@ def refuse_foreign(engine: Engine, url: str) -> None:
     if tables and not studies and not tables & _KNOWN:
         names = ", ".join(sorted(tables)[:3])
         raise StorageError(
-            f"`storage` {url}: this is another program's database (it holds {names}); "
-            "name another file"
+            f"`storage` {url}: expected a promptfront database, found another program's "
+            f"(with {names}); name another file"
         )
 
 
@@ -86,8 +86,8 @@ def refuse_other_version(engine: Engine, url: str) -> None:
         who = "an older"
         do = "name another `storage`, or read it with the promptfront that wrote it"
     raise StorageError(
-        f"`storage` {url}: {who} promptfront wrote this database (schema version {version}, "
-        f"this one needs {SCHEMA_VERSION}); it is left as it is: {do}"
+        f"`storage` {url}: expected schema version {SCHEMA_VERSION}, found {version}, written by "
+        f"{who} promptfront; the database is left unchanged: {do}"
     )
 
 

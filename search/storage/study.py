@@ -182,7 +182,9 @@ class Study:
             self.add(batch, 0, make(), None)
         entry = self._latest().derived.get(batch)
         if entry is None:
-            raise StorageError(f"study {self.name!r} does not hold what was just stored")
+            raise StorageError(
+                f"study {self.name!r}: expected the trial that was just stored, found none"
+            )
         return entry
 
     def headroom(self) -> Headroom | None:

@@ -46,13 +46,13 @@ def sqlite_path(parsed: URL, url: str) -> Path | None:
     """Return the file of an SQLite URL; nothing for a `file:` URI, which SQLite reads itself."""
     if "?" in url and not parsed.query:
         raise StorageError(
-            f"`storage` {url}: what follows ? are options of SQLite, not a name; "
+            f"`storage` {url}: SQLite reads what follows ? as options, not as a name; "
             "name a file without ?"
         )
     name = parsed.database or ""
     if name in ("", ":memory:"):
         raise StorageError(
-            f"`storage` {url}: this database is gone with the process; "
+            f"`storage` {url}: this database is lost when the process ends; "
             "name a file, such as sqlite:///promptfront.db"
         )
     return None if name.startswith("file:") else Path(name).absolute()

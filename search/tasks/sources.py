@@ -153,8 +153,8 @@ def inspec(name: str) -> list[dict[str, Any]]:
     except (OSError, ValueError) as error:  # what the hub's client raises are kinds of these
         reason = " ".join(str(error).split())[:160]
         raise InputError(
-            f"the Hugging Face data set {_INSPEC} cannot be fetched ({reason}); connect once, "
-            "or name rows of your own: `data` FILE `scorer` key-phrases"
+            f"the Hugging Face data set {_INSPEC} cannot be downloaded ({reason}); connect to "
+            "the network once, or use your own rows: `data` FILE `scorer` key-phrases"
         ) from error
     return [json.loads(line) for line in Path(path).read_text("utf-8").split("\n") if line.strip()]
 

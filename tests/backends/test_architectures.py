@@ -216,9 +216,9 @@ def test_masked_models_are_exact(kind: str, tmp_path: Path) -> None:
             scores.append(score)
         expected.append(tuple(scores))
     close(other.loglikelihoods(_REQUESTS), expected)
-    with pytest.raises(BackendError, match="cannot write any"):
+    with pytest.raises(BackendError, match="cannot generate text"):
         other.generate(["Say it"], max_tokens=4, temperature=0, seed=0)
-    with pytest.raises(BackendError, match="does not fit into the 51"):
+    with pytest.raises(BackendError, match=r"does not fit into the context of .* \(51\d tokens\)"):
         other.loglikelihoods([LikelihoodRequest("word " * 600, _LABELS)])
 
 
@@ -226,7 +226,7 @@ def test_what_cannot_be_packed_is_scored_plainly(tmp_path: Path) -> None:
     """Positions by slopes instead of embeddings (ALiBi): one warning, then right numbers."""
     config = transformers.BloomConfig(vocab_size=_VOCABULARY, hidden_size=32, n_layer=2, n_head=4)
     folder = saved(config, transformers.AutoModelForCausalLM, tmp_path)
-    with pytest.warns(UserWarning, match="scoring goes on with plain passes, slower"):
+    with pytest.warns(UserWarning, match="scoring continues with plain passes, more slowly"):
         other = HFBackend(folder)
     assert isinstance(other._engine, PlainEngine)
     encoded = other._encoder.encode(_REQUESTS[:1])[0]

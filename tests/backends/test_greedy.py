@@ -81,6 +81,6 @@ def test_an_encoder_decoder_knows_by_writing_alone(tiny: Callable[..., str]) -> 
     """It says so, and refuses."""
     backend = HFBackend(tiny("t5"))
     assert not backend.reads_greedily
-    with pytest.raises(BackendError, match="known by writing alone"):
+    with pytest.raises(BackendError, match="only generating tells"):
         backend.greedy([LikelihoodRequest("a", ("b",))])
     assert not HFBackend(tiny("bert")).reads_greedily

@@ -232,7 +232,8 @@ def test_the_cost_ends_the_run(address: str) -> None:
     remote._path._together = 1  # type: ignore[attr-defined]
     asked = [LikelihoodRequest(f"Review {i}: great fun\nSentiment:", (" good",)) for i in range(30)]
     with pytest.raises(
-        InterruptedCallError, match=r"`max_cost` 0\.4: 0\.\d+ dollars are spent"
+        InterruptedCallError,
+        match=r"`max_cost`: this run may cost 0\.4 dollars and has cost 0\.\d+",
     ) as caught:
         remote.loglikelihoods(asked)
     assert 0.4 <= remote._client.cost < 0.45
@@ -295,7 +296,7 @@ def test_the_key_appears_nowhere(
         ({"base_url": "127.0.0.1:8000"}, "`base_url`: expected an address such as"),
         ({"base_url": "http://me:secret@127.0.0.1/v1"}, "expected an address without a password"),
         ({"base_url": "http://127.0.0.1:9/v1", "retry_timeout": 0.5}, "no answer within"),
-        ({"price": (1.0,)}, "`price`: expected dollars for a million prompt tokens"),
+        ({"price": (1.0,)}, "`price`: expected dollars per million prompt tokens"),
     ],
 )
 def test_servers_that_are_none_are_told(options: dict[str, Any], says: str) -> None:
@@ -307,7 +308,9 @@ def test_servers_that_are_none_are_told(options: dict[str, Any], says: str) -> N
 
 def test_what_is_served_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that the server lacks, a tokenizer that is none, and no key at all."""
-    with pytest.raises(BackendError, match=r"`model` gpt-9: http://127.* serves .*llama"):
+    with pytest.raises(
+        BackendError, match=r"`model` gpt-9: expected a model that http://127.* serves: .*llama"
+    ):
         OpenAIBackend("gpt-9", base_url=address)
     with pytest.raises(BackendError, match="`tokenizer` nobody/nothing: expected the id or folder"):
         OpenAIBackend(base_url=address, tokenizer="nobody/nothing")

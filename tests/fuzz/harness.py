@@ -153,7 +153,7 @@ def _check(done: Done) -> None:
     else:
         assert len(sentences) == 1, done.err
         assert len(sentences[0].split()) > 2, done.err
-        assert "fault of promptfront" not in sentences[0], done.err
+        assert "bug in promptfront" not in sentences[0], done.err
         assert not done.out, done.out
         assert done.err.rstrip("\n").endswith(sentences[0]), (
             f"a sentence of several lines: {done.err}"

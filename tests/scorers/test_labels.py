@@ -82,5 +82,5 @@ def test_labels_need_different_texts(texts: tuple[str, str]) -> None:
     structure = replace(
         _PROMPT.structure, verbalizers=tuple(zip(("no", "yes"), texts, strict=True))
     )
-    with pytest.raises(InputError, match="a text of its own"):
+    with pytest.raises(InputError, match="expected a different text for each label"):
         LabelScorer().answers(replace(_PROMPT, structure=structure), _TASK, _ROWS[0])

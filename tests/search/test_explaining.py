@@ -76,10 +76,10 @@ def test_words_of_a_row_from_the_command_line(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--rows", "0"], "--rows: expected a number from 1, found 0"),
+        (["--rows", "0"], "--rows: expected a number of at least 1, found 0"),
         (["--row", "999"], "--row: expected a number from 1 to"),
         (["--pick", "best of all"], "--pick: expected best, knee, shortest"),
-        (["--shapley", "-1"], "--shapley: expected a number from 0"),
+        (["--shapley", "-1"], "--shapley: expected a number of at least 0"),
         (["--study", "other"], "holds no study 'other'"),
     ],
 )
@@ -97,7 +97,7 @@ def test_other_rows_are_told(searched: Path) -> None:
     """Effects on other data than were searched with would be of something else."""
     text = (searched / "tickets.csv").read_text(encoding="utf-8")
     (searched / "tickets.csv").write_text(text.replace("my thing", "a thing"), encoding="utf-8")
-    with pytest.raises(InputError, match="was searched with other rows"):
+    with pytest.raises(InputError, match="expected the rows that it was searched with"):
         explain()
 
 
@@ -107,9 +107,9 @@ def test_a_task_and_a_backend_of_one_s_own_are_given_again(
     """What no file says has to be given; a given backend stays open."""
     storage = f"sqlite:///{tmp_path}/a.db"
     optimize(reviews, backend=backend, budget=2, storage=storage)
-    with pytest.raises(InputError, match="was given a Task of one's own"):
+    with pytest.raises(InputError, match="ran with a Task object"):
         explain(storage, backend=backend)
-    with pytest.raises(InputError, match="a backend of one's own"):
+    with pytest.raises(InputError, match="ran with a backend object"):
         explain(storage, task=reviews)
     found = explain(storage, task=reviews, backend=backend, rows=12)
     assert found.rows == 12

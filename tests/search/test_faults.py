@@ -142,7 +142,7 @@ def test_a_scorer_of_ones_own_that_raises_is_told(method: str, tmp_path: Path) -
 
 
 def test_an_error_in_the_test_leaves_the_front(tmp_path: Path) -> None:
-    """Where the held-out rows cannot be scored, the sentence says that what was found is kept."""
+    """Where the held-out rows cannot be scored, the sentence says that results so far are saved."""
     held = tuple(
         replace(row, inputs=(("text", f"held {row.inputs[0][1]}"),)) for row in TASK.dev[:8]
     )
@@ -152,7 +152,7 @@ def test_an_error_in_the_test_leaves_the_front(tmp_path: Path) -> None:
         return float(reply) if example.inputs in known else 1 / 0
 
     url = f"sqlite:///{tmp_path}/a.db"
-    with pytest.raises(InputError, match=r"ZeroDivisionError.*what was found is kept"):
+    with pytest.raises(InputError, match=r"ZeroDivisionError.*the results so far are saved"):
         search(replace(TASK, test=held), score, url)
     assert load_frontier(url).trials == 6
 
@@ -263,6 +263,7 @@ def test_a_model_that_cannot_write_has_no_proposals(
     assert [
         note
         for note in notes
-        if f"writes no proposals: {', '.join([*_ASKING_MUTATORS, own])} left out" in note
+        if f"cannot generate text, so these mutators are off: {', '.join([*_ASKING_MUTATORS, own])}"
+        in note
     ]
     assert not {*_ASKING_MUTATORS, own} & {name for t in trials(url) for name in t["mutators"]}

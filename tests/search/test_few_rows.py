@@ -120,5 +120,5 @@ def test_dev_and_test_alone_need_no_training_rows(backend: HFBackend, tmp_path: 
         task, budget=9, max_demonstrations=0, backend=backend, storage=f"sqlite:///{tmp_path}/s.db"
     )
     assert not any(entry.prompt.demonstrations for entry in front.front)
-    with pytest.raises(InputError, match="expected both `dev` and `test`"):
+    with pytest.raises(InputError, match="expected `dev` and `test` together"):
         load_task(dev=str(tmp_path / "dev.csv"))

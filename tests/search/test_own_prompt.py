@@ -153,7 +153,9 @@ def test_from_the_command_line(
     assert verify(folder / "best.json").n > 0
     capsys.readouterr()
     assert main(["run", *prompts, "--keep", "never there", "--model", model]) == 2
-    assert "--keep: expected a text that stands in every prompt" in capsys.readouterr().err
+    assert (
+        "--keep: expected a text that is part of every starting prompt" in capsys.readouterr().err
+    )
 
 
 def test_a_promptfoo_configuration_alone(

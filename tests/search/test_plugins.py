@@ -134,6 +134,6 @@ def test_demonstrations_have_a_limit(reviews: Task) -> None:
         mutator.gene for mutator in load_mutators((), max_demonstrations=0).values()
     }
     with pytest.raises(
-        InputError, match="`max_demonstrations`: expected a number from 0, found -1"
+        InputError, match="`max_demonstrations`: expected a number of at least 0, found -1"
     ):
         load_mutators((), max_demonstrations=-1)

@@ -152,7 +152,7 @@ def test_what_a_proposer_gets_wrong_costs_its_proposals(
     prompts = Study(Store(storage), "s").history().numbers
     assert {reviews.start.instruction} == {prompt.instruction for prompt in prompts}
     failed = "status" in broken
-    assert failed == ("no proposals by strong" in caplog.text)
+    assert failed == ("the proposer strong failed" in caplog.text)
     asked = [one for one in front.mutators if one.effort.calls]
     assert bool(asked) != failed
     assert not any(one.effort.brought for one in asked)
@@ -262,11 +262,14 @@ def test_what_is_made_of_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_options_that_go_to_nothing_are_refused(backend: HFBackend) -> None:
     """Beside a backend that is given, and for the kind of one that has no name."""
-    with pytest.raises(InputError, match="expected none beside a backend that is given"):
+    with pytest.raises(InputError, match="expected neither, because `proposer` is a backend"):
         make_proposer(backend, backend, {}, own_backend="openai")
-    with pytest.raises(InputError, match="or `proposer_backend`, found a model's name"):
+    with pytest.raises(
+        InputError,
+        match="expected a backend object, because `backend` is one, found a model's name",
+    ):
         make_proposer("big", backend, {})
-    with pytest.raises(InputError, match=r"'hf' does not take it \(did you mean 'dtype'\?\)"):
+    with pytest.raises(InputError, match=r"'hf' has no such option \(did you mean 'dtype'\?\)"):
         make_proposer(None, "hf", {}, own_options={"dytpe": "x"})
     with pytest.raises(InputError, match="'none'"):
         make_proposer(None, "hf", {}, own_backend="none")
@@ -277,7 +280,7 @@ def test_options_that_go_to_nothing_are_refused(backend: HFBackend) -> None:
     [
         (["--proposer-price", "1"], "--proposer-price: expected two numbers"),
         (["--proposer-max-cost", "-1"], "--proposer-max-cost: expected a number above 0"),
-        (["--proposer-option", "base_url=x"], "it has an option of its own, --proposer-base-url"),
+        (["--proposer-option", "base_url=x"], "use its own option, --proposer-base-url"),
         (["--proposer-option", "x"], "--proposer-option: expected NAME=VALUE"),
     ],
 )

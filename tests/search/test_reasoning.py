@@ -80,7 +80,7 @@ def test_what_reasons_is_tried_at_once_and_read_after_its_marker(
     """The first batch has it; replies of the start that run into their limit are told of."""
     caplog.set_level(logging.INFO, "promptfront")
     front = search(tmp_path)
-    assert "40 of 40 replies to the starting prompt are as long as they may be" in caplog.text
+    assert "40 of 40 replies to the starting prompt reach the limit" in caplog.text
     assert front.start.quality == 0
     assert front.best.quality == front.best.test.score == 1  # type: ignore[union-attr]
     assert front.best.prompt.structure.reasoning
@@ -189,7 +189,7 @@ def test_labels_are_reasoned_about_where_that_is_wanted(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(json.dumps(document))
     exported = load_prompt(tmp_path / "p.json")
     assert exported.read("yes? It is 3.\nAnswer: no") == "no"
-    with pytest.raises(InputError, match="`reasoning`: with `answers` choice labels are read off"):
+    with pytest.raises(InputError, match="`reasoning`: expected `answers` written, found choice"):
         search_labels(tmp_path, reasoning=True, answers="choice")
 
 

@@ -174,7 +174,7 @@ def test_a_study_keeps_the_day_that_its_model_is_told(
         )  # fmt: skip
         assert model.date == "2026-03-01"
     assert found[0].study == found[1].study
-    assert notes == ["the chat template writes the date: this study uses 2026-03-01"] * 2
+    assert notes == ["the chat template contains the date; this study always uses 2026-03-01"] * 2
     assert export_prompt(storage)[0]["model"]["date"] == "2026-03-01"
 
 

@@ -333,7 +333,7 @@ def test_an_address_without_v1_is_understood() -> None:
         assert backend.loglikelihoods([LikelihoodRequest(_ROWS[0], ("yes", "no"))]) == _RIGHT[:1]
     with serving(lambda body: chat(gold(body)), models=missing()) as (address, _):
         backend = remote(address.removesuffix("/v1"), model="modest-1")
-        with pytest.raises(BackendError, match="does the address end in /v1"):
+        with pytest.raises(BackendError, match="check that `base_url` ends in /v1"):
             backend.loglikelihoods([LikelihoodRequest(_ROWS[0], ("yes", "no"))])
 
 

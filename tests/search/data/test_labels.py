@@ -109,8 +109,8 @@ def test_the_most_frequent_spelling_stands_for_all(tmp_path: Path) -> None:
     assert {"0", "1"} == {row.target for row in task.test}
     assert "Classify the text as 0 or 1." == task.start.instruction
     told = (
-        "6 rows with the label '1.0' are read as '1', 6 rows with the label '0.0' are read as '0'; "
-        "`choices` keeps labels apart"
+        "6 rows labelled '1.0' are read as '1', 6 rows labelled '0.0' are read as '0'; "
+        "`choices` can keep them apart"
     )
     assert told in task.notes
 
@@ -143,7 +143,7 @@ def test_choices_keep_labels_apart(tmp_path: Path) -> None:
     assert {"IT": 6, "it": 6, "other": 12} == {
         label: sum(row.target == label for row in task.train) for label in task.labels
     }
-    assert "6 rows with the label 'Other' are read as 'other'" in task.notes
+    assert "6 rows labelled 'Other' are read as 'other'" in task.notes
     with pytest.raises(
         InputError,
         match=r"a\.csv:2: expected one of It, iT, other in 'label', found the label 'IT'",
@@ -165,7 +165,10 @@ def test_a_task_file_names_labels_as_choices_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "says"),
     [
-        (["IT", "it"] * 10, r"found IT, it, spellings of one: `choices` IT,it keeps them apart"),
+        (
+            ["IT", "it"] * 10,
+            r"found IT, it, which count as one label; `choices` IT,it keeps them apart",
+        ),
         (["a, b", "A, B"] * 10, r'`choices` "a, b","A, B" keeps'),
         (["x", "\u200b"] * 10, r"found x$"),
         (["x"] * 20, r"found x$"),
@@ -193,8 +196,8 @@ def test_labels_that_a_split_lacks_are_told(tmp_path: Path) -> None:
     notes = load_task(train=train, dev=dev, test=test, choices=("a", "b", "c", "d", "e", "f")).notes
     assert (
         "the label 'f' is in no row that is used",
-        "the label 'e' is in test only, so that no prompt can show or learn it",
-        "the label 'd' is in dev and not in train, so that no prompt can show it",
+        "the label 'e' is only in test, so no prompt can show or learn it",
+        "the label 'd' is in dev but not in train, so no prompt can show it",
         "2 labels, 'c', 'd' are not in test",
     ) == notes
 
@@ -247,14 +250,14 @@ def labelled(*texts: str) -> Task:
         (
             "bert",
             ("IT", "it"),
-            r"the label texts 'IT' and 'it' are the same tokens to .*, 'it': give it a text",
+            r"cannot tell the labels 'IT' and 'it' apart, .* tokens 'it'; give it another text",
         ),
         (
             "bert",
             ("🙂", "🙃"),
-            r"does not know the label text '🙂', which it reads as the tokens '<unk>'",
+            r"does not know all of the label '🙂', which becomes the tokens '<unk>'",
         ),
-        ("t5", ("good", "坏"), r"does not know the label text '坏'"),
+        ("t5", ("good", "坏"), r"does not know all of the label '坏'"),
     ],
 )
 def test_labels_that_a_model_cannot_tell_apart_are_refused(
@@ -281,7 +284,7 @@ def test_a_refusal_costs_nothing(
     words = ["--data", data, "--choices", "IT,it", "--model", tiny("bert"), "--budget", "3"]
     assert 2 == main([*words, "--storage", f"sqlite:///{tmp_path}/a.db"])
     shown = capsys.readouterr()
-    assert "are the same tokens to" in shown.err
+    assert "because both become the tokens" in shown.err
     assert 1 == shown.err.count("optimize: error:")
     assert 2 == main(["frontier", "--storage", f"sqlite:///{tmp_path}/a.db"])
 
@@ -293,7 +296,7 @@ def test_a_candidate_with_such_labels_fails_with_the_sentence(tiny: Callable[...
     evaluator = make_evaluator(task, backend=backend)
     structure = replace(task.start.structure, verbalizers=(("good", "Yes"), ("bad", "yes")))
     for _ in range(2):
-        with pytest.raises(InputError, match="'Yes' and 'yes' are the same tokens"):
+        with pytest.raises(InputError, match="cannot tell the labels 'Yes' and 'yes' apart"):
             evaluator.check_answers(replace(task.start, structure=structure))
     evaluator.check_answers(task.start)
 
@@ -320,7 +323,7 @@ def test_a_search_goes_on_past_such_candidates(tiny: Callable[..., str], tmp_pat
     trials = Study(store := Store(storage), latest_study(store)).trials()
     errors = [trial.user_attrs[CANDIDATE].get("error", "") for trial in trials]
     assert 9 == len(errors)
-    assert any("'Yes' and 'yes' are the same tokens" in error for error in errors)
+    assert any("cannot tell the labels 'Yes' and 'yes' apart" in error for error in errors)
     assert all(entry.prompt.structure.verbalize("good") != "Yes" for entry in found.front)
 
 
@@ -359,7 +362,7 @@ def test_backends_that_show_no_tokens_are_believed() -> None:
     Where it does, what it does not know is told by the first such label.
     """
     assert "" == unreadable((), (), "m")
-    assert "label text 'b'" in unreadable(
+    assert "label 'b'" in unreadable(
         ("a", "b"), [AnswerTokens(("a",), True), AnswerTokens(("?",), False)], "m"
     )
 

@@ -48,8 +48,8 @@ def test_a_long_context_changes_nothing(lengths: tuple[int, ...]) -> None:
 
 def test_half_a_short_context_is_for_inputs() -> None:
     """The rest is for other prompts; the reason is told."""
-    assert limit(512, 5000) == (256, ", since small reads 512")
-    assert limit(256, 200) == (128, ", since small reads 256")
+    assert limit(512, 5000) == (256, ", because the context of small has 512")
+    assert limit(256, 200) == (128, ", because the context of small has 256")
 
 
 def test_the_longest_fields_are_cut() -> None:
@@ -65,7 +65,7 @@ def test_a_long_start_leaves_less() -> None:
     assert 80 <= limit(256, 5000, instruction="w " * 150)[0] < 106
     with pytest.raises(
         InputError,
-        match=r"rows.csv: the starting prompt has 249 tokens .* 256 .* shorten the prompt",
+        match=r"rows.csv: the starting prompt has 249 .*\(256 tokens\) .* shorten the prompt",
     ):
         limit(256, 5000, instruction="w " * 247)
 

@@ -93,7 +93,11 @@ def test_byte_order_mark_is_not_a_column_name(tmp_path: Path) -> None:
         ("a.jsonl", b"\n\n", "expected rows of data, but it has none"),
         ("a.csv", b"text,text\na,b\n", r"a.csv:1: expected a header of different column names"),
         ("a.csv", b"text,label\na,b\nc\n", r"a.csv:3: expected 2 cells \(text, label\), found 1"),
-        ("a.csv", b'text,label\n"a,b\n', r"a.csv:2: a quote opens a cell here and none closes it"),
+        (
+            "a.csv",
+            b'text,label\n"a,b\n',
+            r"a.csv:2: expected a quote that closes the cell opened here, found none",
+        ),
         (
             "a.csv",
             b"text,label\ncaf\xe9,b\n",
@@ -117,20 +121,20 @@ def test_byte_order_mark_is_not_a_column_name(tmp_path: Path) -> None:
             "found one object with the list 'rows'; save that list alone",
         ),
         ("a.json", b'[{"a": 1},\n{"a" 1}]', r"a.json:2: expected JSON"),
-        ("a.json", b"[" * 100_000, r"a.json:1: .* nested too deep"),
-        ("a.jsonl", b'{"a": 1, "a": 2}', r"a.jsonl:1: .* the key 'a' stands twice"),
+        ("a.json", b"[" * 100_000, r"a.json:1: .* nested too deeply"),
+        ("a.jsonl", b'{"a": 1, "a": 2}', r"a.jsonl:1: .* the key 'a' occurs twice"),
         ("a.jsonl", b'{"a": ' + b"9" * 5000 + b"}", r"a.jsonl:1: expected JSON, but .*4300 digits"),
         ("a.csv", b"t,l\na,b\n\0,b\n", r"a.csv:3: expected text, found a NUL character"),
         ("a.csv", b"\xff\xfet\0,\0l\0\n\0a", r"a.csv:2: expected UTF-16-LE text"),
         (
             "a.csv",
             b'text,label\n"a" b,c\n',
-            r"a.csv:2: a quote opens .* on this line expected commas .* found ' '",
+            r"a.csv:2: expected commas .* begins here and ends on this line, found ' '",
         ),
         (
             "a.csv",
             b'text,label\nx,y\n"a,b\nc,d\n"e" f,g\n',
-            r"a.csv:3: a quote opens .* on line 5 expected commas",
+            r"a.csv:3: expected commas .* begins here and ends on line 5, found",
         ),
         (
             "a.csv",
@@ -188,9 +192,7 @@ def test_half_a_character_is_replaced_and_counted(tmp_path: Path) -> None:
     notes: list[str] = []
     rows = read_rows(f"{tmp_path}/a.jsonl", tell=notes.append)
     assert ["x \ufffd", "😀 \0", '["\ufffd"]'] == [row.cells["a"] for row in rows]
-    assert [
-        f"{tmp_path}/a.jsonl: rows that hold half a character (a lone surrogate), read as \ufffd: 2"
-    ] == notes
+    assert [f"{tmp_path}/a.jsonl: rows with a lone surrogate, which is read as \ufffd: 2"] == notes
 
 
 _MARKS = st.sampled_from(

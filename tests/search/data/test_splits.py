@@ -88,6 +88,6 @@ def test_dropped_rows_are_counted() -> None:
     assert (made[0],) == kept
     assert {
         "1 rows without input dropped",
-        "2 rows dropped whose input stands with different targets",
+        "2 rows dropped because their input has different targets",
         "1 duplicate rows dropped",
     } == set(notes)

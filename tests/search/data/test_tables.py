@@ -24,12 +24,12 @@ from promptfront.search.errors import InputError
             "a.csv",
             "text;label\na, b;1,5\nc;2,0\n",
             [("a, b", "1,5"), ("c", "2,0")],
-            "between semicolons",
+            "separated by semicolons",
         ),
-        ("a.csv", 'text;label\n"a;\n b";x\n', [("a;\n b", "x")], "between semicolons"),
+        ("a.csv", 'text;label\n"a;\n b";x\n', [("a;\n b", "x")], "separated by semicolons"),
         ("a.csv", "sep=;\r\ntext;label\r\na;b\r\n", [("a", "b")], ""),
-        ("a.csv", "text\tlabel\na, b\tc\n", [("a, b", "c")], "between tabs"),
-        ("a.tsv", "text|label\na|c\n", [("a", "c")], "between vertical bars"),
+        ("a.csv", "text\tlabel\na, b\tc\n", [("a, b", "c")], "separated by tabs"),
+        ("a.tsv", "text|label\na|c\n", [("a", "c")], "separated by vertical bars"),
         ("a.csv", "text,label\ra,b\r\rc,d\r", [("a", "b"), ("c", "d")], ""),
         (
             "a.csv",
@@ -125,7 +125,7 @@ def test_a_stray_quote_does_not_swallow_rows(tmp_path: Path, suffix: str, closes
         "\n".join([f"text{mark}label", f'"two\nlines"{mark}good', *lines])
     )
     with pytest.raises(
-        InputError, match=rf"a.{suffix}:8: a quote opens a cell here that holds rows of its own"
+        InputError, match=rf"a.{suffix}:8: the quote here opens a cell that contains the next rows"
     ):
         read_rows(f"{tmp_path}/a.{suffix}")
 

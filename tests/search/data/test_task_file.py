@@ -87,23 +87,23 @@ def test_a_task_file_can_name_several_instructions(tmp_path: Path) -> None:
         ("data: d.csv\nname: x\x07\n", r"t.yaml: expected YAML, but unacceptable character"),
         (
             "data: d.csv\nlabels: {good: x, bad: x}\n",
-            "at least 2 labels, each written differently, found x, x",
+            "at least 2 labels with different texts, found x, x",
         ),
         (
             "data: d.csv\nconstraints: [{text: x, limit: 3}]\n",
-            "expected a whole number from 1 as limit",
+            "expected {limit} in the text of a constraint with a limit",
         ),
         (
             "data: d.csv\nconstraints: [{text: x, rule: funny}]\n",
-            "as rule one of max_words, max_lines, avoid",
+            "avoid, include, choice, regex, json, language as rule, found",
         ),
         (
             "data: d.csv\nconstraints: [{text: x, rule: avoid}]\n",
-            "words, a list of texts, where the rule is avoid",
+            "expected a list of texts as words for the rules avoid",
         ),
         (
             "data: d.csv\nconstraints: [{text: x, rule: regex}]\n",
-            "a pattern where the rule is regex",
+            "expected a pattern for the rule regex",
         ),
         (
             "data: d.csv\nconstraints: [{text: x, rule: regex, pattern: '('}]\n",
@@ -156,17 +156,17 @@ def test_a_task_file_can_name_several_instructions(tmp_path: Path) -> None:
         ("data: d.csv\ninput: []\n", r"t.yaml:2: input: expected a column"),
         (
             'data: d.csv\ninstruction: "x \\ud83d"\n',
-            r"t.yaml:2: expected whole characters, found half of one in 'x \\ud83d'",
+            r"t.yaml:2: expected valid Unicode, found a lone surrogate in 'x \\ud83d'",
         ),
         (
             "data: d.csv\nname: " + "[" * 5000,
-            r"t.yaml: expected YAML, but its brackets are nested too deep",
+            r"t.yaml: expected YAML, but its brackets are nested too deeply",
         ),
         ("data: d.csv\nname: !!bool x\n", r"t.yaml: expected YAML, but 'x'"),
         ("data: d.csv\nsizes: &a {dev: *a}\n", r"t.yaml:2: sizes: expected whole numbers"),
         (
             "data: d.csv\nconstraints: [a, b,\n  a]\n",
-            r"t.yaml:3: constraints: expected different names, and 'a' stands",
+            r"t.yaml:3: constraints: expected different names, but 'a' occurs",
         ),
         (
             "data: d.csv\nconstraints: [{text: x, name: yes}]\n",
@@ -174,35 +174,35 @@ def test_a_task_file_can_name_several_instructions(tmp_path: Path) -> None:
         ),
         (
             "data: d.csv\nconstraints:\n- a\n- {text: x, rule: max_words}\n",
-            r"t.yaml:4: .* a limit, .* where the rule is max_words",
+            r"t.yaml:4: .* as limit, because the rule is max_words",
         ),
         (
             "data: d.csv\nconstraints: [{text: x, rule: max_lines}]\n",
-            r"t.yaml:2: .* a limit, .* where the rule is max_lines",
+            r"t.yaml:2: .* as limit, because the rule is max_lines",
         ),
         (
             "data: d.csv\nconstraints: [{text: 'a {limit}'}]\n",
-            r"t.yaml:2: .* where \{limit\} is in the text",
+            r"t.yaml:2: .* because the text has \{limit\}",
         ),
         (
             "data: d.csv\nconstraints: [{text: 'a {limit}', limit: 0}]\n",
-            r"t.yaml:2: .* whole number from 1 as limit",
+            r"t.yaml:2: .* whole number above 0 as limit",
         ),
         (
             "data: d.csv\nconstraints: [{text: 'a {limit}', limit: -9}]\n",
-            r"t.yaml:2: .* whole number from 1 as limit",
+            r"t.yaml:2: .* whole number above 0 as limit",
         ),
         (
             "data: d.csv\nconstraints: [{text: 'a {limit}', limit: yes}]\n",
-            r"t.yaml:2: .* whole number from 1 as limit",
+            r"t.yaml:2: .* whole number above 0 as limit",
         ),
         (
             "data: d.csv\nconstraints: [{text: 'a {limit}', limit: 2.5}]\n",
-            r"t.yaml:2: .* whole number from 1 as limit",
+            r"t.yaml:2: .* whole number above 0 as limit",
         ),
         (
             "data: d.csv\nconstraints: [{text: 'a {limit}', limit: '3'}]\n",
-            r"t.yaml:2: .* whole number from 1 as limit",
+            r"t.yaml:2: .* whole number above 0 as limit",
         ),
         (
             "data: d.csv\nconstraints: [{text: x, rule: regex, pattern: 'a{9999999999}'}]\n",

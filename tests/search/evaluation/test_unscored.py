@@ -331,9 +331,7 @@ def test_a_prompt_gains_nothing_over_itself() -> None:
     )
     assert "+0.0 (p=1)" in lines[1]
     assert any(
-        line.startswith(
-            f"choosing a prompt by these rows is worth {100 * choice['gain']:+.1f} points"
-        )
+        line.startswith(f"a prompt chosen on these rows gains {100 * choice['gain']:+.1f} points")
         for line in lines
     )
 
@@ -366,10 +364,13 @@ def test_every_number_is_of_scored_rows() -> None:
 @pytest.mark.parametrize(
     ("instead", "sentence"),
     [
-        (Unscored("filtered"), r"refused by a content filter \(30\); the rows or the instruction"),
+        (
+            Unscored("filtered"),
+            r"refused by a content filter \(30\); the server's content filter rejects the rows",
+        ),
         (
             Unscored("cut"),
-            r"reply cut off before its answer \(30\); the model may be one that thinks",
+            r"reply cut off before its answer \(30\); the model may reason before it answers",
         ),
         ((-1.0, -1.0), r"labels are equally likely \(30\); the model cannot tell the labels apart"),
     ],
@@ -383,7 +384,7 @@ def test_a_run_that_scores_nothing_says_why(
         model = Partial(*range(10), instead=instead)
         with pytest.raises(
             InputError,
-            match=r"none of the 30 dev rows could be scored by the starting prompt: " + sentence,
+            match=r"none of the 30 dev rows could be scored with the starting prompt: " + sentence,
         ):
             optimize(
                 task,
@@ -492,8 +493,8 @@ def test_a_mean_of_a_real_model_by_hand(tiny: Callable[..., str], tmp_path: Path
     lost = front.start.unscored
     lines = result_lines(front)
     assert lines[0] == (
-        f"{lost} of 20 dev rows could not be scored by the starting prompt: empty reply ({lost}); "
-        f"its dev score rests on the other {20 - lost}"
+        f"{lost} of 20 dev rows could not be scored with the starting prompt: "
+        f"empty reply ({lost}); its dev score is that of the other {20 - lost}"
     )
     assert " of 20 test rows could not be scored" in lines[1]
     assert front.to_dict()["start"]["reasons"] == {"empty": lost}
@@ -504,6 +505,6 @@ def test_a_mean_of_a_real_model_by_hand(tiny: Callable[..., str], tmp_path: Path
     assert verify(tmp_path / "p.json", task).found == document["scores"]["test"]["score"]
     optimize(task, budget=1, model=folder, storage=storage, on_plan=plans.append)
     assert (
-        f"unscored   {lost} of 20 dev rows by the starting prompt: empty reply ({lost})"
+        f"unscored   {lost} of 20 dev rows with the starting prompt: empty reply ({lost})"
         in plan_lines(plans[0])
     )

@@ -159,7 +159,7 @@ def test_a_prompt_that_needs_more_than_its_text_is_refused(answers: Answers) -> 
         ours.check_answers(calibrated)
     others = (("no", "Wolf"), ("yes", "Fox"))
     unnamed = replace(START, structure=replace(START.structure, verbalizers=others))
-    with pytest.raises(InputError, match="Wolf, Fox stand for labels but nowhere in the prompt"):
+    with pytest.raises(InputError, match=r"that the prompt does not name \(Wolf, Fox\)"):
         ours.check_answers(unnamed)
     ours.check_answers(replace(unnamed, instruction="Say fox, or wolf."))
     ours.check_answers(replace(unnamed, demonstrations=ROWS[:2]))
@@ -238,5 +238,7 @@ def test_answers_are_written_where_they_can_be(backend: HFBackend) -> None:
     assert make_evaluator(anew, backend=backend).task.answers == "written"
     free = replace(anew, scorer="exact-match", labels=())
     assert make_evaluator(free, backend=backend).task.answers is None
-    with pytest.raises(InputError, match="it is for labels, and the scorer 'exact-match' scores"):
+    with pytest.raises(
+        InputError, match="expected a scorer of labels, but 'exact-match' scores replies"
+    ):
         make_evaluator(replace(free, answers="choice"), backend=backend)

@@ -121,7 +121,7 @@ def test_every_format_holds_the_prompt() -> None:
         ("[]", "has no schema_version"),
         (
             '{"schema_version": 99}',
-            f"has schema version 99, this promptfront reads up to {SCHEMA_VERSION}",
+            f"expected schema version {SCHEMA_VERSION} or lower, found 99",
         ),
         ('{"schema_version": 1}', "it lacks"),
     ],
@@ -192,7 +192,7 @@ def test_verify_reproduces_the_number_and_notices_changes(
     assert "exported test score 0.123, found" in capsys.readouterr().err
     (tmp_path / "films.jsonl").write_text("\n".join(json.dumps(row) for row in rows[:-2]))
     assert 1 == main(["verify", "best.json"])
-    assert "measured on other rows" in capsys.readouterr().err
+    assert "expected the rows that its scores were measured on" in capsys.readouterr().err
 
 
 def test_a_graded_dev_score_has_the_interval_of_its_rows(tmp_path: Path) -> None:

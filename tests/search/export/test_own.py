@@ -125,7 +125,7 @@ def test_the_other_formats_hold_own_prompts_too(tmp_path: Path) -> None:
 
 def test_other_studies_have_no_own_format(tmp_path: Path) -> None:
     """One sentence says which they have."""
-    with pytest.raises(InputError, match="did not start from a prompt of your own"):
+    with pytest.raises(InputError, match="expected a search that started from your own prompt"):
         format_prompt({"input_fields": ["text"]}, TASK.start, "own")
 
 
@@ -133,7 +133,7 @@ def test_an_example_that_looks_like_a_placeholder_is_told(tmp_path: Path) -> Non
     """A file without escapes cannot hold it."""
     task, document = _loaded(tmp_path, "braces.md", FILES["braces.md"])
     trap = replace(TRAIN[0], inputs=(("text", "say {text}"),))
-    with pytest.raises(InputError, match=r"the prompt says \{text\} in an example"):
+    with pytest.raises(InputError, match=r"an example in the prompt contains \{text\}"):
         format_prompt(document, replace(task.start, demonstrations=(trap,)), "own")
 
 

@@ -61,12 +61,12 @@ def test_verify_works_from_any_folder(
     assert verify("moved/best.json").n
     with pytest.raises(
         InputError,
-        match=r"alone\.json: its .* is not beside it, nor in .*home, where the search was",
+        match=r"alone\.json: expected the file .* beside it, in .*home, where the search ran,",
     ):
         verify(alone)
     for name in ("films.csv", "s.py", "model"):
         (tmp_path / "moved" / name).rename(tmp_path / "moved" / "gone")
-        with pytest.raises(InputError, match=rf"best\.json: its {name} is not beside it"):
+        with pytest.raises(InputError, match=rf"best\.json: expected the file {name} beside it"):
             verify("moved/best.json")
         (tmp_path / "moved" / "gone").rename(tmp_path / "moved" / name)
     _damaged(tmp_path / "moved" / "best.json")

@@ -90,8 +90,8 @@ def test_says_whose_prompt_serves_all(two: tuple[str, str]) -> None:
 
 def test_refuses_what_cannot_be_compared(two: tuple[str, str]) -> None:
     """One study alone, one of other rows, and crossing nothing."""
-    with pytest.raises(InputError, match="two studies or more"):
+    with pytest.raises(InputError, match="two different studies"):
         compare([two[0], two[0]])
-    with pytest.raises(InputError, match="other rows or labels"):
+    with pytest.raises(InputError, match="expected studies of the same rows and labels"):
         compare([two[0], "rows"])
     assert main(["report", "--cross"]) == 2

@@ -64,7 +64,7 @@ def test_what_is_wrong_with_the_start_is_said_once() -> None:
     start = entry(0, 0.5, 10, 9.0)
     silent = replace(start, test=HeldOutScore(0.5, 0.4, 0.6, 50, None, unread=30))
     lines = result_lines(frontier(silent))
-    (said,) = [line for line in lines if "say no label" in line]
+    (said,) = [line for line in lines if "name no label" in line]
     assert said.startswith("30 of 50 replies to the start prompt")
 
 

@@ -112,7 +112,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "books.db")) as connection:
         connection.execute("create table books (title text)")
     before = (tmp_path / "books.db").read_bytes()
-    with pytest.raises(StorageError, match=r"another program's database \(it holds books\)"):
+    with pytest.raises(StorageError, match=r"found another program's \(with books\)"):
         Store(f"sqlite:///{tmp_path}/books.db")
     assert before == (tmp_path / "books.db").read_bytes()
 
@@ -170,11 +170,14 @@ def test_a_fault_of_the_driver_is_one_sentence(url: str, table: str) -> None:
 @pytest.mark.parametrize(
     ("version", "says"),
     [
-        (None, rf"an older promptfront wrote .* version 1, this one needs {SCHEMA_VERSION}\)"),
-        (1, "an older promptfront .* name another `storage`"),
+        (
+            None,
+            f"expected schema version {SCHEMA_VERSION}, found 1, written by an older promptfront",
+        ),
+        (1, "written by an older promptfront; .*: name another `storage`"),
         (
             SCHEMA_VERSION + 1,
-            "a newer promptfront .*: upgrade promptfront, or name another `storage`",
+            "written by a newer promptfront; .*: upgrade promptfront, or name another `storage`",
         ),
     ],
 )
