@@ -353,7 +353,8 @@ def _add_export(export: argparse.ArgumentParser) -> None:
         export,
         "--format",
         "STYLE",
-        "json, text, messages, jinja, dspy, langchain, or own: that of your --prompt",
+        "json, text, messages, jinja, dspy, langchain, mlflow, langfuse, promptfoo (with the "
+        "study's test rows), or own: that of your --prompt",
         default="json",
     )
 
