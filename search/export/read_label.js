@@ -3,19 +3,22 @@ const CJK = "\u2e80-\u9fff\uf900-\ufaff\uff66-\uff9f";
 const UNSPACED = new RegExp(`[${CJK}\uac00-\ud7af\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]`);
 const CLOSE = /<\/(?:think|thinking|thought|reasoning)>|\[\/think\]|◁\/think▷|<\|channel\|>final<\|message\|>/i;
 const OPEN = /^\s*(?:<(?:think|thinking|thought|reasoning)>|\[think\]|◁think▷|<\|channel\|>analysis)/i;
+const NAMES =
+  "(?:final answer|correct answer|answer|label|class|category|classification|sentiment|rating|score|" +
+  "verdict|prediction|output|result|choice|option|" +
+  "最终答案|答案|标签|类别|分类|结果|情感|评分|选项|答え|回答)";
+const IS = "\\s*(?:would be\\b|should be\\b|is\\b|[:=>]|→|是|为)\\s*[:=]?\\s?";
 const MARKER = new RegExp(
-  "(?<![\\p{L}\\p{N}_/])(?:\\*\\*|__)?[\"'`<]*(?:final answer|correct answer|answer|label|class|category|" +
-    "classification|sentiment|rating|score|verdict|prediction|output|result|choice|option|" +
-    "最终答案|答案|标签|类别|分类|结果|情感|评分|选项|答え|回答)[\"'`]*\\s?(?:\\*\\*|__)?" +
-    "\\s*(?:would be\\b|should be\\b|is\\b|[:=>]|→|是|为)\\s*[:=]?\\s?(?:\\*\\*|__)?" +
+  `(?<![\\p{L}\\p{N}_/])(?:(\\*\\*|__)["'\`<]*${NAMES}["'\`*]*\\s?\\1?${IS}(?:\\*\\*|__)?` +
+    `|["'\`<]*${NAMES}["'\`*]*\\s?${IS})` +
     `|\\\\boxed\\{|(?<=[${CJK}])(?:答案|选项)\\s*[:是为]:?`,
   "gu",
 );
 const NEGATED =
-  /(?:\b(?:not|never|cannot|neither|nor)|n['’]t)\s+(?:(?:an?|the|very|really|at all|so|that|clearly|exactly|particularly|truly|quite|too|be)\s+){0,2}["'`*“‘]*$|[不没非未][是算]?["'“‘「]?$/;
+  /(?:(?<![\p{L}\p{N}_])(?:not|never|cannot|neither|nor)|n['’]t)\s+(?:(?:an?|the|very|really|at all|so|that|clearly|exactly|particularly|truly|quite|too|be)\s+){0,2}["'`*“‘]*$|[不没非未][是算]?["'“‘「]?$/u;
 const ALTERNATIVE = /[\s"'`*)]*(?:or|and|nor|或|和|还是|[/|&])[\s"'`*(]*/y;
 const LED =
-  /(?:\b(?:is|be|are|it's|that's|choose|chose|pick|select|say|with|option|choice|answer|label|class|category|letter|group|type|grade)|[:=>→]|选|选择|是|为|选项|答案|类)[\s"'`*(]*$/;
+  /(?:(?<![\p{L}\p{N}_])(?:is|be|are|it's|that's|choose|chose|pick|select|say|with|option|choice|answer|label|class|category|letter|group|type|grade)|[:=>→]|选|选择|是|为|选项|答案|类)[\s"'`*(]*$/u;
 const FOLLOWS =
   /^(?:\s(?:because|since|as|for|due|given|based|is|was)\b|[^\p{L}\p{N}_\s]|\s+[^\p{L}\p{N}_\s]|\s*\n|\s*$|的)/u;
 const LINE_HEAD = /^[*_`"]*(?:[).:,\]。，、：]|\s+[-–—]|\s*\n|\s*$|\s(?:because|since|is)\b|的)/;
@@ -25,7 +28,7 @@ const PAIRS = ["()", "[]", '""', "''", "``", "**", "“”", "‘’", "「」",
 const isWord = (char) => char !== undefined && /[\p{L}\p{N}\p{M}]/u.test(char);
 const quoted = (text) => text.replace(/[.*+?^$(){}|[\]\\]/g, "\\$&");
 const fold = (text) =>
-  text.normalize("NFKC").toLowerCase().replace(/[\p{Cf}\ufe00-\ufe0f]/gu, "");
+  text.normalize("NFKC").toUpperCase().toLowerCase().replace(/[\p{Cf}\ufe00-\ufe0f]/gu, "");
 const strip = (text, chars) => {
   let [start, end] = [0, text.length];
   while (start < end && chars.includes(text[start])) start += 1;
@@ -131,9 +134,16 @@ const read = (reply) => {
   return marked.length ? marked : all.map((one) => one.label);
 };
 
+const withoutThinking = (text) => {
+  const closed = CLOSE.exec(text);
+  const before = closed ? text.slice(0, closed.index) : text;
+  if (!OPEN.test(text) && (!closed || /<think|\[think/i.test(before))) return text;
+  return closed ? withoutThinking(text.slice(closed.index + closed[0].length).trimStart()) : "";
+};
+
 let reply = String(output ?? "");
 if (settings.marker) {
-  reply = reply.split(CLOSE).at(-1);
+  reply = withoutThinking(reply);
   for (const stop of settings.stops) reply = reply.split(stop)[0];
   const label = `(?<![\\p{L}\\p{N}_])${quoted(settings.marker)}[*_]*\\s?[:：][*_]*`;
   const marks = [...reply.matchAll(new RegExp(`(?:[*_#]+[ \\t]*)?${label}`, "giu"))];
