@@ -98,7 +98,9 @@ def promptfoo_notes(document: Mapping[str, Any], prompt: Prompt) -> list[str]:
     """Return what the configuration does otherwise than the search did."""
     lines = [f"its tests are the first {ROWS} rows at most"]
     if document["labels"]:
-        lines.append("rare letters are folded otherwise, and replies that are cut count as wrong")
+        lines.append(
+            "replies that are empty or cut count as wrong; rare letters are folded otherwise"
+        )
     else:
         lines.append(
             "it judges no free text: add an `assert`; each row has its answer as a variable"

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 LABELS = ("bad", "good")
 ODD = (
-    "{{ env.HOME }}", "{% raw %}", "{# c", "{{text}} {{other}}", "}} {", "$1 \\1 \\n", "1e3", "<|end|>",
-    'say "x" and \'y\'', "好 🎬", "{text}", "a: b # c", "%s {0}",
+    "{{ env.HOME }}", "{% raw %}", "{# c", "{{text}} {{other}}", "}} {", "$1 \\1 \\n", "1e3",
+    "<|end|>", 'say "x" and \'y\'', "好 🎬", "{text}", "a: b # c", "%s {0}",
 )  # fmt: skip
 """What could mean something to a tool."""
 SHAPES = (
-    "{0}", "{0}.", "Answer: {0}", "**Label:** {0}", "The sentiment is {0}.", "not {0}", "{0} or {1}",
-    "I cannot say", "<think>{1}?</think>\n{0}", "{1}", "{0} because it is fun", "{0}ly made",
+    "{0}", "{0}.", "Answer: {0}", "**Label:** {0}", "The sentiment is {0}.", "not {0}",
+    "{0} or {1}", "I cannot say", "<think>{1}?</think>\n{0}", "{1}", "{0} because it is fun",
+    "{0}ly made",
     "It is {1} at first. The answer is {0}.", '"{0}"', "\\boxed{{{0}}}", "{1} and {0}",
 )  # fmt: skip
 """Replies, of the right label and of the wrong one."""

@@ -75,9 +75,7 @@ def judged(prompt: Prompt, replies: list[str]) -> list[float]:
 
     labels = document_of(prompt)["labels"]
     said = [said_label(prompt.structure, labels, reply) for reply in replies]
-    return [
-        float(label == labels.index(row.target)) for label, row in zip(said, ROWS, strict=True)
-    ]
+    return [float(label == labels.index(row.target)) for label, row in zip(said, ROWS, strict=True)]
 
 
 def in_fields(body: Body) -> str:

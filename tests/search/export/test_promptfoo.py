@@ -105,8 +105,9 @@ def test_promptfoo_scores_rows_as_promptfront_did(tmp_path: Path) -> None:
     assert [float(result["success"]) for result in results] == list(ours)
     assert len(set(ours)) == 2
     assert sent == {json.dumps(as_sent(render(best.prompt, row))) for row in rows}
-    assert f"{sum(map(float, map(str, ours))) / len(ours):.3f} on the {len(ours)} test rows" in (
-        yaml.safe_load(file.read_text(encoding="utf-8"))["description"]
+    assert (
+        f"{sum(map(float, map(str, ours))) / len(ours):.3f} on the {len(ours)} test rows"
+        in (yaml.safe_load(file.read_text(encoding="utf-8"))["description"])
     )
 
 
@@ -178,10 +179,11 @@ SETS = (
     ("Sci/Tech", "World", "Business-News"), ("*", "**"), ("I", "you"), ("Straße", "weg"),
 )  # fmt: skip
 PIECES = (
-    "{0}", "{0}", "{1}", "{0}.", "**{0}**", "({0})", "{0})", " ", " ", "\n", ". ", ", ", "not ", "not a ",
-    "Answer: ", "the answer is ", "Label: **", "答案：", "是", "不是", "\\boxed{{{0}}}", "or ", " and ", "is ",
-    "option ", "because ", "<think>", "</think>", "x", "un", "-", "'s ", "isn't ", "+", "%", "3", "/", '"{1}"',
-    "Sentiment: ", "final answer: ", "Review: ", "我选", "I think ", "a ",
+    "{0}", "{0}", "{1}", "{0}.", "**{0}**", "({0})", "{0})", '"{1}"', " ", " ", "\n", ". ", ", ",
+    "not ", "not a ", "isn't ", "Answer: ", "the answer is ", "Label: **", "Sentiment: ",
+    "final answer: ", "Review: ", "答案：", "是", "不是", "我选", "\\boxed{{{0}}}", "or ", " and ",
+    "is ", "option ", "because ", "I think ", "a ", "<think>", "</think>", "x", "un", "-", "'s ", "+",
+    "%", "3", "/",
 )  # fmt: skip
 
 
@@ -205,9 +207,7 @@ def test_the_script_reads_replies_as_promptfront_does(
             pieces = rng.choices(PIECES, k=rng.randint(1, 6))
             reply = "".join(pieces).format(*rng.sample(labels, 2))
             said = said_label(structure, labels, reply)
-            cases += [
-                (len(scripts) - 1, reply, label, said == i) for i, label in enumerate(labels)
-            ]
+            cases += [(len(scripts) - 1, reply, label, said == i) for i, label in enumerate(labels)]
     (tmp_path / "cases.json").write_text(json.dumps([scripts, cases]))
     program = (
         "const [scripts, cases] = JSON.parse(require('fs').readFileSync(process.argv[1], 'utf8'));"

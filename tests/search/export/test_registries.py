@@ -70,7 +70,7 @@ class Langfuse(Handler):
 
     kept: ClassVar[dict[str, dict[str, Any]]] = {}
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 (the library's name)
         """Take a prompt; what else is sent (telemetry) is not kept."""
         sent = json.loads(self.body()) if self.path == "/api/public/v2/prompts" else None
         if sent is None:
@@ -80,7 +80,7 @@ class Langfuse(Handler):
         self.kept[sent["name"]] = made
         return self.answer(201, made)
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 (the library's name)
         """Return the prompt of a name."""
         name = unquote(urlsplit(self.path).path.removeprefix("/api/public/v2/prompts/"))
         found = self.kept.get(name)
@@ -88,15 +88,14 @@ class Langfuse(Handler):
 
 
 @pytest.fixture
-def langfuse(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def langfuse() -> Iterator[Any]:
     """Return the SDK's client of a server of prompts."""
     library = pytest.importorskip("langfuse")
     with running(Langfuse) as server:
         host = f"http://127.0.0.1:{server.server_port}"
         key = f"pk-{server.server_port}"  # of one key there is one client
-        client = library.Langfuse(
-            public_key=key, secret_key="sk", base_url=host, tracing_enabled=False
-        )
+        keys = {"public_key": key, "secret_key": key}
+        client = library.Langfuse(**keys, base_url=host, tracing_enabled=False)
         yield client
         client.shutdown()
 
