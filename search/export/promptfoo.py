@@ -61,7 +61,8 @@ def promptfoo_format(
     field could be such, the field's values stand as JSON without braces, which the prompt reads.
     """
     fields = list(names)[:-1]
-    tests = _tests(prompt, names, rows)
+    chosen, measured = _chosen(document, rows)
+    tests = [_test(prompt, names, rows, i) for i in chosen] if rows else []
     coded = {name for name in names.values() if any(_READ.search(test[name]) for test in tests)}
 
     def slot(field: str) -> str:
@@ -70,7 +71,7 @@ def promptfoo_format(
 
     said = messages(prompt, fields, slot, jinja_text)
     made: dict[str, Any] = {
-        "description": _description(document, rows),
+        "description": _description(document, rows, measured),
         "prompts": [
             {
                 "label": f"trial {document['trial']}",
@@ -112,18 +113,31 @@ def promptfoo_notes(document: Mapping[str, Any], prompt: Prompt) -> list[str]:
     return lines
 
 
-def _tests(
-    prompt: Prompt, names: Mapping[str, str], rows: AnsweredRows | None
-) -> list[dict[str, str]]:
-    """Return each row's values as they stand in the prompt, and its answer."""
+def _chosen(
+    document: Mapping[str, Any], rows: AnsweredRows | None
+) -> tuple[list[int], list[float]]:
+    """Return the first rows and the prompt's scores there.
+
+    Where these are known, rows without one are left out: the prompt shows them, or its reply is lost.
+    """
     if rows is None:
-        return []
+        return [], []
+    answers = rows.answers.get(document["trial"])
+    scored = enumerate(answers.values if answers else ())
+    kept = [(i, value) for i, value in scored if value is not None][:ROWS]
+    if not kept:
+        return list(range(len(rows.inputs)))[:ROWS], []
+    return [i for i, _ in kept], [value for _, value in kept]
+
+
+def _test(
+    prompt: Prompt, names: Mapping[str, str], rows: AnsweredRows, number: int
+) -> dict[str, str]:
+    """Return a row's values as they stand in the prompt, and its answer."""
     *_, target = names.values()
     own = prompt.structure.own
-    return [
-        {names[field]: text if own else literal(text) for field, text in inputs} | {target: answer}
-        for inputs, answer in zip(rows.inputs[:ROWS], rows.targets[:ROWS], strict=True)
-    ]
+    values = {names[field]: text if own else literal(text) for field, text in rows.inputs[number]}
+    return values | {target: rows.targets[number]}
 
 
 def _coded(text: str) -> str:
@@ -179,15 +193,16 @@ def _is_served(document: Mapping[str, Any]) -> bool:
     return document["model"]["backend"] == "openai" and MASK not in str(options.get("base_url"))
 
 
-def _description(document: Mapping[str, Any], rows: AnsweredRows | None) -> str:
+def _description(
+    document: Mapping[str, Any], rows: AnsweredRows | None, measured: Sequence[float]
+) -> str:
     said = f"promptfront: trial {document['trial']} of {document['study']}"
     test = document["scores"]["test"]
     if test:
         said += f"; {document['scorer']} {test['score']:.3f} on {test['n']} rows"
-    answers = rows.answers.get(document["trial"]) if rows else None
-    values = [value for value in (answers.values if answers else ())[:ROWS] if value is not None]
-    if rows and values:
-        said += f", {sum(values) / len(values):.3f} on the {len(values)} {rows.split} rows below"
+    if rows and measured:
+        mean = sum(measured) / len(measured)
+        said += f", {mean:.3f} on the {len(measured)} {rows.split} rows below"
     return said.replace("{", "(").replace("}", ")")
 
 

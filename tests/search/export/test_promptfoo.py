@@ -21,6 +21,7 @@ from promptfront.search.export.promptfoo import ROWS as MOST
 from promptfront.search.prompts.reading import said_label
 from promptfront.search.prompts.render import render
 from promptfront.search.records.answered import AnsweredRows, Answers
+from promptfront.search.storage.study import Study
 from tests.search.export.served import (
     CHAT,
     LABELS,
@@ -34,6 +35,7 @@ from tests.search.export.served import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from promptfront.search.contracts import Prompt
@@ -81,57 +83,62 @@ def run_promptfoo(file: Path) -> list[dict[str, Any]]:
     return sorted(results, key=lambda result: result["testIdx"])
 
 
-@pytest.mark.skipif(not PROMPTFOO, reason="promptfoo is not installed")
-def test_promptfoo_scores_rows_as_promptfront_did(tmp_path: Path) -> None:
-    """Of a search behind a server: what is asked, which rows are won, and so the score."""
-    data, storage, file = tmp_path / "films.csv", f"sqlite:///{tmp_path}/s.db", tmp_path / "p.yaml"
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[Any]]]:
+    """Return the database of a search behind a server that goes on, and what that is asked."""
+    folder = tmp_path_factory.mktemp("films")
+    data, storage = folder / "films.csv", f"sqlite:///{folder}/s.db"
     with data.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows(
-            [("text", "mood"), *((text_of(i), gold_of(i)) for i in range(130))]
-        )
-    study = ["--storage", storage]
+        rows = ((text_of(i), gold_of(i)) for i in range(130))
+        csv.writer(stream).writerows([("text", "mood"), *rows])
     words = ["--data", str(data), "--target-column", "mood", "--budget", "1", "--backend", "openai"]
-    words += ["--instruction", CHAT.instruction, "--model", "nobody/modest-1"]
+    words += ["--instruction", CHAT.instruction, "--storage", storage]
     with served() as (address, asked):
-        assert main([*words, *study, "--base-url", address]) == 0
-        assert main(["export", *study, "--format", "promptfoo", "-o", str(file)]) == 0
-        del asked[:]
-        results = run_promptfoo(file)
-        sent = {json.dumps(body["messages"]) for _, body in asked}
-    answered, best = load_answers(storage), load_frontier(storage).best
-    rows = answered.inputs[:MOST]
-    ours = answered.answers[best.number].values[:MOST]
-    assert [result["error"] for result in results if not result["gradingResult"]] == []
-    assert [float(result["success"]) for result in results] == list(ours)
-    assert len(set(ours)) == 2
-    assert sent == {json.dumps(as_sent(render(best.prompt, row))) for row in rows}
-    assert (
-        f"{sum(map(float, map(str, ours))) / len(ours):.3f} on the {len(ours)} test rows"
-        in (yaml.safe_load(file.read_text(encoding="utf-8"))["description"])
-    )
+        assert main([*words, "--base-url", address]) == 0
+        yield storage, asked
 
 
-def test_the_export_of_an_unfinished_search_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.skipif(not PROMPTFOO, reason="promptfoo is not installed")
+def test_promptfoo_scores_rows_as_promptfront_did(
+    study: tuple[str, list[Any]], tmp_path: Path
 ) -> None:
-    """Its test rows are not kept yet; one sentence says what to do."""
-    from promptfront.search.storage.study import Study
+    """Of a search behind a server: what is asked, which rows are won, and so the score."""
+    (storage, asked), file = study, tmp_path / "p.yaml"
+    words = ["export", "--storage", storage, "--format", "promptfoo", "-o", str(file)]
+    assert main(words) == 0
+    del asked[:]
+    results = run_promptfoo(file)
+    sent = {json.dumps(body["messages"]) for _, body in asked}
+    answered, best = load_answers(storage), load_frontier(storage).best
+    values = answered.answers[best.number].values
+    chosen = [i for i, value in enumerate(values) if value is not None][:MOST]
+    ours = [float(values[i] or 0) for i in chosen]
+    assert [result["error"] for result in results if not result["gradingResult"]] == []
+    assert ours == [float(result["success"]) for result in results]
+    assert len(chosen) == MOST
+    assert len(set(ours)) == 2
+    expected = [as_sent(render(best.prompt, answered.inputs[i])) for i in chosen]
+    assert sent == {json.dumps(messages) for messages in expected}
+    told = yaml.safe_load(file.read_text(encoding="utf-8"))["description"]
+    assert f"{sum(ours) / MOST:.3f} on the {MOST} test rows below" in told
 
-    data, study = tmp_path / "films.csv", ["--storage", f"sqlite:///{tmp_path}/s.db"]
-    with data.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows(
-            [("text", "mood"), *((f"film {i}", gold_of(i)) for i in range(130))]
-        )
-    with served() as (address, _):
-        words = ["--data", str(data), "--backend", "openai", "--budget", "1"]
-        assert main([*words, *study, "--base-url", address]) == 0
+
+def test_a_search_that_has_not_ended_has_no_rows_yet(
+    study: tuple[str, list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One sentence says what to do; once it has ended they are in the configuration."""
+    words = ["export", "--storage", study[0], "--format", "promptfoo"]
+    assert main(words) == 0
+    assert len(yaml.safe_load(capsys.readouterr().out)["tests"]) == MOST
     monkeypatch.setattr(Study, "answered", lambda *_: None)
-    assert main(["export", *study, "--format", "promptfoo"]) == 2
+    assert main(words) == 2
     assert "expected a search that has ended" in capsys.readouterr().err
 
 
 def test_a_configuration_says_where_it_comes_from() -> None:
-    """Model, limits, rows and scores; without rows there are no tests."""
+    """Model, limits, rows that have scores, and these; without rows there are no tests."""
     made = configuration(CHAT)
     assert made["description"] == (
         "promptfront: trial 3 of s; labels 0.780 on 50 rows, 0.947 on the 19 test rows below"
@@ -139,7 +146,8 @@ def test_a_configuration_says_where_it_comes_from() -> None:
     (provider,) = made["providers"]
     assert provider["id"] == "openai:chat:m"
     assert provider["config"]["max_tokens"] == 20
-    assert [test["vars"]["mood"] for test in made["tests"]] == [row.target for row in ROWS]
+    scored = [row.target for i, row in enumerate(ROWS) if i != 2]
+    assert scored == [test["vars"]["mood"] for test in made["tests"]]
     assert "tests" not in configuration(CHAT, None)
     text = format_prompt(document_of(CHAT), CHAT, "promptfoo", FOUND)
     assert text.startswith("# The model was not behind a server")
@@ -182,8 +190,8 @@ PIECES = (
     "{0}", "{0}", "{1}", "{0}.", "**{0}**", "({0})", "{0})", '"{1}"', " ", " ", "\n", ". ", ", ",
     "not ", "not a ", "isn't ", "Answer: ", "the answer is ", "Label: **", "Sentiment: ",
     "final answer: ", "Review: ", "答案：", "是", "不是", "我选", "\\boxed{{{0}}}", "or ", " and ",
-    "is ", "option ", "because ", "I think ", "a ", "<think>", "</think>", "x", "un", "-", "'s ", "+",
-    "%", "3", "/",
+    "is ", "option ", "because ", "I think ", "a ", "<think>", "</think>", "x", "un", "-", "'s ",
+    "+", "%", "3", "/",
 )  # fmt: skip
 
 
