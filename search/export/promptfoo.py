@@ -118,7 +118,7 @@ def _chosen(
 ) -> tuple[list[int], list[float]]:
     """Return the first rows and the prompt's scores there.
 
-    Where these are known, rows without one are left out: the prompt shows them, or its reply is lost.
+    Where these are known, those without one are left out, shown rows and lost replies.
     """
     if rows is None:
         return [], []
