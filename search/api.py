@@ -28,6 +28,7 @@ from .storage.opening import latest_study
 from .storage.study import Study
 
 if TYPE_CHECKING:
+    from .records.answered import AnsweredRows
     from .records.results import Entry, Frontier
 
 
@@ -274,3 +275,27 @@ def export_prompt(
     frontier = held.frontier()
     entry = frontier.pick(pick)
     return export(frontier, entry, held.lineage(entry)), entry
+
+
+def load_answers(storage: str = DEFAULT_STORAGE, study: str | None = None) -> AnsweredRows:
+    """Return the rows that a study's prompts were tested on, and what each answered.
+
+    Parameters
+    ----------
+    storage, study
+        Where the study is; by default the one started last.
+
+    Raises
+    ------
+    InputError
+        If the search has not ended.
+    """
+    store = Store(storage, create=False)
+    held = Study(store, study or latest_study(store))
+    answered = held.answered(held.frontier())
+    if answered is None:
+        raise InputError(
+            f"study {held.name!r}: expected a search that has ended, for only then are its test "
+            "rows kept; run the same `optimize` again to continue it"
+        )
+    return answered

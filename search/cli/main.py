@@ -241,19 +241,21 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from ..api import export_prompt
+    from ..api import export_prompt, load_answers
     from ..export.document import write_text
     from ..export.formats import format_prompt, notes
 
     document, entry = export_prompt(options.storage, options.study, pick=options.pick)
-    text = format_prompt(document, entry.prompt, options.format)
+    studied = options.format == "promptfoo"
+    rows = load_answers(options.storage, document["study"]) if studied else None
+    text = format_prompt(document, entry.prompt, options.format, rows)
     for note in notes(document, entry.prompt, options.format):
         tell(f"--format {options.format}: {note}")
     if options.output:
         write_text(options.output, text)
         tell(f"wrote trial {entry.number} of {document['study']} to {options.output}")
     else:
-        is_json = options.format not in ("text", "jinja", "own")
+        is_json = options.format not in ("text", "jinja", "own", "promptfoo")
         say(ascii_json(text) if is_json and not is_unicode() else text, end="")
     if options.json:
         named = {"file": options.output, "format": options.format}

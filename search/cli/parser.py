@@ -176,7 +176,8 @@ def _add_export(export: argparse.ArgumentParser) -> None:
         export,
         "--format",
         "STYLE",
-        "json, text, messages, jinja, dspy, langchain, or own (the format of your --prompt file)",
+        "json, text, messages, jinja, dspy, langchain, mlflow, langfuse, promptfoo (with the test "
+        "rows), or own (the format of your --prompt file)",
         default="json",
     )
 

@@ -6,58 +6,70 @@ Only the JSON document is complete, these hold the prompt alone.
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
-from ..contracts import Message
 from ..errors import InputError
 from ..prompts.reasoning import marker
-from ..prompts.render import template
-from ..prompts.slots import Slot, Turn
-from .names import identifiers, placeholders
+from .libraries import dspy_format, langchain_format
+from .names import identifiers, placeholders, variables
 from .own import own_format
+from .promptfoo import promptfoo_format, promptfoo_notes
+from .registries import langfuse_format, mlflow_format
+from .templates import braced, jinja_format, literals, messages, text_format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from ..contracts import Prompt
+    from ..records.answered import AnsweredRows
 
-FORMATS = ("json", "own", "text", "messages", "jinja", "dspy", "langchain")
+FORMATS = (
+    "json",
+    "own",
+    "text",
+    "messages",
+    "jinja",
+    "dspy",
+    "langchain",
+    "mlflow",
+    "langfuse",
+    "promptfoo",
+)
+_AS_GIVEN = ("text", "messages", "langchain", "mlflow", "langfuse", "promptfoo")
+"""Formats in which a value is not prepared as the search did."""
 
-_JINJA_SYNTAX = re.compile(r"\{(?=[{%#\r\n]|\Z)|\r|\n\Z")
-"""A brace that could begin a tag, and line breaks that Jinja drops or changes."""
 
-
-def format_prompt(document: dict[str, Any], prompt: Prompt, style: str) -> str:
+def format_prompt(
+    document: dict[str, Any], prompt: Prompt, style: str, rows: AnsweredRows | None = None
+) -> str:
     """Return the prompt as text in one of `FORMATS`.
 
     In ``text`` and ``messages`` an input field stands as ``{{field}}``. A field whose name a format
-    cannot hold is called otherwise there; see `renamed`.
+    cannot hold is called otherwise there; see `renamed`. The tests of ``promptfoo`` are the first
+    of ``rows``.
 
     Raises
     ------
     InputError
-        If the style is unknown, or cannot hold a chat prompt.
+        If the style is unknown, or cannot hold the prompt.
     """
     names = _names(document, prompt, style)
-    styles: dict[str, Callable[[], str]] = {
-        "json": lambda: json.dumps(document, ensure_ascii=False, indent=2) + "\n",
+    styles: dict[str, Callable[[], str | dict[str, Any] | list[dict[str, str]]]] = {
+        "json": lambda: document,
         "own": lambda: own_format(document, prompt),
-        "text": lambda: _text(prompt, names),
-        "messages": lambda: (
-            json.dumps(_messages(prompt, names), ensure_ascii=False, indent=2) + "\n"
-        ),
-        "jinja": lambda: _jinja(prompt, names),
-        "dspy": lambda: (
-            json.dumps(_dspy(document, prompt, names), ensure_ascii=False, indent=2) + "\n"
-        ),
-        "langchain": lambda: (
-            json.dumps(_langchain(prompt, names), ensure_ascii=False, indent=2) + "\n"
-        ),
+        "text": lambda: text_format(prompt, names),
+        "messages": lambda: messages(prompt, list(names), braced(names)),
+        "jinja": lambda: jinja_format(prompt, names),
+        "dspy": lambda: dspy_format(document, prompt, names),
+        "langchain": lambda: langchain_format(prompt, names),
+        "mlflow": lambda: mlflow_format(document, prompt, names),
+        "langfuse": lambda: langfuse_format(document, prompt, names),
+        "promptfoo": lambda: promptfoo_format(document, prompt, names, rows),
     }
     if style not in styles:
         raise InputError(f"`format`: expected one of {', '.join(FORMATS)}, found {style!r}")
-    return styles[style]()
+    made = styles[style]()
+    return made if isinstance(made, str) else json.dumps(made, ensure_ascii=False, indent=2) + "\n"
 
 
 def renamed(document: dict[str, Any], prompt: Prompt, style: str) -> dict[str, str]:
@@ -71,14 +83,18 @@ def notes(document: dict[str, Any], prompt: Prompt, style: str) -> list[str]:
         f"the field {field!r} is called {name} there"
         for field, name in renamed(document, prompt, style).items()
     ]
-    if style in ("text", "messages", "langchain") and not prompt.structure.own:
+    if style in _AS_GIVEN and not prompt.structure.own:
         lines.append(
             "values stand as they are given: "
             "strip them, and indent their further lines by two spaces"
         )
+    if style == "dspy":
+        lines.append("DSPy lays the prompt out in its own way, which was not scored")
+    if style == "promptfoo":
+        lines += promptfoo_notes(document, prompt)
     if prompt.structure.reasoning and style == "dspy":
         lines.append("it does not ask for the reasoning that its score rests on")
-    elif prompt.structure.reasoning and style != "json":
+    elif prompt.structure.reasoning and style not in ("json", "promptfoo"):
         lines.append(f"the answer is what follows the last {marker(prompt.structure)!r} of a reply")
     return lines if style == "json" else lines + _lost(document)
 
@@ -101,117 +117,13 @@ def _lost(document: Mapping[str, Any]) -> list[str]:
 
 
 def _names(document: dict[str, Any], prompt: Prompt, style: str) -> dict[str, str]:
+    """Return what fields are called in a format; where it names the answer, that is the last."""
     fields = document["input_fields"]
     if style in ("jinja", "langchain"):
         return identifiers(fields)
-    if style == "dspy":
+    if style in ("dspy", "promptfoo"):
         return identifiers([*fields, document["target_field"]])
     if style in ("json", "own"):
         return {field: field for field in fields}
-    parts = template(prompt, fields)
-    plain = [p for part in parts for p in (part.content if isinstance(part, Turn) else [part])]
-    return placeholders(fields, [part for part in plain if isinstance(part, str)])
-
-
-def _join(
-    parts: Sequence[str | Slot], slot: Callable[[str], str], text: Callable[[str], str] = str
-) -> str:
-    return "".join(slot(part.field) if isinstance(part, Slot) else text(part) for part in parts)
-
-
-def _plain(prompt: Prompt, fields: Sequence[str], style: str) -> list[str | Slot]:
-    parts = template(prompt, fields)
-    if len(parts) == 1 and prompt.structure.own:  # one text of the user's own, sent as a turn
-        parts = parts[0].content if isinstance(parts[0], Turn) else parts
-    elif prompt.structure.layout == "chat":
-        raise InputError(
-            f"`format` {style}: this prompt is a chat; export it with `format` messages or json"
-        )
-    return [part for part in parts if not isinstance(part, Turn)]
-
-
-def _messages(prompt: Prompt, names: Mapping[str, str]) -> list[dict[str, str]]:
-    parts = template(prompt, list(names))
-    turns = [part for part in parts if isinstance(part, Turn)]
-    if prompt.structure.layout == "plain":
-        turns = [Turn("user", tuple(part for part in parts if not isinstance(part, Turn)))]
-    braced = _braced(names)
-    return [Message(turn.role, _join(turn.content, braced))._asdict() for turn in turns]
-
-
-def _braced(names: Mapping[str, str]) -> Callable[[str], str]:
-    return lambda field: "{{" + names[field] + "}}"
-
-
-def _text(prompt: Prompt, names: Mapping[str, str]) -> str:
-    alone = prompt.structure.own and len(template(prompt, list(names))) == 1
-    if prompt.structure.layout == "plain" or alone:
-        return _join(_plain(prompt, list(names), "text"), _braced(names)) + "\n"
-    return "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in _messages(prompt, names)) + "\n"
-
-
-def _jinja(prompt: Prompt, names: Mapping[str, str]) -> str:
-    def escape(text: str) -> str:
-        # Jinja drops a template's last line break, changes others, and reads its own syntax in
-        # data: such text becomes a string expression.
-        return _JINJA_SYNTAX.sub(lambda match: "{{ " + json.dumps(match.group()) + " }}", text)
-
-    def slot(field: str) -> str:
-        if prompt.structure.own:
-            return "{{ " + names[field] + " }}"
-        # Its idea of a line is that of `literal`.
-        return "{{ (" + names[field] + ' | trim).splitlines() | join("\\n  ") }}'
-
-    told = {field: name for field, name in names.items() if field != name}
-    comment = "{# fields: " + json.dumps(told).replace("#}", "#\\u007d") + " #}" if told else ""
-    return comment + _join(_plain(prompt, list(names), "jinja"), slot, escape)
-
-
-def _dspy(document: dict[str, Any], prompt: Prompt, names: Mapping[str, str]) -> dict[str, Any]:
-    """Return the saved state of a ``dspy.Predict`` whose signature has the task's fields."""
-    structure, target = prompt.structure, document["target_field"]
-    if structure.own:
-        raise InputError(
-            "`format` dspy: DSPy lays out prompts itself, which leaves no room for one of your own"
-        )
-    rules = "\n".join(
-        part for part in (prompt.instruction, *(c.text for c in prompt.constraints)) if part
-    )
-    labels = [
-        *zip(document["input_fields"], structure.input_labels, strict=True),
-        (target, structure.target_label),
-    ]
-    return {
-        "traces": [],
-        "train": [],
-        "demos": [
-            {**{names[k]: v for k, v in e.inputs}, names[target]: structure.verbalize(e.target)}
-            for e in prompt.demonstrations
-        ],
-        "signature": {
-            "instructions": rules,
-            "fields": [
-                {"prefix": f"{label or field}:", "description": "${" + names[field] + "}"}
-                for field, label in labels
-            ],
-        },
-        "lm": None,
-        "metadata": {"dependency_versions": {}},
-    }
-
-
-def _langchain(prompt: Prompt, names: Mapping[str, str]) -> dict[str, Any]:
-    """Return what ``langchain_core.prompts.load_prompt`` reads."""
-    text = _join(
-        _plain(prompt, list(names), "langchain"),
-        lambda field: "{" + names[field] + "}",
-        lambda text: text.replace("{", "{{").replace("}", "}}"),
-    )
-    told = {field: name for field, name in names.items() if field != name}
-    made = {
-        "_type": "prompt",
-        "input_variables": list(names.values()),
-        "template": text,
-        "template_format": "f-string",
-    }
-    return made | ({"metadata": {"fields": told}} if told else {})
+    named = variables if style in ("mlflow", "langfuse") else placeholders
+    return named(fields, literals(prompt, fields))

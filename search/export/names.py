@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 _TAKEN = frozenset(
-    # Constants and special names of Jinja, and what LangChain and DSPy keep for themselves.
+    # Constants and special names of Jinja, and what the libraries keep for themselves.
     [
         "true",
         "false",
@@ -43,6 +43,10 @@ _TAKEN = frozenset(
         "copy",
         "construct",
         "validate",
+        "allow_partial",
+        "use_jinja_sandbox",
+        "env",
+        "null",
     ]
 )
 
@@ -61,9 +65,24 @@ def placeholders(fields: Sequence[str], texts: Iterable[str]) -> dict[str, str]:
 
     def fits(name: str) -> bool:
         plain = name == name.strip() != "" and name.isprintable() and not set(name) & set("{}")
-        return plain and not re.search(r"\{\{\s*" + re.escape(name) + r"\s*\}\}", joined)
+        return plain and not _stands_in(joined, name)
 
     return _named(fields, fits, _identifier)
+
+
+def variables(fields: Sequence[str], texts: Iterable[str]) -> dict[str, str]:
+    """Return what each field is called between ``{{`` and ``}}`` where that is an argument's name.
+
+    That is its name, unless it is no identifier or the text could be misread.
+    """
+    joined = "\n".join(texts)
+    return _named(
+        fields, lambda name: _is_identifier(name) and not _stands_in(joined, name), _identifier
+    )
+
+
+def _stands_in(text: str, name: str) -> bool:
+    return re.search(r"\{\{\s*" + re.escape(name) + r"\s*\}\}", text) is not None
 
 
 def _named(
