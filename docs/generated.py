@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
+
+from mkdocs.exceptions import PluginError
 
 from promptfront.search import errors
 from promptfront.search.cli import parser
@@ -22,12 +23,28 @@ if TYPE_CHECKING:
 
 _MARK = re.compile(r"^<!-- generated: (.+?) -->$", re.MULTILINE)
 _SENTENCE = re.compile(r"(.+?[.?:])(?=\s[A-Z]|\s*$)", re.DOTALL)
+_UNTITLED = ("options", "positional arguments")
+"""What argparse itself calls the options of no group."""
+_OUTSIDE = re.compile(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=\"?(?:https?:)?//[^>]*>")
 _ROLE = re.compile(r"``(.+?)``", re.DOTALL)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 (what mkdocs passes)
     """Return a page with what the code says in the place of each mark."""
     return _MARK.sub(lambda mark: GENERATED[mark[1]](), markdown)
+
+
+def on_post_page(output: str, **_: Any) -> str:  # noqa: ANN401 (what mkdocs passes)
+    """Refuse a page that loads anything from elsewhere.
+
+    Raises
+    ------
+    PluginError
+        With what it would load.
+    """
+    if found := _OUTSIDE.search(output):
+        raise PluginError(f"a page loads something from elsewhere: {found[0]}")
+    return output
 
 
 def command_line() -> str:
@@ -48,11 +65,13 @@ def _subcommands() -> Iterator[tuple[str, str, argparse.ArgumentParser]]:
 def _command(name: str, text: str, command: argparse.ArgumentParser) -> Iterator[str]:
     yield f"## `optimize {name}`"
     yield f"{_cell(text[:1].upper() + text[1:])}."
-    for group in command._action_groups:
+    titled = any(group.title not in _UNTITLED for group in command._action_groups)
+    groups = sorted(command._action_groups, key=lambda group: titled and group.title in _UNTITLED)
+    for group in groups:
         actions = [one for one in group._group_actions if not isinstance(one, argparse._HelpAction)]
         if actions:
-            title = group.title or ""
-            if title not in ("options", "positional arguments"):
+            title = "other" if group.title in _UNTITLED else str(group.title)
+            if titled:
                 yield f"**{title[:1].upper() + title[1:]}**"
             yield _table(("option", "what it says"), ((_flag(one), _help(one)) for one in actions))
 
@@ -87,10 +106,10 @@ def plugins(group: str) -> str:
         rows = [(f"`{name}`", _cell(getattr(one, "source", ""))) for name, one in made.items()]
         return _table(("task", "its rows"), rows)
     if group == "mutators":
-        lines = [
-            (f"`{name}`", str(getattr(one, "gene", "")), _first(one)) for name, one in made.items()
-        ]
-        return _table(("mutator", "gene", "what it does"), sorted(lines, key=itemgetter(1)))
+        genes = {name: str(getattr(one, "gene", "")) for name, one in made.items()}
+        ordered = sorted(made, key=lambda name: (genes[name], name))
+        lines = [(f"`{name}`", genes[name], _first(made[name])) for name in ordered]
+        return _table(("mutator", "gene", "what it does"), lines)
     rows = [(f"`{name}`", _first(one)) for name, one in made.items()]
     return _table((group.removesuffix("s"), "what it is"), rows)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from docs.generated import GENERATED, on_page_markdown
+import pytest
+from mkdocs.exceptions import PluginError
+
+from docs.generated import GENERATED, on_page_markdown, on_post_page
 from promptfront.search.cli.parser import COMMANDS, flags
 from promptfront.search.errors import PromptfrontError
 from promptfront.search.plugins import available
@@ -44,3 +47,19 @@ def test_only_a_mark_on_a_line_of_its_own_is_replaced() -> None:
     """Other text stays as it is."""
     assert "a\nb <!-- generated: errors -->" == on_page_markdown("a\nb <!-- generated: errors -->")
     assert "PromptfrontError" in on_page_markdown("a\n<!-- generated: errors -->\n")
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        '<script src="https://a.example/a.js"></script>',
+        '<link rel="stylesheet" href="//a.example/a.css">',
+        "<img alt=x src=http://a.example/a.png>",
+    ],
+)
+def test_a_page_that_loads_from_elsewhere_is_refused(tag: str) -> None:
+    """Links lead elsewhere; scripts, styles, fonts and pictures do not come from there."""
+    own = '<script src="../a.js"></script><a href="https://arxiv.org/abs/1706.03762">a paper</a>'
+    assert own == on_post_page(own)
+    with pytest.raises(PluginError, match=r"a\.example"):
+        on_post_page(own + tag)
