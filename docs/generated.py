@@ -123,12 +123,12 @@ def _first(thing: object) -> str:
 
 def error_tree() -> str:
     """Return the tree of exceptions with their exit codes."""
-    return _table(("exception", "what it means", "exit code"), _errors(errors.PromptfrontError, 0))
+    return _table(("exception", "exit code", "what it means"), _errors(errors.PromptfrontError, 0))
 
 
 def _errors(error: type[errors.PromptfrontError], depth: int) -> Iterator[tuple[str, ...]]:
     indent = "&nbsp;" * 4 * depth
-    yield f"{indent}`{error.__name__}`", _first(error), str(error.exit_code)
+    yield f"{indent}`{error.__name__}`", str(error.exit_code), _first(error)
     for one in error.__subclasses__():
         yield from _errors(one, depth + 1)
 

@@ -40,7 +40,7 @@ def test_the_tree_of_errors_has_every_exception() -> None:
 
     text = GENERATED["errors"]()
     assert [] == [name for name in names(PromptfrontError) if f"`{name}`" not in text]
-    assert "`VerificationError` | An exported prompt" in text
+    assert "`VerificationError` | 1 | An exported prompt" in text
 
 
 def test_only_a_mark_on_a_line_of_its_own_is_replaced() -> None:
