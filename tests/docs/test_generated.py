@@ -19,7 +19,7 @@ def test_the_command_line_has_every_command_and_option() -> None:
     assert [] == [flag for flag in wanted if f"`{flag}" not in text and f", {flag}" not in text]
     assert "| `--budget N` | candidate prompts to try (default: 200) |" in text
     assert "| `--shapley [N]` |" in text
-    assert "| `--task NAME\\|FILE` |" in text
+    assert "| `--task NAME|FILE` |" in text
 
 
 def test_the_tables_of_plugins_have_all_built_in_ones() -> None:
