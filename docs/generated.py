@@ -118,7 +118,8 @@ def _first(thing: object) -> str:
     """Return the first sentence of a docstring."""
     text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
     found = _SENTENCE.match(text)
-    return _cell(found[1] if found else text)
+    sentence = (found[1] if found else text).removeprefix("Return ")
+    return _cell(sentence[:1].upper() + sentence[1:])
 
 
 def error_tree() -> str:
