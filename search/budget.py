@@ -239,6 +239,15 @@ class Ledger:
         left = max(0, most - self.spent.evaluations - self._for_simplifying)
         return min(self._confirmation_rows, left // prompts)
 
+    def for_second_look(self, counted: int) -> int:
+        """Return how many more confirmation rows two prompts may be scored on.
+
+        Half of what is left goes to it, and the other half makes the best prompt simpler;
+        ``counted`` evaluations are about to be told to the study.
+        """
+        most = self._limits.max_evaluations
+        return 0 if most is None else max(0, most - self.spent.evaluations - counted) // 4
+
     def for_headroom(self) -> int:
         """Return the confirmation rows on which a leading candidate is compared with the start."""
         rows = confirming_evaluations(self._limits, self._confirmation_rows)

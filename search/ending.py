@@ -17,7 +17,7 @@ from .storage.study import entries_name
 from .storage.trials import DERIVED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from .budget import Ledger
     from .contracts import Prompt
@@ -82,16 +82,27 @@ class Ending:
         return {"results": asdict(found.headroom)} | scored
 
     def _confirm(self) -> None:
-        """Score the start and the finalists on confirmation rows."""
+        """Score the start and the finalists on confirmation rows.
+
+        Where all do worse than the start, the first of them is given as many more as are left.
+        """
         frontier = self._study.found()
         entries = with_start(frontier, finalists(frontier))
 
         def work() -> dict[str, Any]:
             most = self._ledger.for_each_confirmed(len(entries))
-            rows = unshown(self._evaluator.task, entries)[:most]
+            rows = unshown(self._evaluator.task, entries)
+            few = rows[:most]
             known = self._study.seen_ahead()
-            new = sum(max(0, len(rows) - known.get(entry.number, 0)) for entry in entries)
-            return {"results": confirm(self._evaluator, entries, rows), "evaluations": new}
+            new = sum(max(0, len(few) - known.get(entry.number, 0)) for entry in entries)
+            results = confirm(self._evaluator, entries, few)
+            # On few rows a single one can refute the best: what would be left looks at more.
+            more = rows[len(few) :][: self._ledger.for_second_look(new)]
+            if more and _all_refuted(results, entries):
+                pair = entries[:2]
+                results |= confirm(self._evaluator, pair, [*few, *more])
+                new += len(pair) * len(more)
+            return {"results": results, "evaluations": new}
 
         self._study.batches.once("confirm", entries_name(entries), work)
         self._report("confirm")
@@ -151,3 +162,9 @@ class Ending:
         name = entries_name((frontier.start, frontier.best, *frontier.front))
         self._study.batches.once("test", name, work)
         self._study.batches.once("answered", name, look)
+
+
+def _all_refuted(results: Mapping[str, Any], entries: Sequence[Entry]) -> bool:
+    """Whether no finalist is left that did as well as the start, the first of the entries."""
+    gains = [results.get(str(entry.number), {}).get("gain") for entry in entries[1:]]
+    return bool(gains) and all(gain is not None and gain < 0 for gain in gains)

@@ -127,3 +127,32 @@ def test_the_start_stays_as_the_user_wrote_it(tmp_path: Path) -> None:
     assert found.headroom is not None
     assert not found.headroom.seen
     assert FIRST == batch_name(0)
+
+
+class Unlucky(Killed):
+    """A model that does worse with the best prompt on some rows, and better on all others."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__(with_care=20)
+        self._wrong = {dict(row.inputs)["text"] for row in TRAIN[-23:][:rows]}
+
+    def points(self, text: str) -> int:
+        """Return 100 for the best prompt, 0 on rows of bad luck."""
+        if "with care" not in text:
+            return super().points(text)
+        return (
+            0
+            if any(text.split("Text: ")[-1].startswith(f"{row}\n") for row in self._wrong)
+            else 100
+        )
+
+
+@pytest.mark.parametrize("rows", [6, 23])
+def test_few_rows_alone_refute_nothing(tmp_path: Path, rows: int) -> None:
+    """What evaluations are left look at more of them; a prompt that is worse stays refuted."""
+    limits = Limits(max_evaluations=280)
+    found, _ = ended(tmp_path, BEST, model=Unlucky(rows), limits=limits)
+    assert (rows == 6) == (found.best.number != found.start.number)
+    assert found.evaluations <= 280
+    assert found.start.confirmation is not None
+    assert found.start.confirmation.n > rows if rows == 6 else found.start.confirmation.n > 6
