@@ -37,7 +37,7 @@ INPUTS = 0 if FULL else int(_ASKED)
 _SECONDS = 60
 _CODES = (0, 1, 2, 130)
 _COUNTED = re.compile(
-    r"note +([\d,]+) (?:(?:more|other|dev|test|train) )*rows? (?!in all|over|with the label)"
+    r"note +([\d,]+) (?:(?:more|other|dev|test|train) )*rows? (?!in all|over|labelled)"
 )
 COUNTS: Counter[tuple[str, str]] = Counter()
 """How many inputs of each kind ended in which way."""
