@@ -42,7 +42,7 @@ def test_two_processes_download_once(tmp_path: Path) -> None:
     ]
     outputs = [process.communicate() for process in both]
     assert {f"{folder}/{_MEMBER}"} == {out.strip() for out, _ in outputs}
-    assert sum("fetching vaderSentiment" in err for _, err in outputs) == 1
+    assert sum("downloading vaderSentiment" in err for _, err in outputs) == 1
     kept = {p.name for p in folder.iterdir() if not p.name.endswith(".lock")}
     assert {_MEMBER, "vaderSentiment-3.3.2.tar.gz"} == kept
 
