@@ -36,6 +36,8 @@ _BOTH_ENDS = 2 * _CERTAINTY - 1
 """An interval each end of which is that certain."""
 _MOST_UNSCORED = 0.1
 """Where more of the rows have no score, those that have one say little."""
+_FEWEST = 10
+"""Of fewer rows no interval of graded scores means anything: two may differ by the same."""
 _MOST_NEEDED = 1_000_000
 _NOT_HELD = "constraints-met"
 """A scorer by constraints of the task, whatever the prompt says of them."""
@@ -138,14 +140,16 @@ def judge(
         return "fail", f"{must_pass_lost} {rows} less than before", None
     if unscored > _MOST_UNSCORED * (n + unscored):
         return "undecided", f"{unscored} of {n + unscored} rows have no score of both prompts", None
-    points = f"{100 * margin:g} points"
+    if n < _FEWEST:
+        return "undecided", f"too few rows: expected at least {_FEWEST}, found {n}", _FEWEST
+    points = f"{100 * margin:g} point{'' if margin == MARGIN else 's'}"
     if low >= -margin:
         return "pass", f"not worse by more than {points} (95 % certain)", None
     if high < -margin:
         return "fail", f"worse by more than {points} (95 % certain)", None
     needed = math.ceil(min(examples_to_tell(differences, -margin, _BOTH_ENDS), _MOST_NEEDED + 1))
     if needed > _MOST_NEEDED:
-        how_many = "and a million would not"
+        how_many = "a million would not either"
     else:
         how_many = f"about {needed:,} would, if the difference stays as it is"
     reason = f"{n} rows cannot tell whether it is worse by more than {points}: {how_many}"
