@@ -52,6 +52,7 @@ def test_langchain_sends_what_render_says(prompt: Prompt) -> None:
     assert expected(prompt) == found
 
 
+@pytest.mark.slow
 def test_langchain_scores_rows_as_promptfront_does() -> None:
     """A chain of the template and a model behind a server."""
     library = pytest.importorskip("langchain_openai")
@@ -86,6 +87,7 @@ def in_fields(body: Body) -> str:
     return f"[[ ## mood ## ]]\n{answer}\n\n[[ ## completed ## ]]"
 
 
+@pytest.mark.slow
 def test_dspy_scores_rows_as_promptfront_does(tmp_path: Path) -> None:
     """A `dspy.Predict` that has loaded the file, with a model behind a server; chats too."""
     dspy = pytest.importorskip("dspy")

@@ -123,6 +123,7 @@ def test_promptfoo_scores_rows_as_promptfront_did(
     assert f"{sum(ours) / MOST:.3f} on the {MOST} test rows below" in told
 
 
+@pytest.mark.slow
 def test_a_search_that_has_not_ended_has_no_rows_yet(
     study: tuple[str, list[Any]],
     monkeypatch: pytest.MonkeyPatch,
