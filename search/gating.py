@@ -142,7 +142,8 @@ def judge(
         return "undecided", f"{unscored} of {n + unscored} rows have no score of both prompts", None
     if n < _FEWEST:
         return "undecided", f"too few rows: expected at least {_FEWEST}, found {n}", _FEWEST
-    points = f"{100 * margin:g} point{'' if margin == MARGIN else 's'}"
+    size = f"{100 * margin:g}"
+    points = f"{size} point{'' if size == '1' else 's'}"
     if low >= -margin:
         return "pass", f"not worse by more than {points} (95 % certain)", None
     if high < -margin:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from .streams import printable
+from .streams import clipped, printable
 
 if TYPE_CHECKING:
     from ..records.explanation import (
@@ -64,7 +64,7 @@ def _row(part: PartEffect, *, with_shapley: bool) -> tuple[str, ...]:
     shown = ("", "cannot be left out") if effect is None else (_points(effect), _interval(effect))
     more = (_points(shapley) if shapley else "",) if with_shapley else ()
     text = " ".join(printable(part.text).split())
-    text = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+    text = clipped(text, _WIDTH)
     return (*shown, *more, f"{part.tokens:+d}", f"{part.kind}: {text}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .streams import printable
+from .streams import clipped, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ def gate_lines(result: GateResult) -> list[str]:
         _difference(result),
     ]
     if result.lost:
-        lines.append("rows that score less with the new prompt:")
+        lines.append("rows that score less with the new prompt (input, expected, new, old):")
         lines += ["  ".join(_cells(row)) for row in result.lost[:_SHOWN]]
         lines += _more(result.lost)
     return lines + [f"note       {note}" for note in result.notes]
@@ -82,8 +82,7 @@ def _cells(row: LostRow) -> list[str]:
 
 
 def _clipped(text: str) -> str:
-    line = printable(text).strip()
-    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
+    return clipped(printable(text).strip(), _WIDTH)
 
 
 def _more(lost: Sequence[LostRow]) -> list[str]:

@@ -107,6 +107,11 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
 
 
+def clipped(text: str, width: int) -> str:
+    """Return a text, with an ellipsis for what is over its width."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def say(text: str, end: str = "\n") -> None:
     """Print on standard output; a reader that has read enough is no error.
 

@@ -8,7 +8,7 @@ from ..records.unscored import listed, too_many
 from ..records.verdict import headroom_line, verdict
 from .messages import with_flags
 from .mutator_table import mutator_lines
-from .streams import printable
+from .streams import clipped, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -253,5 +253,5 @@ def _summary(prompt: Prompt) -> str:
         else []
     )
     text = " ".join(printable(prompt.instruction).split()) or "(no instruction)"
-    text = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+    text = clipped(text, _WIDTH)
     return ", ".join([f"{text} [{labels}]", *extras])

@@ -58,6 +58,7 @@ def read_new_rows(
         replace(example, hidden=((MUST_PASS, ""),)) if _must_pass(row) else example
         for row, example in zip(rows, read_examples(rows, columns, named), strict=True)
     ]
+    examples.sort(key=must_pass, reverse=True)  # of rows of one input the first stays
     if named is None:
         examples = join_references(examples, source, tell)
     kept, notes = deduplicate(examples)

@@ -16,6 +16,7 @@ import yaml
 from promptfront.search import InputError, gate
 from promptfront.search.api import export_prompt
 from promptfront.search.cli.gate_report import gate_markdown
+from promptfront.search.data.new_rows import must_pass, read_new_rows
 from promptfront.search.export.document import load_prompt
 from promptfront.search.gating import judge
 
@@ -107,8 +108,8 @@ def test_a_prompt_against_itself(exported: Path) -> None:
     assert found.low < 0 < found.high
 
 
-def test_the_scores_are_those_that_verify_gives(exported: Path) -> None:
-    """On the rows of the search itself, the numbers are the exported ones' kind: plain means."""
+def test_the_other_way_round_the_difference_has_the_other_sign(exported: Path) -> None:
+    """Each prompt has its score whichever is the new one, and its tokens are those exported."""
     _rows(exported / "new.csv", 40)
     one = gate("start.json", against="other.json", data="new.csv")
     other = gate("other.json", against="start.json", data="new.csv")
@@ -133,6 +134,15 @@ def test_rows_that_must_pass(exported: Path) -> None:
     _rows(exported / "wrong.csv", 3, mark="maybe")
     with pytest.raises(InputError, match=r"wrong.csv:2: expected yes or no .* found 'maybe'"):
         gate("start.json", against="start.json", data="wrong.csv")
+
+
+def test_a_mark_stands_for_all_rows_of_its_input(tmp_path: Path) -> None:
+    """A copy without it, before or after, does not take it away."""
+    path, columns = tmp_path / "new.csv", (["text"], "label", ["a", "b"])
+    for rows in ("x,a,\nx,a,yes\ny,b,\n", "x,a,yes\nx,a,\ny,b,\n"):
+        path.write_text(f"text,label,must_pass\n{rows}", "utf-8")
+        kept = read_new_rows(str(path), *columns, lambda _: None)
+        assert [True, False] == [must_pass(row) for row in kept]
 
 
 def test_exit_codes_and_json(exported: Path) -> None:
