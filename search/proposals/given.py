@@ -1,11 +1,12 @@
-"""What no sampler has to find: instructions that are given, twins, and second looks."""
+"""What no sampler has to find: given instructions, twins, second looks, and combined changes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
-from ..contracts import usage_of
+from ..contracts import GENES, usage_of
 from ..records.trials import Trial
 from .apply import Mutation
 
@@ -19,6 +20,8 @@ _TWINS = 4
 """Candidates of a batch that only read scored outputs in another way; set by hand."""
 _SECOND_LOOKS = 2
 """Candidates of a batch that race again; set by hand."""
+_COMBINED = 16
+"""The best prompts that pairs are made of; set by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Given:
         """Return those that wait to be tried; ``seen`` was tried."""
         prompts = [*(replace(start, instruction=text) for text in self.first), *self.starts]
         others = [Trial(prompt) for prompt in prompts if prompt not in seen]
-        others += self._twins(context, seen, history)
+        others += combined(context, start, seen, history) + self._twins(context, seen, history)
         return others + self._at_first(context, start, history) + second_looks(history)
 
     def _at_first(self, context: MutationContext, start: Prompt, history: History) -> list[Trial]:
@@ -94,3 +97,37 @@ def second_looks(history: History) -> list[Trial]:
     return [
         Trial(trial.prompt, (trial.number,), rows=trial.rows) for trial in waiting[:_SECOND_LOOKS]
     ]
+
+
+def combined(
+    context: MutationContext, start: Prompt, seen: Collection[Prompt], history: History
+) -> list[Trial]:
+    """Return a new prompt with the changes of two that are better than the start, if there is one.
+
+    The two changed other genes of the start; of all such pairs it is the one whose gains are
+    together the largest. Definitions that gain and demonstrations that gain mostly gain more
+    together, and a sampler needs many trials to see that.
+    """
+    better = [
+        (trial.estimate - history.first, trial)
+        for trial in {trial.prompt: trial for trial in history.latest if trial.prompt}.values()
+        if trial.estimate is not None
+        and history.first is not None
+        and trial.estimate > history.first
+    ]
+    better.sort(key=lambda one: -one[0])
+    pairs = [(a[0] + b[0], a[1], b[1]) for a, b in combinations(better[:_COMBINED], 2)]
+    for _, one, other in sorted(pairs, key=lambda pair: -pair[0]):
+        ours, theirs = _changes(start, one.prompt), _changes(start, other.prompt)
+        if ours.keys() & theirs.keys():
+            continue
+        prompt = context.fit(replace(start, **ours, **theirs))
+        if prompt and prompt not in seen:
+            return [Trial(prompt, (one.number, other.number))]
+    return []
+
+
+def _changes(start: Prompt, prompt: Prompt | None) -> dict[str, Any]:
+    """Return the genes of a prompt that are not the start's."""
+    alleles = {gene: getattr(prompt, gene) for gene in GENES}
+    return {gene: allele for gene, allele in alleles.items() if allele != getattr(start, gene)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import pytest
@@ -21,6 +22,7 @@ from promptfront.search.records.trials import SLOTS, Trial, Tried
 from tests.records import trial
 from tests.search.proposals.made_up import (
     START,
+    TRAIN,
     Bad,
     built_in,
     context,
@@ -114,6 +116,29 @@ def test_what_was_stopped_but_looks_best_races_again() -> None:
     whole = trial(3, other, 0.7, 6, rows=100)
     bad = Composer({"x": Bad(lambda p: replace(p, instruction="new"))}, "random", 0, context)
     assert other != bad.compose(3, 1, written, told(*stopped, whole))[0].prompt
+
+
+def test_changes_of_other_genes_that_gain_are_combined() -> None:
+    """The best pair comes first, then the next; changes of one gene are no pair, nor are losses."""
+    best = replace(START, instruction="Which, a or b?")
+    good = replace(START, instruction="A or b?")
+    shown = replace(START, demonstrations=TRAIN[:2])
+    worse = replace(START, structure=replace(START.structure, question="Well?"))
+    history = [
+        trial(0, START, 0.5, 10),
+        trial(1, good, 0.6, 10, stopped="early"),
+        trial(2, shown, 0.6, 20),
+        trial(3, best, 0.7, 10, stopped="early"),
+        trial(4, worse, 0.4, 10, stopped="early"),
+    ]
+    make = partial(Composer({}, "random", 0, context).compose, 2, 1)
+    seen = [one.prompt for one in history if one.prompt]
+    both = replace(best, demonstrations=TRAIN[:2])
+    assert make(tried(*seen), told(*history)) == [Trial(both, (3, 2))]
+    next_best = replace(good, demonstrations=TRAIN[:2])
+    assert make(tried(*seen, both), told(*history)) == [Trial(next_best, (1, 2))]
+    left = make(tried(*seen, both, next_best), told(*history))[0]
+    assert len(left.parents) < 2
 
 
 def test_the_users_other_instructions_come_first_and_calibration_can_be_left_out() -> None:
