@@ -190,7 +190,11 @@ def optimize(
         dev_rows=affordable_dev_rows(limits, len(evaluator.task.dev)),
         max_prompt_tokens=limits.max_prompt_tokens,
         load=_sources(task, data, model, proposer, backend_options)
-        | _set(proposer_backend=proposer_backend, proposer_options=proposer_options),
+        | _set(
+            proposer_backend=proposer_backend,
+            proposer_options=proposer_options,
+            limits=limits.at_first(),
+        ),
     )
     held = Study(store, study or study_name(config), config)
     keep_day(held.config.date, evaluator.backend, writer)

@@ -120,6 +120,12 @@ class Limits:
             if value is not None or name == "budget":
                 above_zero(name, value, whole=name != "timeout")
 
+    def at_first(self) -> dict[str, float]:
+        """Return what a study notes of its first run's limits: nothing of a budget alone."""
+        names = ("max_evaluations", "max_tokens", "timeout", "patience")
+        given = {name: getattr(self, name) for name in names if getattr(self, name)}
+        return {"budget": self.budget, **given} if given else {}
+
 
 def above_zero(name: str, value: Any, *, whole: bool = False) -> None:  # noqa: ANN401 (whatever a user may give)
     """Refuse what is not a number above 0.

@@ -60,7 +60,11 @@ def run_command(frontier: Frontier) -> str:
     words += ["--sampler", config.identity.sampler] if config.identity.sampler != "tpe" else []
     for name, flag in _SEARCH.items():
         words += _flagged(flag, getattr(config.identity, name))
-    return shlex.join([*words, "--budget", str(frontier.trials), "--seed", str(config.seed)])
+    limits = {"budget": 0} | load.get("limits", {})
+    limits["budget"] = max(limits["budget"], frontier.trials)
+    for name, value in limits.items():
+        words += _flagged(f"--{name.replace('_', '-')}", value)
+    return shlex.join([*words, "--seed", str(config.seed)])
 
 
 def export_command(config: StudyConfig, study: str, storage: str, entry: Entry) -> str:

@@ -9,6 +9,7 @@ import pytest
 from promptfront.search.cli.tables import result_lines
 from promptfront.search.contracts import Prompt, Structure
 from promptfront.search.records.results import Entry, Frontier, HeldOutScore
+from promptfront.search.records.verdict import verdict
 from tests.records import config, trial
 
 STRUCTURE = Structure(("Text",), "Mood", layout="chat")
@@ -36,6 +37,14 @@ def test_what_is_written_is_a_cost_too() -> None:
     assert longer == found.pick("shortest")
     assert found.to_dict()["front"][0]["reply_tokens"] == 2.0
     assert [22.0, 52.0] == [one.cost for one in found.front]
+
+
+def test_what_ended_at_once_claims_nothing() -> None:
+    """Where no prompt was compared with the start, that is said, and not that none was better."""
+    start = entry(0, 0.5, 10, 2.0)
+    ended = replace(frontier(start), trials=1)
+    assert "ended before it compared another prompt" in verdict(ended)
+    assert "nothing better than the starting prompt was found" in verdict(frontier(start))
 
 
 @pytest.mark.parametrize(
