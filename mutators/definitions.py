@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..search.contracts import Direction, Message, Unscored, Usage
 from ..search.prompts.cjk import word_count
+from ..search.prompts.sentences import split_sentences
 from ..search.prompts.written_answers import read_label
 from .examples import by_label, excerpt, mixed, short_examples
 from .lexicon import capitalized, label_texts, names, task_is_chinese
@@ -32,10 +34,10 @@ _ASKED = 12
 """Replies of one call, divided among the labels that it defines ..."""
 _ASKED_EACH = 4
 """... of which none is asked for more."""
-_OWN_SHOWN = 6
-"""Inputs of the label that the writer is shown."""
-_OTHERS_SHOWN = 4
-"""Inputs of other labels that it is shown."""
+_SHOWN = 16
+"""Inputs that the writer is shown, divided among the labels ..."""
+_LEAST_SHOWN, _MOST_SHOWN = 2, 6
+"""... of which each has so many at least and at most."""
 _MAX_TOKENS = 48
 """Tokens of a reply: one line."""
 _LEAST_WORDS = 2
@@ -49,28 +51,51 @@ _JUDGED = 16
 _MIXED = 0.5
 """How often definitions are mixed with another prompt's, where there is another."""
 
-_ENGLISH = (
-    'Inputs labelled "{label}":',
-    "Inputs with other labels:",
+
+class _Words(NamedTuple):
+    """What a writer is asked, in one language.
+
+    Only the question is of one label: what stands before it is read once for all of a call.
+    """
+
+    task: str
+    labels: str
+    examples: str
     # The form of the answer follows what it is about: a small model forgets what stands before.
-    'What do inputs labelled "{label}" have in common that the others do not? Answer with one '
-    "short line for people who label new inputs. Do not quote any input.\n"
-    "{label}:",
+    question: str
+
+
+_ENGLISH = _Words(
+    "Task: {instruction}",
+    "Choose one label: {labels}.",
+    'Examples of "{label}":',
+    'Define "{label}" for people who do this task: which inputs belong to it, and to no other '
+    "label? One short line in general terms, without examples.\n{label}:",
 )
-_CHINESE = (
-    "标签为“{label}”的输入：",
-    "其他标签的输入：",
-    "标签为“{label}”的输入有什么共同点，而其他输入没有？请为标注新输入的人写一行简短的说明，"
-    "不要引用原文。\n{label}：",
+_CHINESE = _Words(
+    "任务：{instruction}",
+    "选择一个标签：{labels}。",
+    "“{label}”的例子：",
+    "请为做这项任务的人定义“{label}”：哪些输入属于它，而不属于其他标签？"
+    "只写一行简短、概括的说明，不要举例。\n{label}：",
 )
-_OPENING = re.compile(
-    r"(?:(?:all|most|each|both) (?:of )?)?(?:(?:the|these|this|an|any) )?"
-    r"(?:inputs?|ones|they|it|texts?|sentences?)\b(?: (?:labelled|with the label) \S+)?"
-    r"(?: (?:(?:have|share) in common that they|that|which))?(?: all)?(?: (?:are|is))?"
-    r"[\s:,]+",
-    re.IGNORECASE,
+_SUBJECT = (
+    r"(?:(?:(?:all|any|most|each|both|the|these|those|this|an?) )?"
+    r"(?:(?:label|category|class)(?: {label})?|{label} (?:inputs?|label)|"
+    r"(?:inputs?|outputs?|ones|those|they|it|texts?|sentences?)\b)"
+    r"(?: (?:that|which) are)?(?: labell?ed\b)?(?: as| with(?: the label)?)?(?: so\b| {label})?)"
+)
+_OPENING = (
+    rf"^{_SUBJECT}(?: (?:(?:have|share) in common that they|that|which))?(?: all)?,?"
+    r"(?: (?:typically|often|usually|generally|mostly))?"
+    r"(?: (?:is|are)(?: (?:used|applied|chosen|meant) (?:for|to|when))?| includes?)?"
+    r"(?: (?:those|ones|inputs?))?(?: (?:that|which)(?: are)?)?[\s:,]+"
 )
 """How a definition can begin that first says what it is of."""
+_OF_THE_ASKING = re.compile(
+    r"\b(?:(?:in|out)puts?|labell?(?:ed|s)?|the others?|in common)\b|输入|标签", re.IGNORECASE
+)
+"""Words of who was asked for a definition, not of who reads it."""
 
 
 class DefineLabels:
@@ -159,18 +184,19 @@ def _written(
     wanted.sort(key=texts.index)
     if not wanted:
         return {}
-    each = min(_ASKED_EACH, _ASKED // len(wanted))
-    shown = [
-        _shown(text, rows, confused.get(text, ()), rng) for text in wanted for _ in range(each)
+    words = _CHINESE if task_is_chinese(task) else _ENGLISH
+    near = [row for text in wanted for row in confused.get(text, ())]
+    shown = _shown(rows, near, rng)
+    asked = [text for text in wanted for _ in range(min(_ASKED_EACH, _ASKED // len(wanted)))]
+    head = _head(prompt, texts, shown, words)
+    asks: list[Text] = [
+        (Message("user", head + words.question.replace("{label}", text)),) for text in asked
     ]
-    chinese = task_is_chinese(task)
-    asked: list[Text] = [(Message("user", _ask(one, chinese=chinese)),) for one in shown]
-    replies = context.propose(asked, _MAX_TOKENS)
     found: dict[str, list[str]] = {text: [] for text in wanted}
-    for one, reply in zip(shown, replies, strict=True):
-        definition = _definition(reply, one, texts)
-        if definition and definition != own.get(one.text):
-            found[one.text].append(definition)
+    for text, reply in zip(asked, context.propose(asks, _MAX_TOKENS), strict=True):
+        definition = _definition(reply, text, texts, shown)
+        if definition and definition != own.get(text):
+            found[text].append(definition)
     return {text: rng.choice(options) for text, options in found.items() if options}
 
 
@@ -180,14 +206,6 @@ class _Judged(NamedTuple):
     example: Example
     gold: str
     said: str
-
-
-class _Shown(NamedTuple):
-    """A label's text, and inputs with it and without it."""
-
-    text: str
-    inputs: list[str]
-    others: list[str]
 
 
 def _rows(task: Task) -> list[list[Example]]:
@@ -224,35 +242,59 @@ def _confused(
 
 
 def _shown(
-    text: str,
-    rows: Mapping[str, Sequence[Example]],
-    confused: Sequence[Example],
-    rng: random.Random,
-) -> _Shown:
-    own = rng.sample(rows[text], min(_OWN_SHOWN, len(rows[text])))
-    near = list(dict.fromkeys(confused))[:_OTHERS_SHOWN]
-    others = [row for other in rows if other != text for row in rows[other] if row not in near]
-    others = [*near, *rng.sample(others, min(_OTHERS_SHOWN - len(near), len(others)))]
-    return _Shown(text, [*map(excerpt, own)], [*map(excerpt, others)])
+    rows: Mapping[str, Sequence[Example]], near: Sequence[Example], rng: random.Random
+) -> dict[str, list[str]]:
+    """Return inputs of each label: those that are ``near`` another first, and others at random."""
+    each = _SHOWN // sum(map(bool, rows.values()))
+    each = max(_LEAST_SHOWN, min(_MOST_SHOWN, each))
+    shown = dict[str, list[str]]()
+    for text, group in rows.items():
+        first = [row for row in dict.fromkeys(near) if row in group][:each]
+        rest = [row for row in group if row not in first]
+        drawn = [*first, *rng.sample(rest, min(each - len(first), len(rest)))]
+        shown |= {text: [*map(excerpt, drawn)]} if drawn else {}
+    return shown
 
 
-def _ask(shown: _Shown, *, chinese: bool) -> str:
-    own, others, question = (
-        line.replace("{label}", shown.text) for line in (_CHINESE if chinese else _ENGLISH)
-    )
-    blocks = [[own, *(f"- {text}" for text in shown.inputs)]]
-    blocks += [[others, *(f"- {text}" for text in shown.others)]] if shown.others else []
-    return "\n\n".join(["\n".join(block) for block in blocks] + [question])
+def _head(
+    prompt: Prompt, texts: Sequence[str], shown: Mapping[str, Sequence[str]], words: _Words
+) -> str:
+    """Return what stands before the question: the task, and examples of the labels."""
+    # A prompt of the user's own has its inputs' places in it, and all else that is kept.
+    own = "{{" in prompt.instruction
+    task = words.labels if own else words.task
+    task = task.replace("{labels}", ", ".join(texts)).replace("{instruction}", prompt.instruction)
+    blocks = [
+        "\n".join([words.examples.replace("{label}", text), *(f"- {one}" for one in inputs)])
+        for text, inputs in shown.items()
+    ]
+    return "\n\n".join([task, *blocks, ""])
 
 
-def _definition(reply: str, shown: _Shown, texts: Sequence[str]) -> str:
+def _definition(
+    reply: str, text: str, texts: Sequence[str], shown: Mapping[str, Sequence[str]]
+) -> str:
     """Return a reply as a definition; nothing where it is none, quotes, or names other labels."""
     if is_cut_off(reply, _MAX_TOKENS):
         return ""
-    line = clean(reply)
-    match = _line(shown.text).match(line)
-    line = capitalized(_OPENING.sub("", match[2] if match else line, count=1).rstrip(" .。"))
-    others = [text for text in texts if not names(shown.text, text) and names(line, text)]
+    # Quotes that a reply begins with are taken for those around all of it, and "okay" for chatter.
+    reply = re.sub(rf"[\"'“‘]({re.escape(text)})[\"'”’]", r"\1", reply, flags=re.IGNORECASE)
+    line = reply.strip(" \t\r\n*`#_-•").split("\n")[0]
+    if not line.casefold().startswith(text.casefold()):
+        line = clean(reply)
+    if match := _line(text).match(line):
+        line = clean(match[2])
+    line = "".join(split_sentences(line)[:1])
+    for _ in range(2):  # such as "Inputs labelled so: those that ..."
+        line = _opening(text).sub("", line)
+    line = capitalized(line.rstrip(" .。"))
+    others = [other for other in texts if not names(text, other) and names(line, other)]
     fair = _LEAST_WORDS <= word_count(line) <= _MOST_WORDS
-    quoted = quotes(line, [*shown.inputs, *shown.others])
-    return line if fair and not others and not quoted and not chatters(line) else ""
+    quoted = quotes(line, [one for inputs in shown.values() for one in inputs])
+    odd = chatters(line) or _OF_THE_ASKING.search(line)
+    return line if fair and not others and not quoted and not odd else ""
+
+
+@lru_cache(_MOST_LABELS)
+def _opening(text: str) -> re.Pattern[str]:
+    return re.compile(_OPENING.replace("{label}", re.escape(text)), re.IGNORECASE)

@@ -68,18 +68,23 @@ def mutated(
 
 
 def test_each_label_gets_a_line() -> None:
-    """They are written in one call, of training rows of the label and of others."""
+    """They are written in one call that shows rows of all labels, and asks for one at its end."""
     asked: list[Text] = []
     new = mutated(["about what people do all day."], asked=asked)
     line = "About what people do all day"
     assert new == OWN + "".join(f"\n- {label}: {line}" for label in LABELS)
     assert 12 == len(asked)
+    heads = set()
     for turn in (text[0] for text in asked):
         assert isinstance(turn, Message)
-        own, others, question = turn.content.split("\n\n")
-        (label,) = [label for label in LABELS if question.endswith(f"\n{label}:")]
-        assert 7 == own.count(label)
-        assert label not in others
+        head, _, question = turn.content.rpartition("\n\n")
+        assert any(question.endswith(f"\n{label}:") for label in LABELS)
+        heads.add(head)
+    (head,) = heads
+    task, *shown = head.split("\n\n")
+    assert task == f"Task: {OWN}"
+    for label, group in zip(LABELS, shown, strict=True):
+        assert group.count("\n- ") == group.count(f"about {label}") == 5
 
 
 @pytest.mark.parametrize(
@@ -89,6 +94,12 @@ def test_each_label_gets_a_line() -> None:
         ("Sure! Here is the line:\nSports: games and players", "Games and players"),
         ('Inputs labelled "Sports" have in common that they are about games.', "About games"),
         ("**They all describe games and scores.**", "Describe games and scores"),
+        ('The label "Sports" is used for inputs that describe games.', "Describe games"),
+        ('"Sports" inputs are those that tell of games. They may be long.', "Tell of games"),
+        ('Sports: Inputs labelled "Sports" include news of games', "News of games"),
+        ("Sports inputs typically include those that tell of games.", "Tell of games"),
+        ("Do not have any common elements that the others do have", None),
+        ("News of games, while other inputs are not", None),
         ("", None),
         ("Games", None),
         ("I am a language model and games are fun", None),
@@ -148,12 +159,12 @@ def test_chinese_tasks_are_asked_about_in_chinese() -> None:
     rows = tuple(replace(row, inputs=(("text", f"关于国际新闻{i}"),)) for i, row in
                  enumerate(task.train))  # fmt: skip
     new = mutated(["关于人们的活动"], "判断主题。", asked=asked, task=replace(task, train=rows))
-    assert "共同点" in asked[0][0].content  # type: ignore[union-attr]
+    assert "请为做这项任务的人定义" in asked[0][0].content  # type: ignore[union-attr]
     assert "- World: 关于人们的活动" in new
 
 
 def test_what_is_confused_is_defined_anew() -> None:
-    """Beside the rows that it is confused with; of two labels nothing is asked."""
+    """Rows that were confused are shown; of two labels nothing is asked."""
     rows: list[Example] = []
 
     def answers(_: Prompt, examples: Sequence[Example]) -> list[Answer]:
@@ -168,10 +179,15 @@ def test_what_is_confused_is_defined_anew() -> None:
         new = mutated(["What people do."], FULL, asked=asked, seed=seed, answers=answers)
         assert "- Sports: games and players" in new.splitlines()
         assert new.count("What people do") == 1
+        judged = {label: {r.inputs[0][1] for r in rows[-16:] if r.target == label}
+                  for label in LABELS}  # fmt: skip
         for turn in (text[0] for text in asked):
             assert isinstance(turn, Message)
-            _, others, _ = turn.content.split("\n\n")
-            assert "Sports" not in others
+            groups = [set(part.split("\n- ")[1:]) for part in turn.content.split("\n\n")[1:4]]
+            shown = dict(zip(LABELS, groups, strict=True))
+            near = [label for label in LABELS if shown[label] <= judged[label]
+                    or judged[label] <= shown[label]]  # fmt: skip
+            assert {"World", "Business"} & set(near)
     assert len(rows) == 4 * 16
     rows.clear()
     task = make_task()
