@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # Constants were set by hand on replies of an instruct model of 1.5B parameters.
 _MOST_LABELS = 16
 """Labels at most: each has a line that is read with every input."""
-_ASKED = 12
+_ASKED = 16
 """Replies of one call, divided among the labels that it defines ..."""
 _ASKED_EACH = 4
 """... of which none is asked for more."""
@@ -195,7 +195,7 @@ def _written(
     found: dict[str, list[str]] = {text: [] for text in wanted}
     for text, reply in zip(asked, context.propose(asks, _MAX_TOKENS), strict=True):
         definition = _definition(reply, text, texts, shown)
-        if definition and definition != own.get(text):
+        if _says_more(definition, f"{prompt.instruction} {text}") and definition != own.get(text):
             found[text].append(definition)
     return {text: rng.choice(options) for text, options in found.items() if options}
 
@@ -293,6 +293,12 @@ def _definition(
     quoted = quotes(line, [one for inputs in shown.values() for one in inputs])
     odd = chatters(line) or _OF_THE_ASKING.search(line)
     return line if fair and not others and not quoted and not odd else ""
+
+
+def _says_more(definition: str, known: str) -> bool:
+    """Whether a definition has a word beside short ones that is not known already."""
+    words = set(re.findall(r"\w{4,}|[^\W\x00-\x7f]", definition.casefold()))
+    return not words <= set(re.findall(r"\w+|[^\W\x00-\x7f]", known.casefold()))
 
 
 @lru_cache(_MOST_LABELS)

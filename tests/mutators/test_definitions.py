@@ -102,6 +102,7 @@ def test_each_label_gets_a_line() -> None:
         ("News of games, while other inputs are not", None),
         ("", None),
         ("Games", None),
+        ("The topic of the news is Sports", None),
         ("I am a language model and games are fun", None),
         ("Games, and neither World nor firms", None),
         ("Such as news about Sports and much else, 1", None),
