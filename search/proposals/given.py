@@ -48,8 +48,9 @@ class Given:
         """Return those that wait to be tried; ``seen`` was tried."""
         prompts = [*(replace(start, instruction=text) for text in self.first), *self.starts]
         others = [Trial(prompt) for prompt in prompts if prompt not in seen]
-        others += combined(context, start, seen, history) + self._twins(context, seen, history)
-        return others + self._at_first(context, start, history) + second_looks(history)
+        others += self._twins(context, seen, history)
+        others += self._at_first(context, start, history) + second_looks(history)
+        return combined(context, start, seen, history) + others
 
     def _at_first(self, context: MutationContext, start: Prompt, history: History) -> list[Trial]:
         """Return what the start is made to before anything else is known."""
