@@ -193,7 +193,7 @@ def optimize(
         | _set(
             proposer_backend=proposer_backend,
             proposer_options=proposer_options,
-            limits=limits.at_first(),
+            limits=limits.noted(),
         ),
     )
     held = Study(store, study or study_name(config), config)

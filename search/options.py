@@ -120,7 +120,7 @@ class Limits:
             if value is not None or name == "budget":
                 above_zero(name, value, whole=name != "timeout")
 
-    def at_first(self) -> dict[str, float]:
+    def noted(self) -> dict[str, float]:
         """Return what a study notes of its first run's limits: nothing of a budget alone."""
         names = ("max_evaluations", "max_tokens", "timeout", "patience")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}

@@ -106,15 +106,15 @@ def combined(
     """Return a new prompt with the changes of two that are better than the start, if there is one.
 
     The two changed other genes of the start; of all such pairs it is the one whose gains are
-    together the largest. Definitions that gain and demonstrations that gain mostly gain more
-    together, and a sampler needs many trials to see that.
+    together the largest. Definitions that gain and demonstrations that gain may gain more together,
+    and a sampler needs many trials to see that.
     """
+    first = history.first
+    latest = {trial.prompt: trial for trial in history.latest if trial.prompt}
     better = [
-        (trial.estimate - history.first, trial)
-        for trial in {trial.prompt: trial for trial in history.latest if trial.prompt}.values()
-        if trial.estimate is not None
-        and history.first is not None
-        and trial.estimate > history.first
+        (trial.estimate - first, trial)
+        for trial in latest.values()
+        if trial.estimate is not None and first is not None and trial.estimate > first
     ]
     better.sort(key=lambda one: -one[0])
     pairs = [(a[0] + b[0], a[1], b[1]) for a, b in combinations(better[:_COMBINED], 2)]

@@ -27,7 +27,7 @@ from tests.records import config, entry
 def test_a_search_is_run_again_with_its_limits(given: Limits, tried: int, budget: int) -> None:
     """A budget alone is what was tried; a later run may have had a larger one."""
     start = entry(0, Prompt("Which?", Structure(("Text",), "Mood")), 0.5, 3)
-    noted = {"task": "sentiment", "limits": given.at_first()}
+    noted = {"task": "sentiment", "limits": given.noted()}
     front = Frontier.of(config(load=noted), [start], study="s", trials=tried, evaluations=9)
     again = parse(["run", *shlex.split(run_command(front))[1:]])
     assert limits(again) == replace(given, budget=budget)
