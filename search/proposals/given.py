@@ -85,8 +85,8 @@ def second_looks(history: History) -> list[Trial]:
 
     They race again with the next batch; only examples that they have not seen cost anything.
     """
-    # By prompt the latest counts: what is stopped in its second race gets no third.
-    latest = {trial.prompt: trial for trial in history.latest if trial.prompt}
+    # What is stopped in its second race gets no third.
+    latest = _latest(history)
     estimates = [trial.estimate or 0.0 for trial in latest.values() if trial.complete]
     best = max(estimates, default=1.0)
     waiting = [
@@ -110,25 +110,29 @@ def combined(
     and a sampler needs many trials to see that.
     """
     first = history.first
-    latest = {trial.prompt: trial for trial in history.latest if trial.prompt}
     better = [
-        (trial.estimate - first, trial)
-        for trial in latest.values()
+        (trial.estimate - first, prompt, trial.number)
+        for prompt, trial in _latest(history).items()
         if trial.estimate is not None and first is not None and trial.estimate > first
     ]
     better.sort(key=lambda one: -one[0])
-    pairs = [(a[0] + b[0], a[1], b[1]) for a, b in combinations(better[:_COMBINED], 2)]
-    for _, one, other in sorted(pairs, key=lambda pair: -pair[0]):
-        ours, theirs = _changes(start, one.prompt), _changes(start, other.prompt)
+    pairs = sorted(combinations(better[:_COMBINED], 2), key=lambda two: -two[0][0] - two[1][0])
+    for (_, one, number), (_, other, its_number) in pairs:
+        ours, theirs = _changes(start, one), _changes(start, other)
         if ours.keys() & theirs.keys():
             continue
         prompt = context.fit(replace(start, **ours, **theirs))
         if prompt and prompt not in seen:
-            return [Trial(prompt, (one.number, other.number))]
+            return [Trial(prompt, (number, its_number))]
     return []
 
 
-def _changes(start: Prompt, prompt: Prompt | None) -> dict[str, Any]:
+def _latest(history: History) -> dict[Prompt, Trial]:
+    """Return the latest trial of each prompt."""
+    return {trial.prompt: trial for trial in history.latest if trial.prompt}
+
+
+def _changes(start: Prompt, prompt: Prompt) -> dict[str, Any]:
     """Return the genes of a prompt that are not the start's."""
     alleles = {gene: getattr(prompt, gene) for gene in GENES}
     return {gene: allele for gene, allele in alleles.items() if allele != getattr(start, gene)}

@@ -61,7 +61,7 @@ def _longer(tokens: int) -> str:
 def _why_start(frontier: Frontier) -> str:
     """Return why the starting prompt is the best."""
     if frontier.trials == 1:
-        return "the search ended before it compared another prompt with the starting prompt"
+        return "no other prompt has been compared with the starting prompt yet"
     refuted = [entry for entry in frontier.front if entry.refuted]
     if not refuted:
         return "nothing better than the starting prompt was found"

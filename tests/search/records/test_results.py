@@ -43,7 +43,7 @@ def test_what_ended_at_once_claims_nothing() -> None:
     """Where no prompt was compared with the start, that is said, and not that none was better."""
     start = entry(0, 0.5, 10, 2.0)
     ended = replace(frontier(start), trials=1)
-    assert "ended before it compared another prompt" in verdict(ended)
+    assert "no other prompt has been compared" in verdict(ended)
     assert "nothing better than the starting prompt was found" in verdict(frontier(start))
 
 
