@@ -96,7 +96,15 @@ def notes(document: dict[str, Any], prompt: Prompt, style: str) -> list[str]:
         lines.append("it does not ask for the reasoning that its score rests on")
     elif prompt.structure.reasoning and style not in ("json", "promptfoo"):
         lines.append(f"the answer is what follows the last {marker(prompt.structure)!r} of a reply")
+    reply = document.get("reply")
+    if reply and _needs_room(prompt) and style not in ("json", "promptfoo", "dspy"):
+        lines.append(f"give replies up to {reply['max_tokens']} tokens")
     return lines if style == "json" else lines + _lost(document)
+
+
+def _needs_room(prompt: Prompt) -> bool:
+    """Whether replies may be longer than the task's."""
+    return bool(prompt.structure.reasoning) or prompt.structure.reply_factor > 1
 
 
 def _lost(document: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..contracts import PromptSource
+from ..contracts import Prompt, PromptSource
 from ..errors import InputError
 from ..prompts.own import has_roles, own_turns
 from ..prompts.render import own_template
@@ -17,7 +17,6 @@ from .rewriting import Message, rewritten
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..contracts import Prompt
     from ..prompts.slots import Turn
 
 _JINJA_SYNTAX = re.compile(r"\{(?=[{%#])")
@@ -40,7 +39,7 @@ def own_format(document: Mapping[str, Any], prompt: Prompt) -> str:
             "`prompts`, or choose another `format`"
         )
     source = _nearest(sources, prompt, fields)
-    bare = replace(prompt, instruction=source.instruction, demonstrations=(), constraints=())
+    bare = Prompt(source.instruction, replace(prompt.structure, reasoning=""))
     before, after = _messages(bare, fields, source), _messages(prompt, fields, source)
     return source.text if after == before else rewritten(source, before, after)
 

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from .cjk import word_count
+from .reasoning import asked, with_rationale
 from .slots import Slot, Turn, merge
 
 if TYPE_CHECKING:
@@ -81,14 +82,20 @@ def keeps_form(before: Prompt, after: Prompt, fields: Sequence[str], keep: Seque
     """Whether a changed prompt has what must not change.
 
     That is the texts to keep and, in a prompt of the user's own, its turns, the fields in each, and
-    the structure but for calibration.
+    the structure but for how replies are asked for, how long they may be, and how they are read.
     """
     if any(text in before.instruction and text not in after.instruction for text in keep):
         return False
     if not before.structure.own:
         return True
-    read = replace(after.structure, calibration=before.structure.calibration)
-    return read == before.structure and (
+    was = before.structure
+    formed = replace(
+        after.structure,
+        calibration=was.calibration,
+        reasoning=was.reasoning,
+        reply_factor=was.reply_factor,
+    )
+    return formed == was and (
         before.instruction == after.instruction
         or _form(before.instruction, tuple(fields)) == _form(after.instruction, tuple(fields))
     )
@@ -97,7 +104,9 @@ def keeps_form(before: Prompt, after: Prompt, fields: Sequence[str], keep: Seque
 def arranged(
     prompt: Prompt, fields: Sequence[str], shown: Sequence[str], *, open_examples: bool = False
 ) -> tuple[Turn, ...]:
-    """Return the turns of a prompt of the user's own with its constraints and demonstrations.
+    """Return the turns of a prompt of the user's own with what the search adds to it.
+
+    That is constraints, the sentence that asks for reasoning, and demonstrations.
 
     Parameters
     ----------
@@ -111,7 +120,8 @@ def arranged(
     turns = list(own_turns(prompt.instruction, fields))
     asking = [i for i, turn in enumerate(turns) if _first_slot(turn.content) is not None]
     query = asking[-1] if asking else len(turns) - 1
-    rules = "\n".join(constraint.text for constraint in prompt.constraints)
+    said = (*(constraint.text for constraint in prompt.constraints), asked(prompt.structure))
+    rules = "\n".join(text for text in said if text)
     if rules and query > 0 and 0 not in asking:
         turns[0] = _with_end(turns[0], rules)
         rules = ""
@@ -163,13 +173,14 @@ def _repeatable(prompt: Prompt, query: Turn) -> bool:
 
 def _filled(query: Turn, prompt: Prompt) -> list[Turn]:
     """Return the query and its answer for each demonstration."""
-    turns = []
+    turns: list[Turn] = []
     for example in prompt.demonstrations:
         values = dict(example.inputs)
-        asked = merge([values[p.field] if isinstance(p, Slot) else p for p in query.content])
+        question = merge([values[p.field] if isinstance(p, Slot) else p for p in query.content])
+        answer = prompt.structure.verbalize(example.target)
         turns += [
-            Turn("user", asked),
-            Turn("assistant", (prompt.structure.verbalize(example.target),)),
+            Turn("user", question),
+            Turn("assistant", (with_rationale(prompt.structure, example.rationale, answer),)),
         ]
     return turns
 

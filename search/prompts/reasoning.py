@@ -65,6 +65,11 @@ def marker(structure: Structure) -> str:
     return f"{label}：" if has_cjk(label) else f"{label}:"
 
 
+def with_rationale(structure: Structure, rationale: str, answer: str) -> str:
+    """Return an answer as a reply gives it: after its rationale and the marker where it reasons."""
+    return f"{rationale}\n{marker(structure)} {answer}".strip() if structure.reasoning else answer
+
+
 def split_reply(structure: Structure, reply: str) -> tuple[str, str]:
     """Return the rationale and the answer of a reply: what is before and after the last marker.
 

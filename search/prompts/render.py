@@ -18,7 +18,7 @@ from ..contracts import Constraint, Example, Message, Prompt, Structure
 from ..errors import InputError
 from .cjk import has_cjk
 from .own import arranged
-from .reasoning import asked, marker, split_reply
+from .reasoning import asked, split_reply, with_rationale
 from .slots import Slot, Template, Turn, merge
 
 if TYPE_CHECKING:
@@ -137,9 +137,7 @@ def _chat(prompt: Prompt, head: str, query: list[str | Slot]) -> tuple[Turn, ...
     for example in prompt.demonstrations:
         turns.append(Turn("user", merge(_example(structure, example))))
         answer = literal(structure.verbalize(example.target))
-        if structure.reasoning:
-            answer = f"{example.rationale}\n{marker(structure)} {answer}".strip()
-        turns.append(Turn("assistant", (answer,)))
+        turns.append(Turn("assistant", (with_rationale(structure, example.rationale, answer),)))
     return (*turns, Turn("user", merge(query)))
 
 

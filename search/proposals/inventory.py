@@ -63,7 +63,7 @@ def suited(
     Those are left out that would be scored on the rows that they learn from, those whose prompts
     need more than their text where answers are written or chosen, those that are about free text
     where answers are labels, and those whose prompts reason where nothing is written. A prompt of
-    the user's own has its structure, of which only how outputs are read is varied.
+    the user's own has its structure, of which only how the model replies and is read is varied.
     """
     by_text, own = task.answers in ("written", "choice"), task.start.structure.own
     writes = by_reply or task.answers == "written"
@@ -74,8 +74,13 @@ def suited(
         and not (by_text and usage_of(mutator).needs_likelihood)
         and not (usage_of(mutator).needs_replies and not by_reply)
         and not (usage_of(mutator).reasons and not writes)
-        and not (own and mutator.gene == "structure" and not usage_of(mutator).rereads)
+        and not (own and mutator.gene == "structure" and not _of_replies(usage_of(mutator)))
     }
+
+
+def _of_replies(usage: Usage) -> bool:
+    """Whether a change is of how the model replies or is read, not of the prompt's form."""
+    return usage.rereads or usage.reasons or usage.needs_replies
 
 
 def reasoning_mutators(mutators: Mapping[str, Mutator]) -> list[str]:

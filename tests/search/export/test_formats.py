@@ -191,3 +191,6 @@ def test_who_exports_reasoning_is_told_how_to_read_it() -> None:
     assert "the last 'Total:' of a reply" in notes(document, prompt, "jinja")[-1]
     assert "does not ask for the reasoning" in notes(document, prompt, "dspy")[-1]
     assert notes(document, prompt, "json") == []
+    limited = document | {"reply": {"max_tokens": 416, "stop": []}}
+    assert notes(limited, prompt, "text")[-1] == "give replies up to 416 tokens"
+    assert notes(limited, prompt, "json") == []

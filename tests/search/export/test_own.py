@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptfront.search.contracts import Constraint, Task
+from promptfront.search.contracts import Constraint, Prompt, Task
 from promptfront.search.data.own_prompts import with_prompts
 from promptfront.search.data.prompt_files import read_prompt_file
 from promptfront.search.errors import InputError
@@ -77,9 +77,10 @@ def test_a_changed_prompt_is_read_again_as_it_was(tmp_path: Path, name: str) -> 
 
 @pytest.mark.parametrize("name", FILES)
 def test_examples_and_constraints_stand_in_the_file(tmp_path: Path, name: str) -> None:
-    """Loaded again, it renders what the search has rendered."""
+    """Loaded again, it renders what the search has rendered: reasoning is asked for there too."""
     task, document = _loaded(tmp_path, name, FILES[name])
-    shown = replace(task.start, demonstrations=TRAIN[:2], constraints=(BRIEF,))
+    reasons = replace(task.start.structure, reasoning='Think. Then "{marker}".', reply_factor=2)
+    shown = Prompt(task.start.instruction, reasons, TRAIN[:2], (BRIEF,))
     again, _ = _loaded(tmp_path, name, format_prompt(document, shown, "own"))
     inputs = {"text": "{x} {{text}}\n\n%s"}
     assert render(again.start, inputs) == render(shown, inputs)

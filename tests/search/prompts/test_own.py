@@ -86,6 +86,29 @@ def test_messages_show_examples_as_turns() -> None:
     )
 
 
+def test_reasoning_is_asked_for_and_shown_where_rules_and_examples_are() -> None:
+    """In turns, in a text, and where an example has no rationale."""
+    reasons = replace(STRUCTURE, reasoning='Think. End with "{marker}" and it.')
+    examples = replace(SHOWN, rationale="Jam is of paper."), SHOWN
+    messages = "[[system]]\nSort it.\n[[user]]\n{{title}}"
+    assert render(Prompt(messages, reasons, examples, (BRIEF,)), INPUTS) == (
+        Message("system", 'Sort it.\nAnswer with one word.\nThink. End with "Team:" and it.'),
+        Message("user", "Paper"),
+        Message("assistant", "Jam is of paper.\nTeam: hardware"),
+        Message("user", "Paper"),
+        Message("assistant", "Team: hardware"),
+        Message("user", "{body text}"),
+    )
+    text = Prompt("Sort it.\n\nTicket: {{title}}", reasons, examples[:1])
+    assert render(text, INPUTS) == (
+        Message(
+            "user",
+            'Sort it.\n\nThink. End with "Team:" and it.\n\nTitle: Paper\nTicket: jam\n  again\n'
+            "Jam is of paper.\nTeam: hardware\n\nTicket: {body text}",
+        ),
+    )
+
+
 def test_a_long_message_is_not_repeated_for_each_example() -> None:
     """Its examples stand in it."""
     long = "[[system]]\nSort it.\n[[user]]\n" + "one word more " * 30 + "\n\nTicket: {{title}}"
@@ -129,6 +152,8 @@ def test_what_breaks_a_prompt_is_seen(changed: str) -> None:
     assert not keeps_form(before, replace(before, instruction=changed), FIELDS, ["Be kind."])
     other = replace(before, structure=replace(STRUCTURE, question="Which?"))
     assert not keeps_form(before, other, FIELDS, [])
+    asking = replace(before, structure=replace(STRUCTURE, reasoning="Think.", reply_factor=2))
+    assert keeps_form(before, asking, FIELDS, ["Be kind."])
 
 
 def test_texts_are_kept_in_any_prompt() -> None:
