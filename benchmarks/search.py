@@ -33,12 +33,16 @@ import os
 import traceback
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from search_arena import Meter
 from search_cell import OURS, Cell, Setting, run_cell
 from search_table import table
 
 from promptfront.search.assembly import make_backend
+
+if TYPE_CHECKING:
+    from promptfront.search.contracts import Backend
 
 HAND_TASKS = "agnews,subj,sst5,sports"
 """Those that a person wrote prompts for."""
@@ -56,6 +60,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--model", help="a folder or id; then in chat, and as written")
     parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--proposer-model", help="writes for promptfront instead of the model")
     parser.add_argument("--tasks", default=HAND_TASKS)
     parser.add_argument("--optimizers", default=OPTIMIZERS, help=f"also {', '.join(OURS)}")
     parser.add_argument("--seeds", default="0,1")
@@ -69,7 +74,7 @@ def options() -> argparse.Namespace:
     return given
 
 
-def setting(given: argparse.Namespace) -> Setting:
+def setting(given: argparse.Namespace, proposer: Backend | None) -> Setting:
     """Return what all cells have in common."""
     train, dev, test = map(int, given.rows.split(","))
     seconds = inf if given.model else PEERS_SECONDS
@@ -81,6 +86,7 @@ def setting(given: argparse.Namespace) -> Setting:
         (train, dev, test),
         given.evaluations,
         seconds,
+        proposer,
     )
 
 
@@ -99,10 +105,12 @@ def main() -> None:
     if missing := [cell for cell in cells if not given.table and not paths[cell].exists()]:
         backend = make_backend("hf", given.model, {"dtype": given.dtype})
         meter = Meter(backend)
+        writer = given.proposer_model
+        proposer = make_backend("hf", writer, {"dtype": given.dtype}) if writer else None
         for cell in missing:
             print(cell, flush=True)
             try:
-                record = run_cell(cell, setting(given), backend, meter)
+                record = run_cell(cell, setting(given, proposer), backend, meter)
             except Exception:  # noqa: BLE001 (a peer that fails is no reason to run no other)
                 traceback.print_exc()
             else:

@@ -43,7 +43,10 @@ class Cell(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What all cells have in common; ``rows`` of train, dev and test."""
+    """What all cells have in common; ``rows`` of train, dev and test.
+
+    Without a ``proposer`` the model writes for itself.
+    """
 
     out: Path
     data_dir: Path
@@ -52,6 +55,7 @@ class Setting(NamedTuple):
     rows: tuple[int, int, int]
     evaluations: int
     seconds: float
+    proposer: Backend | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Variant:
     without: tuple[str, ...] = ()
     racing: bool = True
     bandit: bool = True
+    reasoning: bool | None = None
     from_hand: bool = False
 
 
@@ -74,6 +79,9 @@ OURS = {
     "promptfront-no-fitting": Variant(without=("fit-verbalizers",)),
     "promptfront-no-levelling": Variant(without=("debias-demonstrations",)),
     "promptfront-no-model": Variant(without=("paraphrase", "induce", "crossover")),
+    "promptfront-no-definitions": Variant(without=("define-labels",)),
+    "promptfront-no-reflection": Variant(without=("reflect", "from-history", "ground", "merge")),
+    "promptfront-reasoning": Variant(reasoning=True),
     "promptfront-no-racing": Variant(racing=False),
     "promptfront-no-bandit": Variant(bandit=False),
 }
@@ -95,7 +103,8 @@ def run_cell(cell: Cell, setting: Setting, backend: Backend, meter: Meter) -> di
     shares = () if setting.model else SHARES
     started, read, wrote = time.perf_counter(), meter.read, meter.written
     if cell.optimizer in OURS:
-        held = run_ours(arena, OURS[cell.optimizer], shares, setting.out / f"{cell}.db")
+        variant, database = OURS[cell.optimizer], setting.out / f"{cell}.db"
+        held = run_ours(arena, variant, shares, database, setting.proposer)
     else:
         held = run_peer(arena, cell.optimizer, course=bool(shares))
     seconds = time.perf_counter() - started
@@ -127,7 +136,11 @@ def run_cell(cell: Cell, setting: Setting, backend: Backend, meter: Meter) -> di
 
 
 def run_ours(
-    arena: Arena, variant: Variant, shares: tuple[float, ...], database: Path
+    arena: Arena,
+    variant: Variant,
+    shares: tuple[float, ...],
+    database: Path,
+    proposer: Backend | None,
 ) -> list[Incumbent]:
     """Run promptfront on the arena's task; the test rows stay outside.
 
@@ -150,6 +163,8 @@ def run_ours(
             front = optimize(
                 task,
                 backend=arena.evaluator.backend,
+                proposer=proposer,
+                reasoning=variant.reasoning,
                 budget=CANDIDATES,
                 seed=arena.seed,
                 sampler=variant.sampler,
