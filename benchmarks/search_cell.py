@@ -153,7 +153,7 @@ def run_ours(
         test=arena.task.test[:2],
         start=start,
         starts=tuple(others),
-        instructions=arena.instructions[0 if variant.from_hand else 1 :],
+        instructions=() if variant.from_hand else arena.instructions[1:],
     )
     calibration = () if variant.calibrated else ("calibration",)
     held = []

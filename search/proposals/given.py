@@ -35,7 +35,7 @@ class Given:
     first
         Instructions to try.
     starts
-        Whole prompts to try.
+        Whole prompts to try before those: they are the user's.
     """
 
     mutators: Mapping[str, Mutator]
@@ -46,7 +46,7 @@ class Given:
         self, context: MutationContext, start: Prompt, seen: Collection[Prompt], history: History
     ) -> list[Trial]:
         """Return those that wait to be tried; ``seen`` was tried."""
-        prompts = [*(replace(start, instruction=text) for text in self.first), *self.starts]
+        prompts = [*self.starts, *(replace(start, instruction=text) for text in self.first)]
         others = [Trial(prompt) for prompt in prompts if prompt not in seen]
         others += self._twins(context, seen, history)
         others += self._at_first(context, start, history) + second_looks(history)

@@ -142,16 +142,18 @@ def test_changes_of_other_genes_that_gain_are_combined() -> None:
 
 
 def test_the_users_other_instructions_come_first_and_calibration_can_be_left_out() -> None:
-    """Further instructions are the first candidates.
+    """Whole prompts are the first candidates, and further instructions the next.
 
     Without the mutator there are no calibrated twins.
     """
     mutators = {name: mutator for name, mutator in built_in().items() if name != "calibration"}
     history = [trial(0, START, 0.5, 10)]
-    found = Composer(mutators, "random", 0, context, first=("A or b?", "Which?")).compose(
-        1, 12, tried(START), told(*history)
-    )
-    assert ["A or b?", "Which?"] == [p.prompt.instruction for p in found[:2] if p.prompt]
+    own = replace(START, instruction="Say it.", demonstrations=TRAIN[:2])
+    first = ("A or b?", "Which?")
+    composer = Composer(mutators, "random", 0, context, first=first, starts=(own,))
+    found = composer.compose(1, 12, tried(START), told(*history))
+    assert found[0].prompt == own
+    assert [*first] == [p.prompt.instruction for p in found[1:3] if p.prompt]
     assert {"none"} == {p.prompt.structure.calibration for p in found if p.prompt}
 
 
