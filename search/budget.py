@@ -130,12 +130,14 @@ class Grant(NamedTuple):
     """What the next batch gets: so many candidates, and evaluations for its mutators.
 
     ``for_mutators`` is missing where evaluations are not limited. After the ``last`` batch no
-    candidates are left.
+    candidates are left. Where new candidates would take more evaluations than there are, these are
+    for a ``second_look`` at prompts that were stopped.
     """
 
     candidates: int
     for_mutators: int | None
     last: bool
+    second_look: int = 0
 
 
 class LimitReached(Exception):  # noqa: N818 (an ending, not an error)
@@ -194,9 +196,11 @@ class Ledger:
         left = self._left(racing) if composed else None
         if left is None:
             return Grant(size, None, size == budget)
+        wanted = size
         while size > 0 and self._race(size) + size * _ASKED > left:
             size -= 1
-        return Grant(size, left - self._race(size), size == budget)
+        again = left if wanted and not size else 0
+        return Grant(size, left - self._race(size), size == budget, again)
 
     def spend(self, evaluations: int, tokens: int) -> None:
         """Count what is about to be evaluated.

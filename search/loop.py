@@ -15,6 +15,7 @@ from .errors import InputError, PromptfrontError
 from .evaluation.full import score_in_full, with_interval
 from .evaluation.holdout import confirmation_rows
 from .evaluation.racing import race
+from .proposals.given import second_looks
 from .records.efforts import efforts_from_json, efforts_to_json
 from .records.trials import Trial, Tried, proposed_from_json, proposed_to_json
 from .storage.batches import WAIT_SECONDS
@@ -116,7 +117,8 @@ class Search:
         if batch:
             self._tell(batch, self._race(batch))
         elif all(batch.done for batch in batches):
-            return self._grant(batches).candidates > 0
+            grant = self._grant(batches)
+            return grant.candidates > 0 or bool(self._second_looks(batches, grant))
         else:
             time.sleep(WAIT_SECONDS)
         return True
@@ -124,13 +126,16 @@ class Search:
     def _ask(self, batches: Sequence[Batch]) -> Batch | None:
         """Write down the next batch; nothing if the budget is used or another worker was faster."""
         grant = self._grant(batches)
+        looks = self._second_looks(batches, grant)
         # Everything is compared with the starting prompt, so that comes first.
-        if grant.candidates <= 0 or (batches and not batches[0].done):
+        if (grant.candidates <= 0 and not looks) or (batches and not batches[0].done):
             return None
         allowance = self._evaluator.probes.allowance
         allowance.grant(grant.for_mutators)
         before = allowance.spent
-        if batches:
+        if looks:
+            proposed = looks
+        elif batches:
             tried, history = self._tried_in(batches), self._study.history()
             proposed = self._composer.compose(
                 len(batches), grant.candidates, tried, history, last=grant.last
@@ -143,6 +148,21 @@ class Search:
             "efforts": efforts_to_json(self._composer.efforts),
         }
         return self._batches.add("search", batch_name(len(batches)), payload)
+
+    def _second_looks(self, batches: Sequence[Batch], grant: Grant) -> list[Trial]:
+        """Return prompts that were stopped, where evaluations are left that no new one can use.
+
+        Such a batch is the last.
+        """
+        if grant.second_look <= 0 or not batches[-1].done:
+            return []
+        if all(trial.rows for trial in proposed_from_json(batches[-1].payload["candidates"])):
+            return []
+        rows, left, looks = len(self._evaluator.task.dev), grant.second_look, list[Trial]()
+        for trial in second_looks(self._study.history()):
+            if rows - trial.rows <= left:
+                looks, left = [*looks, trial], left - (rows - trial.rows)
+        return looks
 
     def _race(self, batch: Batch) -> list[Trial]:
         """Return how far each candidate of a batch came."""

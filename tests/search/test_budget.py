@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from promptfront.search import optimize
 from promptfront.search.budget import (
     Allowance,
     Grant,
@@ -20,10 +22,14 @@ from promptfront.search.budget import (
 )
 from promptfront.search.contracts import Example, Prompt, Structure
 from promptfront.search.options import Limits
-from promptfront.search.records.trials import Trial
+from promptfront.search.proposals.inventory import load_mutators
+from promptfront.search.records.trials import Trial, proposed_from_json
+from promptfront.search.storage.database import Store
+from promptfront.search.storage.study import Study
+from tests.search.evaluation.test_racing import TASK, KnownModel, prompt
 
 if TYPE_CHECKING:
-    from promptfront.search.storage.study import Study
+    from pathlib import Path
 
 DEV = tuple(Example((("text", f"row {i}"),), "a") for i in range(100))
 PROMPT = Prompt("Rate.", Structure(("Text",), "Label"))
@@ -110,11 +116,16 @@ def test_a_batch_is_as_large_as_its_race_can_be_paid_for() -> None:
     assert tight.grant([1], []) == Grant(8, 1000 - 100 - kept - 215, last=False)
     assert tight.grant([1, 8], [8]) == Grant(8, 1000 - 100 - kept - 2 * 215, last=False)
     small = ledger(Limits(budget=20, max_evaluations=300), told)
-    size, for_mutators, _ = small.grant([1], [])
+    size, for_mutators, _, second_look = small.grant([1], [])
     left = 300 - 100 - 3 * (300 // 28) - 300 // 8
     assert 0 < size < 8
+    assert second_look == 0
     assert for_mutators == left - race_budget(size, 100)
     assert race_budget(size + 1, 100) + 15 * (size + 1) > left
+    least = ledger(Limits(budget=20, max_evaluations=290), told)
+    left = 290 - 100 - 3 * (290 // 28) - 290 // 8
+    assert least.grant([1, 1], [1]) == Grant(0, left - 100, last=False, second_look=left - 100)
+    assert least.grant([1, 19], []).second_look == 0
 
 
 def test_patience_ends_a_search_that_stopped_gaining() -> None:
@@ -171,3 +182,30 @@ def test_mutators_are_answered_as_far_as_their_allowance_goes() -> None:
     allowance.grant(None)
     assert not allowance.take(1)
     assert allowance.spent == 1010
+
+
+def test_evaluations_that_no_new_candidate_can_use_look_again_at_what_was_stopped(
+    tmp_path: Path,
+) -> None:
+    """The last batch is of such prompts alone, and evaluates them within the limit."""
+    words = (76, 2), (78, 3), (73, 1), (71, 1), (83, 1), (74, 1), (75, 0), (74, 0), (72, 0), (84, 2)
+    given = tuple(prompt(*one).instruction for one in (*words, (81, 1)))
+    task = replace(TASK, dev=TASK.dev[:40], instructions=given, answers="likelihood")
+    frontier = optimize(
+        task,
+        backend=KnownModel(),
+        budget=60,
+        seed=1,
+        limits=Limits(max_evaluations=480),
+        without=[name for name in load_mutators(()) if name != "random-demonstrations"],
+        storage=f"sqlite:///{tmp_path}/s.db",
+    )
+    study = Study(Store(f"sqlite:///{tmp_path}/s.db"), frontier.study)
+    *before, last = [
+        proposed_from_json(batch.payload["candidates"]) for batch in study.batches.of("search")
+    ]
+    assert [len(batch) for batch in before] == [1, 8, 8, 3, 1]
+    ended = study.history().latest[-1]
+    assert [ended.prompt] == [trial.prompt for trial in last]
+    assert 0 < last[0].rows < ended.rows
+    assert frontier.evaluations <= 480
