@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..records.unscored import listed, too_many
-from ..records.verdict import headroom_line, verdict
+from ..records.verdict import early_word, verdict
 from .messages import with_flags
 from .mutator_table import mutator_lines
 from .streams import clipped, printable
@@ -103,8 +103,8 @@ def notes(frontier: Frontier) -> list[str]:
     """Return what stands below the tables; the verdict is last."""
     lines = _unscored(frontier, many=False)
     lines += [*_written(frontier), *_label_scores(frontier), *_parts(frontier), *_choice(frontier)]
-    lines += [headroom_line(frontier.headroom)] if frontier.headroom else []
-    return [*lines, verdict(frontier)]
+    early = early_word(frontier)
+    return [*lines, *([early] if early else []), verdict(frontier)]
 
 
 def front_rows(frontier: Frontier) -> list[FrontRow]:

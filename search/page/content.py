@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..evaluation.effects import effect
 from ..records.trials import Trial
-from ..records.verdict import headroom_line, verdict
+from ..records.verdict import early_word, verdict
 from ..secrets import mask
 from . import charts
 from .commands import export_command, run_command
@@ -121,7 +121,7 @@ def gather(held: Study, pick: str, *, with_rows: bool) -> Content:
         finished=frontier.start.test is not None,
         verdict=verdict(frontier),
         interval=_gain_interval(frontier, answered),
-        headroom=_without_name(headroom_line(frontier.headroom)) if frontier.headroom else "",
+        headroom=_without_name(early_word(frontier)),
         start=side_by_side(said, said, held.config.input_fields)[0],
         panels=_panels(held, frontier, shown, with_rows=with_rows),
         charts=history.charts() | _effects_chart(explanation, parts),
@@ -157,7 +157,7 @@ def _gain_interval(frontier: Frontier, answered: AnsweredRows | None) -> str:
 
 def _without_name(line: str) -> str:
     """Return a line of the terminal without the word that it begins with there."""
-    return line.split(maxsplit=1)[1]
+    return line.split(maxsplit=1)[1] if line else ""
 
 
 def _panels(held: Study, frontier: Frontier, shown: Entry, *, with_rows: bool) -> tuple[Panel, ...]:

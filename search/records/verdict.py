@@ -23,6 +23,14 @@ def headroom_line(headroom: Headroom) -> str:
     return f"headroom   prompts differ by about {spread:.1f} points; {leader} {where}"
 
 
+def early_word(frontier: Frontier) -> str:
+    """Return what the first candidates showed; nothing where held-out rows show otherwise."""
+    ahead = frontier.headroom
+    if ahead is None or (not ahead.seen and _gained(frontier.best)):
+        return ""
+    return headroom_line(ahead)
+
+
 def verdict(frontier: Frontier) -> str:
     """Return in one sentence what the held-out rows say of the best prompt."""
     best, start = frontier.best, frontier.start
@@ -39,7 +47,7 @@ def verdict(frontier: Frontier) -> str:
     where = (
         f"{best.test.n} held-out rows" if frontier.held_out else f"{best.test.n} rows, cross-fitted"
     )
-    if best.p_value >= _SIGNIFICANT or best.gain <= 0:
+    if not _gained(best):
         return f"no significant gain: {points:+.1f} points on {where} (p = {best.p_value:.2g})"
     return (
         f"gain over the starting prompt: {points:+.1f} points on {where} (p = {best.p_value:.2g}); "
@@ -56,6 +64,13 @@ def _lengths(start: Entry, best: Entry) -> str:
 
 def _longer(tokens: int) -> str:
     return f"{abs(tokens)} tokens {'longer' if tokens > 0 else 'shorter'}" if tokens else ""
+
+
+def _gained(best: Entry) -> bool:
+    """Whether held-out rows show a gain beyond chance."""
+    if best.gain is None or best.p_value is None:
+        return False
+    return best.gain > 0 and best.p_value < _SIGNIFICANT
 
 
 def _why_start(frontier: Frontier) -> str:

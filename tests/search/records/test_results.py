@@ -8,7 +8,7 @@ import pytest
 
 from promptfront.search.cli.tables import result_lines
 from promptfront.search.contracts import Prompt, Structure
-from promptfront.search.records.results import Entry, Frontier, HeldOutScore
+from promptfront.search.records.results import Entry, Frontier, Headroom, HeldOutScore
 from promptfront.search.records.verdict import verdict
 from tests.records import config, trial
 
@@ -45,6 +45,19 @@ def test_what_ended_at_once_claims_nothing() -> None:
     ended = replace(frontier(start), trials=1)
     assert "no other prompt has been compared" in verdict(ended)
     assert "nothing better than the starting prompt was found" in verdict(frontier(start))
+
+
+def test_an_early_word_against_a_gain_that_was_shown_is_not_repeated() -> None:
+    """It was of few rows; where the held-out rows show no gain, it stays."""
+    start, better = entry(0, 0.5, 10, 2.0), entry(1, 0.6, 10, 2.0)
+    early = Headroom(prompts=9, rows=30, gain=0.1, noise=0.09, spread=0.0, seen=False)
+    gained = replace(frontier(start, better), headroom=early)
+    doubtful = replace(frontier(start, replace(better, p_value=0.2)), headroom=early)
+    seen = replace(gained, headroom=replace(early, seen=True))
+    assert [False, True, True] == [
+        any(line.startswith("headroom") for line in result_lines(one))
+        for one in (gained, doubtful, seen)
+    ]
 
 
 @pytest.mark.parametrize(
