@@ -186,9 +186,9 @@ class Mutator(Protocol):
     proposal", and the search asks another mutator. So does a proposal that changes what the user
     wants to keep: given texts and, in the user's own prompt (``structure.own``), the structure (but
     for ``calibration``, ``reasoning`` and ``reply_factor``) and the placeholders and turns of the
-    instruction. A mutator must not use global random state. If it
-    raises, the candidate is recorded as failed and the run continues. It may declare what it needs
-    as ``usage``, a `Usage`, which `usage_of` reads.
+    instruction. A mutator must not use global random state. If it raises, the candidate is recorded
+    as failed and the run continues. It may declare what it needs as ``usage``, a `Usage`, which
+    `usage_of` reads.
     """
 
     @property
