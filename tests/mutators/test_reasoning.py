@@ -74,8 +74,7 @@ def test_only_free_text_is_reasoned_about() -> None:
     assert names <= suited(mutators, TASK, by_reply=True).keys()
     assert not names & suited(mutators, TASK).keys()
     own = replace(TASK, start=replace(START, structure=replace(START.structure, own=True)))
-    structure = {"reasoning", "longer-replies"}
     kept = {n for n, one in suited(mutators, own, by_reply=True).items() if one.gene == "structure"}
-    assert kept == structure | {"calibration"}
+    assert kept == {"reasoning", "longer-replies", "calibration"}
     labelled = make_task(["a", "b"], ("x", "y"), "X or y?")
     assert not names & suited(mutators, labelled).keys()
